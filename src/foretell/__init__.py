@@ -1,0 +1,64 @@
+"""foretell: how well a network will do, before you train it.
+
+The nouns of the README, imported when first used, so that `import foretell` is quick and does
+not import torch:
+
+>>> import foretell as ft
+>>> space = ft.spaces.get("nb201")
+>>> space.sample(2, rng=0).shape
+(2, 6)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "Choice": "foretell.spaces.base",
+    "Space": "foretell.spaces.base",
+    "choice": "foretell.spaces.base",
+    "ForetellError": "foretell.errors",
+    "History": "foretell.history",
+    "Result": "foretell.history",
+    "Search": "foretell.search",
+    "Table": "foretell.evaluators.table",
+    "Trainer": "foretell.evaluators.trainer",
+    "Recipe": "foretell.training.recipe",
+    "NAS": "foretell.nas",
+}
+_MODULES = ("encodings", "metrics", "predictors", "spaces", "strategies")
+
+__all__ = ["__version__", *_LAZY, *_MODULES]
+
+if TYPE_CHECKING:
+    from foretell import encodings as encodings
+    from foretell import metrics as metrics
+    from foretell import predictors as predictors
+    from foretell import spaces as spaces
+    from foretell import strategies as strategies
+    from foretell.errors import ForetellError as ForetellError
+    from foretell.evaluators.table import Table as Table
+    from foretell.evaluators.trainer import Trainer as Trainer
+    from foretell.history import History as History
+    from foretell.history import Result as Result
+    from foretell.nas import NAS as NAS
+    from foretell.search import Search as Search
+    from foretell.spaces.base import Choice as Choice
+    from foretell.spaces.base import Space as Space
+    from foretell.spaces.base import choice as choice
+    from foretell.training.recipe import Recipe as Recipe
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"foretell.{name}")
+    raise AttributeError(f"module 'foretell' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,27 @@
+"""Performance predictors: scikit-learn regressors on architectures. Higher is better."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from foretell import _catalog
+from foretell.predictors.base import Predictor
+
+__all__ = ["Predictor", "get", "names"]
+
+
+def names() -> list[str]:
+    """Names of the predictors in the catalog, sorted."""
+    return _catalog.names("predictor")
+
+
+def get(name: str, space: Any, **settings: Any) -> Predictor:
+    """The predictor `name` for a space, unfitted.
+
+    Args:
+        name: a catalog name; `names()` lists them.
+        space: the space whose rows it will see.
+        settings: its scikit-learn parameters, e.g. `random_state=0`.
+    """
+    predictor: Predictor = _catalog.get("predictor", name, space=space, **settings)
+    return predictor

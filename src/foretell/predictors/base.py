@@ -1,0 +1,101 @@
+"""What a predictor is: a scikit-learn regressor from rows of a space to a number."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal, Self, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted
+
+from foretell._rng import stream
+from foretell.errors import DataError, NoUncertaintyError
+from foretell.spaces.base import Rows, Space
+
+Floats = NDArray[np.float64]
+
+
+class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
+    """Base of all predictors; higher predictions mean better architectures.
+
+    A subclass is final: it lists its parameters in `__init__` (stored as given), and implements
+    `_fit` and `_predict`. `fit` and `predict` check what comes in and goes out. The scale of a
+    prediction is that of `y` unless the method predicts ranks; then its docstring says so.
+
+    Args:
+        space: the space whose rows it sees.
+        random_state: non-negative seed, or None for fresh entropy.
+    """
+
+    has_std: bool = False  # whether `_predict` gives an uncertainty
+    space: Space
+    random_state: int | None
+
+    @abstractmethod
+    def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
+        """Learn from checked rows (n, d) and finite targets (n,); n is at least 1."""
+
+    @abstractmethod
+    def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
+        """Mean (n,) and standard deviation (n,) or None, for checked rows (n, d)."""
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Learn from architectures and their targets; forgets what was learnt before.
+
+        Args:
+            X: rows of the space, (n, d).
+            y: targets, (n,), finite, higher is better.
+
+        Raises:
+            SpaceError: a row is not of the space.
+            DataError: the targets are not n finite numbers.
+        """
+        rows = self.space.canonical_form(self.space.check(X))
+        targets = np.asarray(y, dtype=np.float64)
+        if targets.shape != (len(rows),) or not len(rows):
+            raise DataError(
+                "targets y", expected=f"shape ({max(len(rows), 1)},)", got=f"shape {targets.shape}"
+            )
+        if not np.isfinite(targets).all():
+            at = int(np.argmin(np.isfinite(targets)))
+            raise DataError(
+                f"target y[{at}]",
+                expected="a finite number",
+                got=targets[at],
+                hint="leave failed trials out: history.ok has X and y without them",
+            )
+        self.n_features_in_ = self.space.d
+        self._fit(rows, targets, stream(self.random_state, "fit"))
+        return self
+
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[False] = False) -> Floats: ...
+    @overload
+    def predict(self, X: ArrayLike, return_std: Literal[True]) -> tuple[Floats, Floats]: ...
+    def predict(self, X: ArrayLike, return_std: bool = False) -> Floats | tuple[Floats, Floats]:
+        """Predicted targets of rows (n, d); with `return_std` also their standard deviations.
+
+        Raises:
+            NotFittedError: `fit` has not been called.
+            NoUncertaintyError: the method has no uncertainty.
+        """
+        check_is_fitted(self, "n_features_in_")
+        if return_std and not self.has_std:
+            raise NoUncertaintyError(
+                f"{type(self).__name__} predicts no standard deviation",
+                hint="call predict(X), or use a predictor with an uncertainty (`foretell list "
+                "predictors` marks them)",
+            )
+        rows = self.space.canonical_form(self.space.check(X))
+        mean, std = self._predict(rows) if len(rows) else (np.zeros(0), np.zeros(0))
+        if not return_std:
+            return mean
+        assert std is not None  # has_std promises it
+        return mean, std
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.categorical = True
+        return tags

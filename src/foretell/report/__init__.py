@@ -1,0 +1,1 @@
+"""Figures and the one offline HTML page of a run."""

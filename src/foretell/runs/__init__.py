@@ -1,0 +1,1 @@
+"""A run is a folder: journal, continue, best model."""

@@ -1,0 +1,167 @@
+"""NAS-Bench-201, the topology space of NATS-Bench."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from foretell.errors import SpaceError
+from foretell.spaces._graph import prune
+from foretell.spaces.base import Choice, Costs, Graphs, Rows, Space
+
+OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # source -> target, the string's order
+NONE, SKIP = 0, 1
+
+
+class NB201(Space):
+    """The NAS-Bench-201 cell: 4 nodes, 6 edges, one of 5 operations on each; 15,625 rows.
+
+    Node j sums what its edges bring: x_j = sum_{i<j} op_ij(x_i); x_3 is the output. Columns are
+    the edges 0->1, 0->2, 1->2, 0->3, 1->3, 2->3 in the order of the official string; options are
+    none, skip_connect, nor_conv_1x1, nor_conv_3x3, avg_pool_3x3. `row_key` tells all 15,625 rows
+    apart (the published tables hold each of them); `canonical` has 6,466 values.
+
+    Args:
+        channels: of the first stage; doubled at each of the two reductions.
+        n_cells: cells in each of the three stages.
+        input_shape: (channels, height, width).
+        n_outputs: number of classes.
+
+    References: Dong & Yang, NAS-Bench-201, ICLR 2020; Dong et al., NATS-Bench, TPAMI 2021.
+
+    >>> space = NB201()
+    >>> space.to_str([[0, 1, 2, 3, 4, 1]])
+    ['|none~0|+|skip_connect~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|skip_connect~2|']
+    """
+
+    name = "nb201"
+    closed_form_costs = True
+    _declared = tuple(Choice(OPS, f"edge_{i}_{j}") for i, j in EDGES)
+
+    def __init__(
+        self,
+        *,
+        channels: int = 16,
+        n_cells: int = 5,
+        input_shape: tuple[int, ...] = (3, 32, 32),
+        n_outputs: int = 10,
+    ) -> None:
+        self.channels, self.n_cells = channels, n_cells
+        super().__init__(input_shape=input_shape, n_outputs=n_outputs)
+
+    def canonical(self, X: Rows) -> NDArray[np.uint64]:
+        """Key of the function up to zeroed and identity edges: 6,466 values over the space.
+
+        The rule is the benchmark's own: a node is its incoming terms, written out and sorted; a
+        zeroed edge, or any edge from a node that is exactly zero, brings '#', an identity edge
+        brings its source, any other edge '(source)@operation'. Because the terms are compared as
+        text, some sums that differ only in their order stay apart: as functions there are fewer.
+
+        Shapes: (n, d) to (n,) uint64.
+        """
+        return _canonical_keys()[self.row_key(X).astype(np.int64)]
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """Vertex operations; 'none' edges are absent from the graph."""
+        return ("input", "output", *OPS[1:])
+
+    def graphs(self, X: Rows) -> Graphs:
+        """Operations as vertices: input, the 6 edges, output; dead operations are left out.
+
+        A vertex is there when its operation lies on a path from input to output without 'none';
+        all other vertices have op -1 and no edges.
+
+        Shapes: ops (n, 8), adjacency (n, 8, 8).
+        """
+        ops = np.zeros((len(X), 8), dtype=np.int8)
+        ops[:, 1:7] = np.where(X == NONE, -1, X.astype(np.int8) + 1)
+        ops[:, 7] = 1
+        return prune(Graphs(ops, np.repeat(_LINE_GRAPH[None], len(X), axis=0)))
+
+    def to_str(self, X: ArrayLike) -> list[str]:
+        """Official strings, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
+        rows = self.check(X)
+        words = [[f"{op}~{i}|" for op in OPS] for i, _ in EDGES]
+        out = []
+        for row in rows.tolist():
+            a, b, c, d, e, f = (words[j][o] for j, o in enumerate(row))
+            out.append(f"|{a}+|{b}{c}+|{d}{e}{f}")
+        return out
+
+    def _parse(self, text: object) -> list[int]:
+        nodes = str(text).strip().split("+")
+        row: list[int] = []
+        if len(nodes) != 3:
+            raise self._bad_string(text, f"{len(nodes)} of 3 nodes")
+        for j, node in enumerate(nodes, start=1):
+            words = node.split("|")
+            if len(words) != j + 2 or words[0] or words[-1]:
+                raise self._bad_string(text, node)
+            for i, word in enumerate(words[1:-1]):
+                op, _, source = word.partition("~")
+                if op not in OPS or source != str(i):
+                    raise self._bad_string(text, word)
+                row.append(OPS.index(op))
+        return row
+
+    def build(self, x: Any, input_shape: tuple[int, ...], n_outputs: int) -> Any:
+        """The network of the paper: stem, 3 stages of cells with residual reductions, head."""
+        from foretell.nets.nb201 import NB201Net
+
+        if len(input_shape) != 3:
+            raise SpaceError(
+                "nb201 takes images",
+                expected="input_shape (channels, height, width)",
+                got=input_shape,
+            )
+        (row,) = self.check(np.asarray(x)[None]).tolist()
+        return NB201Net(row, input_shape[0], n_outputs, self.channels, self.n_cells)
+
+    def costs(self, X: ArrayLike) -> Costs:
+        """Closed form: a fixed skeleton plus the convolutions of each cell."""
+        raise NotImplementedError
+
+
+@functools.cache
+def _canonical_keys() -> NDArray[np.uint64]:
+    """`NB201.canonical` of all 15,625 rows, in the order of their `row_key`."""
+    nodes1 = [_term("0", op) for op in OPS]
+    nodes2 = [_join(_term("0", p), _term(one, q)) for one in nodes1 for p in OPS for q in OPS]
+    texts = [
+        _join(_term("0", p), _term(nodes1[k // 25], q), _term(two, r))
+        for k, two in enumerate(nodes2)
+        for p in OPS
+        for q in OPS
+        for r in OPS
+    ]
+    digests = [hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts]
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+
+
+def _term(source: str, op: str) -> str:
+    if op == "none" or source == "#":
+        return "#"
+    return source if op == "skip_connect" else f"({source})@{op}"
+
+
+def _join(*terms: str) -> str:
+    return "+".join(sorted(terms))
+
+
+def _line_graph() -> NDArray[np.bool_]:
+    """Edges a -> b become arcs when b starts where a ends; input and output at the ends."""
+    adjacency = np.zeros((8, 8), dtype=bool)
+    for p, (i, j) in enumerate(EDGES, start=1):
+        adjacency[0, p], adjacency[p, 7] = i == 0, j == 3
+        for q, (k, _) in enumerate(EDGES, start=1):
+            adjacency[p, q] = j == k
+    return adjacency
+
+
+_LINE_GRAPH = _line_graph()

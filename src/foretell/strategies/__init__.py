@@ -1,0 +1,25 @@
+"""Search strategies: functions of the past that say what to evaluate next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from foretell import _catalog
+from foretell.strategies.base import Strategy
+
+__all__ = ["Strategy", "get", "names"]
+
+
+def names() -> list[str]:
+    """Names of the strategies in the catalog, sorted."""
+    return _catalog.names("strategy")
+
+
+def get(name: str, **settings: Any) -> Strategy:
+    """The strategy `name` with its settings.
+
+    >>> get("random")
+    Random()
+    """
+    strategy: Strategy = _catalog.get("strategy", name, **settings)
+    return strategy

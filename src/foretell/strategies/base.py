@@ -1,0 +1,70 @@
+"""What a strategy is, and the one way to draw rows that are new."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretell.history import History
+from foretell.spaces.base import Rows, Space
+
+
+class Strategy(ABC):
+    """A function of the past; a frozen dataclass that holds settings and no state."""
+
+    @abstractmethod
+    def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Rows:
+        """`n` rows to evaluate next, none of them in `history` (by `space.row_key`).
+
+        Fewer than `n` only when the space has no new ones left. Shapes: returns (n, d).
+        """
+
+    def round_size(self, done: int) -> int | None:
+        """How many rows to ask for before the next tell, after `done` results; None: no matter.
+
+        A driver with parallel workers asks for this many at once, so that what a search does
+        depends on its settings and never on the number of workers.
+        """
+        return None
+
+
+def fresh(
+    space: Space,
+    history: History,
+    n: int,
+    draw: Callable[[int], Rows],
+    rng: np.random.Generator,
+) -> Rows:
+    """`n` rows from `draw(k)`, different from each other and from all of `history`.
+
+    Draws again and again; when that no longer finds new rows it takes random ones, and at last
+    (small or nearly finished spaces) whatever the enumeration still has.
+
+    Shapes: returns (n, d), shorter only when the space is used up.
+    """
+    found = np.zeros((0, space.d), dtype=history.X.dtype)
+    known = space.row_key(history.X)
+    for source in (draw, lambda k: space.sample(k, rng)):
+        for _ in range(20):
+            if len(found) >= n:
+                return found[:n]
+            found, known = _add_new(space, found, known, source(2 * (n - len(found)) + 8))
+    for rows in space.enumerate():
+        if len(found) >= n:
+            break
+        found, known = _add_new(space, found, known, rows)
+    return found[:n]
+
+
+def _add_new(
+    space: Space, found: Rows, known: NDArray[np.uint64], rows: Rows
+) -> tuple[Rows, NDArray[np.uint64]]:
+    keys = space.row_key(rows)
+    _, first = np.unique(keys, return_index=True)
+    new = np.zeros(len(rows), dtype=bool)
+    new[first] = True
+    new &= ~np.isin(keys, known)
+    return np.concatenate([found, rows[new]]), np.concatenate([known, keys[new]])

@@ -1,0 +1,1 @@
+"""Many seeds, one table: comparisons of predictors and of searches."""

@@ -1,0 +1,1 @@
+"""Real training: frozen recipe, readable loop, data."""
