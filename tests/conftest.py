@@ -1,0 +1,20 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real tables and images, or a skip that says how to get it."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("FORETELL_DATA", default))
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}: set FORETELL_DATA to a folder that has it")
+    return folder
