@@ -1,0 +1,40 @@
+# make demo | make test | make perf: each sets itself up from nothing.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# one BLAS thread a process: the work is parallel over networks, seeds and tests
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test lint types tests perf clean
+
+demo: $(VENV)/.core
+	$(BIN)/foretell demo --out demo
+
+test: lint types tests
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+# unit, contract and oracle tests, doctests, and every command of README and docs from the built wheel
+tests: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+# the figures of README and docs: slow, needs FORETELL_DATA (default ../shared/data)
+perf: $(VENV)/.dev
+	$(BIN)/python perf/run.py
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.core requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

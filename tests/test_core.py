@@ -1,0 +1,150 @@
+"""The floor: lazy import, catalog, errors, random streams, metrics."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import foretell as ft
+from foretell import _catalog, errors, metrics
+from foretell._rng import derive, stream
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_import_is_quick_and_without_torch() -> None:
+    code = (
+        "import time, sys; t = time.perf_counter(); import foretell; s = time.perf_counter() - t;"
+        "import foretell.cli; foretell.spaces.get('nb201').sample(3, rng=0);"
+        "print(s < 0.5, 'torch' in sys.modules, 'matplotlib' in sys.modules)"
+    )
+    assert run(code) == "True False False"
+
+
+def test_core_dependencies_are_few() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    beside_torch = [need for need in project["dependencies"] if not need.startswith("torch")]
+    assert len(beside_torch) <= 8
+
+
+def test_every_public_name_resolves() -> None:
+    for name in ft.__all__:
+        assert getattr(ft, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Spaces'"):
+        _ = ft.Spaces
+
+
+@pytest.mark.parametrize("kind", sorted(_catalog.KINDS))
+def test_catalog_rows(kind: str) -> None:
+    rows = _catalog.KINDS[kind]
+    assert len({row.name for row in rows}) == len(rows)
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    for row in rows:
+        assert row.summary
+        assert bool(row.extra) == bool(row.packages)
+        assert not row.extra or row.extra in extras
+        try:
+            loaded = row.load()
+        except errors.MissingExtraError:
+            continue
+        assert loaded.__doc__
+
+
+def test_unknown_name_lists_and_suggests() -> None:
+    with pytest.raises(errors.UnknownNameError) as caught:
+        ft.spaces.get("nb20l")
+    assert "did you mean 'nb201'?" in str(caught.value)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_missing_extra_names_the_pip_line() -> None:
+    row = _catalog.Row("x", "m:C", "s", extra="trees", packages=("no_such_package",))
+    with pytest.raises(ImportError, match=r"pip install 'foretell\[trees\]'"):
+        row.load()
+
+
+def test_errors_survive_a_process_boundary() -> None:
+    error = errors.SpaceError("bad", expected="a", got="b", hint="c")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is errors.SpaceError
+    assert str(again) == str(error) == "bad: expected a, got b. Next: c"
+    assert str(errors.UnknownArchitectureError("no 'x'")) == "no 'x'"  # KeyError would repr it
+
+
+def test_streams_are_equal_in_another_process_and_independent() -> None:
+    code = "from foretell._rng import stream; print(stream(7, 'ask', 3).integers(10**9))"
+    assert run(code) == str(stream(7, "ask", 3).integers(10**9))
+    draws = np.stack([stream(0, "a", k).random(2000) for k in range(4)])
+    off_diagonal = np.corrcoef(draws)[~np.eye(4, dtype=bool)]
+    assert np.abs(off_diagonal).max() < 0.1
+    assert 0 <= derive(3, "torch") < 2**31
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "0"])
+def test_bad_seed(seed: object) -> None:
+    with pytest.raises(errors.SettingError, match="non-negative integer"):
+        stream(seed)  # type: ignore[arg-type]
+
+
+def brute_tau_b(a: np.ndarray, b: np.ndarray) -> float:
+    i, j = np.triu_indices(len(a), 1)
+    x, y = np.sign(a[i] - a[j]), np.sign(b[i] - b[j])
+    scale = np.sqrt((x != 0).sum() * (y != 0).sum())
+    return float((x * y).sum() / scale) if scale else 0.0
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=30
+    )
+)
+def test_kendall_against_all_pairs(pairs: list[tuple[int, int]]) -> None:
+    a, b = np.array(pairs, dtype=float).T
+    assert metrics.kendall(a, b) == pytest.approx(brute_tau_b(a, b), abs=1e-12)
+
+
+def test_metrics_on_rankings() -> None:
+    true = np.arange(10.0)
+    assert metrics.kendall(true, true) == metrics.spearman(true, true) == pytest.approx(1.0)
+    assert metrics.kendall(true, -true) == pytest.approx(-1.0)
+    assert metrics.kendall(true, np.ones(10)) == metrics.pearson(true, np.ones(10)) == 0.0
+    assert metrics.precision_at_k(true, true, 3) == 1.0
+    assert metrics.precision_at_k(true, -true, 3) == 0.0
+    assert metrics.best_rank_at_k(true, -true, 3) == 8
+    assert metrics.regret(true, -true, 1) == 9.0
+    with pytest.raises(errors.DataError, match="NaN"):
+        metrics.kendall([1, 2], [np.nan, 1])
+    with pytest.raises(errors.DataError, match="equal shapes"):
+        metrics.kendall([1, 2], [1, 2, 3])
+
+
+def test_coverage_of_a_calibrated_normal() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=20_000)
+    assert metrics.coverage(y, np.zeros_like(y), np.ones_like(y), 0.8) == pytest.approx(
+        0.8, abs=0.01
+    )
+
+
+def test_interval_covers_the_mean_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(1000):
+        mean, half = metrics.mean_interval(rng.normal(size=5), 0.95)
+        hits += abs(mean) <= half
+    assert hits / 1000 == pytest.approx(0.95, abs=0.025)
