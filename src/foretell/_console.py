@@ -1,0 +1,101 @@
+"""What the command line shows: results on stdout, progress and logs on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """One line of log on stderr."""
+    err.print(escape(text))
+
+
+def fail(text: str) -> None:
+    """The one line of an error on stderr."""
+    err.print(f"[bold red]error:[/] {escape(text)}")
+
+
+def show_json(value: Any) -> None:
+    """A result for machines, on stdout."""
+    sys.stdout.write(json.dumps(value, default=_plain) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    for convert in ("tolist", "isoformat"):  # numpy scalars and arrays, dates
+        if hasattr(value, convert):
+            return getattr(value, convert)()
+    return str(value)
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+    """A result for people, on stdout; whole words, no cut columns when piped."""
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(escape(column), overflow="fold", no_wrap=not sys.stdout.isatty())
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    console = out if sys.stdout.isatty() else Console(width=400, highlight=False, soft_wrap=True)
+    console.print(table)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(3.21), duration(75), duration(4000)
+    ('3.2 s', '1 min 15 s', '1 h 07 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def number(value: float) -> str:
+    """A count in short form.
+
+    >>> number(950), number(12_345), number(3_400_000), number(2.5e9)
+    ('950', '12.3k', '3.40M', '2.50G')
+    """
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit:
+            digits = 2 if unit != "k" else 1
+            return f"{value / limit:.{digits}f}{unit}"
+    return f"{value:g}"
+
+
+class Live:
+    """One line that is rewritten on a terminal, and one plain line a change when piped."""
+
+    def __init__(self, every_s: float = 5.0) -> None:
+        self._every, self._last, self._width = every_s, 0.0, 0
+
+    def update(self, text: str, final: bool = False) -> None:
+        """Show the state `text`; a piped log gets it at most every few seconds."""
+        now = time.monotonic()
+        if err.is_terminal:
+            line = text[: max(err.width - 1, 20)]
+            sys.stderr.write("\r" + line.ljust(self._width) + ("\n" if final else ""))
+            sys.stderr.flush()
+            self._width = 0 if final else len(line)
+        elif final or now - self._last >= self._every:
+            self._last = now
+            say(text)
+
+    def close(self) -> None:
+        """Leave the line as it is and go to the next one."""
+        if err.is_terminal and self._width:
+            sys.stderr.write("\n")
+            self._width = 0

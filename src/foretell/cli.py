@@ -1,0 +1,373 @@
+"""The command line: parse, call, print.
+
+Results go to stdout, progress and logs to stderr; wrong input ends with one clear line and exit
+code 2; Ctrl-C is safe; the last line names a path and the next command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from foretell import _console as console
+from foretell.errors import ForetellError, SettingError, unknown_name
+
+app = typer.Typer(
+    name="foretell",
+    help="Predictor-based neural architecture search: foretell how well a network will do, "
+    "before you train it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+space_app = typer.Typer(no_args_is_help=True, help="Look at a search space.")
+bench_app = typer.Typer(no_args_is_help=True, help="Compare methods on a table of results.")
+app.add_typer(space_app, name="space")
+app.add_typer(bench_app, name="bench")
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
+Out = Annotated[Path | None, typer.Option(help="Folder of the run; the same command continues it.")]
+Workers = Annotated[int, typer.Option(min=1, help="Networks trained at the same time.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help="'digits', a folder of images (one sub-folder a class), a .npz or a .csv file.",
+    ),
+]
+SpaceName = Annotated[
+    str, typer.Option("--space", help="A catalog name, or file.py:Name for your own.")
+]
+
+
+def main() -> None:
+    """Entry point: errors of foretell become one line and exit code 2, never a traceback."""
+    try:
+        app()
+    except ForetellError as error:
+        console.fail(str(error))
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(0)
+    except KeyboardInterrupt:
+        console.fail("stopped; nothing finished is lost. Next: the same command continues")
+        sys.exit(130)
+
+
+# -- the main job ---------------------------------------------------------------------------------
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("foretell-demo"),
+    workers: Workers = 2,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """The whole main job on handwritten digits: real training, a minute or two on a laptop."""
+    from foretell.runs.demo import SETTINGS, write_samples
+
+    result = _run({"seed": seed, "workers": workers, "out": out, **SETTINGS}, "digits", None)
+    samples = write_samples(out / "samples")
+    _finish(result, json, f"foretell predict {out / 'best'} {samples}")
+
+
+@app.command()
+def run(
+    data: Data,
+    space: SpaceName = "mobile",
+    strategy: Annotated[str, typer.Option(help="See `foretell list strategies`.")] = (
+        "neural-predictor"
+    ),
+    predictor: Annotated[str, typer.Option(help="See `foretell list predictors`.")] = "auto",
+    train: Annotated[int, typer.Option(min=1, help="N: random networks to train first.")] = 24,
+    top: Annotated[int, typer.Option(min=0, help="K: best predicted networks to train.")] = 5,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each training.")] = None,
+    workers: Workers = 2,
+    seed: Seed = 0,
+    out: Out = None,
+    target: Annotated[str | None, typer.Option(help="Target column of a .csv.")] = None,
+    compare_random: Annotated[
+        bool, typer.Option(help="Train K more random networks, as an honest baseline.")
+    ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Training setting, e.g. --set lr=0.05 --set batch_size=64."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Search a space on your data: train N networks, predict all, train the top K, keep the best.
+
+    The same command again continues where it stopped.
+    """
+    options = {
+        "space": space,
+        "strategy": strategy,
+        "predictor": predictor,
+        "n_train": train,
+        "top_k": top,
+        "epochs": epochs,
+        "workers": workers,
+        "seed": seed,
+        "out": out,
+        "compare_random": compare_random,
+        "recipe": _assignments(settings or []),
+    }
+    result = _run(options, data, target)
+    _finish(result, json, f"foretell predict {result.folder_ / 'best'} NEW_FILE")
+
+
+def _run(options: dict[str, Any], data: str, target: str | None) -> Any:
+    from foretell.nas import NAS
+
+    live = console.Live()
+    nas = NAS(**options)
+    try:
+        nas.fit(data, target=target, on_event=lambda event: live.update(str(event), event.final))
+    except KeyboardInterrupt:
+        live.close()
+        raise
+    live.close()
+    return nas
+
+
+def _finish(nas: Any, json: bool, next_command: str) -> None:
+    if json:
+        console.show_json(nas.summary_)
+    else:
+        for line in nas.summary_lines_:
+            typer.echo(line)
+        typer.echo(f"report: {nas.report_}")
+        typer.echo(f"best network: {nas.folder_ / 'best'}   next: {next_command}")
+
+
+@app.command()
+def predict(
+    best: Annotated[Path, typer.Argument(help="The best/ folder of a run.")],
+    file: Annotated[Path, typer.Argument(help="An image, a folder, a .npz or a .csv file.")],
+    json: Json = False,
+) -> None:
+    """Predict new files with the best network of a run."""
+    from foretell.runs.predict import predict as predict_files
+
+    rows = predict_files(best, file)
+    if json:
+        console.show_json([row.to_dict() for row in rows])
+    else:
+        console.show_table(rows[0].columns(), (row.cells() for row in rows))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run.")], json: Json = False
+) -> None:
+    """Write the report of a run again, finished or not."""
+    from foretell.report import write
+
+    path = write(folder)
+    if json:
+        console.show_json({"report": str(path)})
+    else:
+        typer.echo(f"report: {path}   next: open it in a browser")
+
+
+# -- looking around -------------------------------------------------------------------------------
+
+
+@space_app.command("check")
+def space_check(
+    spec: Annotated[str, typer.Argument(help="A catalog name, or file.py:Name.")],
+    samples: Annotated[int, typer.Option(min=1, help="Networks to build and run.")] = 8,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Build samples of a space, run them forward and backward, count it, say what is wrong."""
+    from foretell.spaces.checks import check
+    from foretell.spaces.load import load
+
+    space = load(spec)
+    findings = check(space, n=samples, rng=seed)
+    wrong = [finding for finding in findings if finding.level == "error"]
+    if json:
+        console.show_json([{"level": f.level, "code": f.code, "text": f.text} for f in findings])
+    else:
+        for finding in findings:
+            typer.echo(f"{finding.level:<8}{finding.text}")
+        verdict = f"{len(wrong)} errors" if wrong else "ready to search"
+        typer.echo(f"{spec}: {verdict}   next: foretell run --data digits --space {spec}")
+    if wrong:
+        raise typer.Exit(2)
+
+
+@app.command("list")
+def list_catalog(
+    kind: Annotated[
+        str, typer.Argument(help="spaces, predictors, strategies, encodings or benchmarks.")
+    ],
+    json: Json = False,
+) -> None:
+    """List what the catalog has of one kind."""
+    from foretell import _catalog
+
+    plural = {_plural(name): name for name in _catalog.KINDS}
+    if kind not in plural:
+        raise unknown_name("kind of component", kind, plural)
+    rows = sorted(_catalog.KINDS[plural[kind]], key=lambda row: row.name)
+    if json:
+        console.show_json(
+            [
+                {"name": r.name, "summary": r.summary, "reference": r.reference, "extra": r.extra}
+                for r in rows
+            ]
+        )
+    else:
+        console.show_table(
+            ("name", "what it is", "reference", "extra"),
+            ((r.name, r.summary, r.reference, r.extra) for r in rows),
+        )
+
+
+def _plural(kind: str) -> str:
+    return kind[:-1] + "ies" if kind.endswith("y") else kind + "s"
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Say what this machine has, what is missing, and how to get it."""
+    from foretell._doctor import examine
+
+    facts = examine()
+    if json:
+        console.show_json([{"what": f.what, "found": f.found, "advice": f.advice} for f in facts])
+    else:
+        console.show_table(("what", "found", "next"), ((f.what, f.found, f.advice) for f in facts))
+
+
+# -- comparing methods ----------------------------------------------------------------------------
+
+TablePath = Annotated[Path, typer.Option("--table", help="A .csv, .csv.gz or .parquet file.")]
+StudyOut = Annotated[Path, typer.Option(help="Folder of the study; the same command continues it.")]
+
+
+@bench_app.command("predictors")
+def bench_predictors(
+    table: TablePath,
+    space: SpaceName,
+    target: Annotated[str, typer.Option(help="Column to predict, higher is better.")],
+    predictors: Annotated[str, typer.Option(help="Catalog names, separated by commas.")] = (
+        "gcn,rf,n-params,mean"
+    ),
+    train_sizes: Annotated[str, typer.Option(help="Training set sizes.")] = "20,78,172",
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 5,
+    out: StudyOut = Path("bench-predictors"),
+    workers: Workers = 1,
+    json: Json = False,
+) -> None:
+    """Compare predictors on a table: rank correlation over training sizes, with intervals."""
+    from foretell.studies.predictors import run_predictors
+
+    sizes = [_whole(word, "--train-sizes") for word in _words(train_sizes)]
+    with _progress() as on_progress:
+        study = run_predictors(
+            table,
+            space,
+            target,
+            predictors=_words(predictors),
+            train_sizes=sizes,
+            seeds=seeds,
+            out=out,
+            workers=workers,
+            on_progress=on_progress,
+        )
+    _show_study(study, out, json)
+
+
+@bench_app.command("search")
+def bench_search(
+    table: TablePath,
+    space: SpaceName,
+    target: Annotated[str, typer.Option(help="Column that a search may see, higher is better.")],
+    strategies: Annotated[str, typer.Option(help="Catalog names, separated by commas.")] = (
+        "neural-predictor,regularized-evolution,random"
+    ),
+    budget: Annotated[int, typer.Option(min=1, help="Networks that a search may query.")] = 100,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 10,
+    test_target: Annotated[
+        str | None, typer.Option(help="Column for the report alone, read once per search.")
+    ] = None,
+    out: StudyOut = Path("bench-search"),
+    workers: Workers = 1,
+    json: Json = False,
+) -> None:
+    """Compare search strategies on a table: best value over the number of networks."""
+    from foretell.studies.searches import run_searches
+
+    with _progress() as on_progress:
+        study = run_searches(
+            table,
+            space,
+            target,
+            strategies=_words(strategies),
+            budget=budget,
+            seeds=seeds,
+            out=out,
+            workers=workers,
+            test_column=test_target,
+            on_progress=on_progress,
+        )
+    _show_study(study, out, json)
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[Any], None]]:
+    live = console.Live()
+    try:
+        yield lambda event: live.update(str(event))
+    finally:
+        live.close()
+
+
+def _show_study(study: Any, out: Path, json: bool) -> None:
+    if json:
+        console.show_json(study.frame())
+    else:
+        typer.echo(study.summary())
+        typer.echo(f"results: {out / 'summary.csv'}   next: open {out / 'summary.md'}")
+
+
+# -- parsing --------------------------------------------------------------------------------------
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in (part.strip() for part in text.split(",")) if word]
+
+
+def _whole(word: str, option: str) -> int:
+    if not word.isdigit() or int(word) < 1:
+        raise SettingError(option, expected="whole numbers from 1, separated by commas", got=word)
+    return int(word)
+
+
+def _assignments(pairs: list[str]) -> dict[str, Any]:
+    """`["lr=0.1", "augment=none"]` as a dict; values are read as numbers where they are."""
+    out: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise SettingError("--set", expected="NAME=VALUE", got=repr(pair))
+        out[key.strip()] = _value(text.strip())
+    return out
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return {"true": True, "false": False, "none": None}.get(text.lower(), text)
