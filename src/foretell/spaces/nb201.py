@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from foretell.errors import SpaceError
 from foretell.spaces._graph import prune
+from foretell.spaces._image import at_least, image_shape
 from foretell.spaces.base import Choice, Costs, Graphs, Rows, Space
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -51,6 +51,7 @@ class NB201(Space):
         input_shape: tuple[int, ...] = (3, 32, 32),
         n_outputs: int = 10,
     ) -> None:
+        at_least(channels=(channels, 1), n_cells=(n_cells, 1))
         self.channels, self.n_cells = channels, n_cells
         super().__init__(input_shape=input_shape, n_outputs=n_outputs)
 
@@ -111,21 +112,47 @@ class NB201(Space):
         return row
 
     def build(self, x: Any, input_shape: tuple[int, ...], n_outputs: int) -> Any:
-        """The network of the paper: stem, 3 stages of cells with residual reductions, head."""
+        """The network of the paper: stem, 3 stages of cells with residual reductions, head.
+
+        Operations on no path from input to output without 'none' are left out.
+        """
         from foretell.nets.nb201 import NB201Net
 
-        if len(input_shape) != 3:
-            raise SpaceError(
-                "nb201 takes images",
-                expected="input_shape (channels, height, width)",
-                got=input_shape,
-            )
-        (row,) = self.check(np.asarray(x)[None]).tolist()
-        return NB201Net(row, input_shape[0], n_outputs, self.channels, self.n_cells)
+        in_channels, _, _ = image_shape(self.name, input_shape)
+        (row,) = self._live(self.check(np.asarray(x)[None])).tolist()
+        return NB201Net(row, in_channels, n_outputs, self.channels, self.n_cells)
 
     def costs(self, X: ArrayLike) -> Costs:
-        """Closed form: a fixed skeleton plus the convolutions of each cell."""
-        raise NotImplementedError
+        """Closed form: a fixed skeleton plus the convolutions of each cell.
+
+        With c channels and s pixels in stage k (c = channels 2^k, s halved twice), a convolution of
+        kernel q has q^2 c^2 + 2c parameters and 2 q^2 c^2 s flops. Counted are the convolutions
+        that `build` makes, those on a path from input to output without 'none'.
+
+        `Differs:` the published parameter counts also count convolutions that no path uses; in
+        training these only learn the offset of their batch normalisation, a constant.
+        """
+        in_channels, h, w = image_shape(self.name, self.input_shape)
+        live = self._live(self.check(X))
+        ones = (live == OPS.index("nor_conv_1x1")).sum(axis=1, dtype=np.int64)
+        threes = (live == OPS.index("nor_conv_3x3")).sum(axis=1, dtype=np.int64)
+        weights, c = ones + 9 * threes, self.channels
+        params = np.full(len(live), 9 * in_channels * c + 2 * c)
+        flops = np.full(len(live), 18 * in_channels * c * h * w)
+        for stage in range(3):
+            if stage:  # conv 3x3 c -> 2c, conv 3x3 2c -> 2c, shortcut 1x1 c -> 2c
+                h, w = -(-h // 2), -(-w // 2)
+                params += 56 * c * c + 8 * c
+                flops += 112 * c * c * h * w
+                c *= 2
+            params += self.n_cells * (weights * c * c + 2 * c * (ones + threes))
+            flops += self.n_cells * 2 * weights * c * c * h * w
+        return Costs(params + 2 * c + (c + 1) * self.n_outputs, flops + 2 * c * self.n_outputs)
+
+    def _live(self, X: Rows) -> Rows:
+        """`X` with 'none' on every edge that carries nothing from input to output."""
+        live: Rows = np.where(self.graphs(X).ops[:, 1:7] >= 0, X, NONE)
+        return live
 
 
 @functools.cache
