@@ -52,11 +52,113 @@ ENCODINGS = (
         "one bit for each option of each decision",
         "White et al., NeurIPS 2020",
     ),
+    Row(
+        "adjacency-one-hot",
+        "foretell.encodings.adjacency:AdjacencyOneHot",
+        "edges of the graph view, one bit for each operation of each vertex",
+        "White et al., NeurIPS 2020",
+    ),
+    Row(
+        "adjacency-categorical",
+        "foretell.encodings.adjacency:AdjacencyCategorical",
+        "edges of the graph view, one number for the operation of each vertex",
+        "White et al., NeurIPS 2020",
+    ),
+    Row(
+        "path",
+        "foretell.encodings.paths:Paths",
+        "one bit for each sequence of operations from input to output; max_paths truncates",
+        "White et al., NeurIPS 2020",
+    ),
+    Row(
+        "canonical",
+        "foretell.encodings.canonical:Canonical",
+        "histograms of Weisfeiler-Lehman labels of the graph view",
+        "Shervashidze et al., JMLR 2011",
+    ),
+    Row(
+        "graph-stats",
+        "foretell.encodings.graph_stats:GraphStats",
+        "operations on vertices and along paths, depth, number of paths",
+    ),
+    Row(
+        "size",
+        "foretell.encodings.size:Size",
+        "logarithms of parameters and flops",
+        "Ning et al., NeurIPS 2021",
+        needs=frozenset({"costs"}),
+    ),
 )
 
-PREDICTORS: tuple[Row, ...] = ()
+PREDICTORS: tuple[Row, ...] = (
+    Row(
+        "mean",
+        "foretell.predictors.baselines:Mean",
+        "the mean of the targets: a baseline",
+        tags=frozenset({"baseline", "std"}),
+    ),
+    Row(
+        "n-params",
+        "foretell.predictors.baselines:NParams",
+        "the number of parameters: a baseline",
+        "Ning et al., NeurIPS 2021",
+        needs=frozenset({"costs"}),
+        tags=frozenset({"baseline"}),
+    ),
+    Row(
+        "n-flops",
+        "foretell.predictors.baselines:NFlops",
+        "the flops of a forward pass: a baseline",
+        "Ning et al., NeurIPS 2021",
+        needs=frozenset({"costs"}),
+        tags=frozenset({"baseline"}),
+    ),
+    Row(
+        "mlp",
+        "foretell.predictors.mlp:MLP",
+        "ensemble of feed-forward networks",
+        "White et al., NeurIPS 2021",
+        tags=frozenset({"std"}),
+    ),
+    Row(
+        "rf",
+        "foretell.predictors.rf:RF",
+        "random forest",
+        "Breiman, Machine Learning 2001",
+        tags=frozenset({"std"}),
+    ),
+    Row(
+        "xgb",
+        "foretell.predictors.xgb:XGB",
+        "gradient-boosted trees (XGBoost)",
+        "Chen & Guestrin, KDD 2016",
+        extra="trees",
+        packages=("xgboost",),
+    ),
+    Row(
+        "ngb",
+        "foretell.predictors.ngb:NGB",
+        "natural gradient boosting: trees that predict a distribution",
+        "Duan et al., ICML 2020",
+        extra="trees",
+        packages=("ngboost",),
+        tags=frozenset({"std"}),
+    ),
+)
 
 STRATEGIES = (
+    Row(
+        "neural-predictor",
+        "foretell.strategies.neural_predictor:NeuralPredictor",
+        "N random rows, fit, predict the space, then the best predicted rows",
+        "Wen et al., ECCV 2020",
+    ),
+    Row(
+        "regularized-evolution",
+        "foretell.strategies.regularized_evolution:RegularizedEvolution",
+        "mutants of the best of a few among the youngest results",
+        "Real et al., AAAI 2019",
+    ),
     Row(
         "random",
         "foretell.strategies.random:Random",

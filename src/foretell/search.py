@@ -58,17 +58,32 @@ class Search:
         return self._told.with_pending(self._pending)
 
     def ask(self, n: int = 1) -> Rows:
-        """`n` architectures to evaluate next; fewer only when the space has no new ones left.
+        """`n` architectures to evaluate next; fewer, or none, when the space has no new ones left.
 
         Shapes: returns (n, d).
         """
         if n < 1:
             raise SettingError("ask(n)", expected="n of at least 1", got=n)
         rng = stream(self.seed, "ask", self._asks)
-        self._asks += 1
         X = self.strategy.propose(self.space, self.history, n, rng)
+        self._asks += 1
         self._pending = np.concatenate([self._pending, X])
         return X
+
+    def replay(self, X: ArrayLike) -> None:
+        """Take `X` for what this `ask` returned, without computing it again.
+
+        With the `tell`s in between, the journal of an interrupted search so brings a new one to
+        the same point: the next `ask` gives what it would have given.
+
+        >>> import foretell as ft
+        >>> first, second = (Search(ft.spaces.get("nb201"), seed=3) for _ in range(2))
+        >>> second.replay(first.ask(2))
+        >>> bool((first.ask(2) == second.ask(2)).all())
+        True
+        """
+        self._pending = np.concatenate([self._pending, self.space.check(X)])
+        self._asks += 1
 
     def tell(self, X: ArrayLike, values: ArrayLike, seconds: ArrayLike = 0.0) -> None:
         """Report the values of some rows (asked for or not); NaN for one that failed."""

@@ -1,0 +1,96 @@
+"""Neural Predictor: train some at random, learn to foretell the rest, train the best foretold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from foretell import predictors
+from foretell.errors import SettingError
+from foretell.history import History
+from foretell.ranking import rank
+from foretell.spaces.base import Rows, Space
+from foretell.strategies.base import Strategy, fresh
+
+
+@dataclass(frozen=True)
+class NeuralPredictor(Strategy):
+    """N random rows, a predictor fitted on them, then the rows with the highest prediction.
+
+    With a budget of N + K networks: (1) N = `n_train` random rows are evaluated, (2) the predictor
+    is fitted on every finished result, (3) it predicts the whole space, or very many rows of one
+    that is too large (`foretell.ranking.rank`), (4) the best predicted ones that are not known yet
+    are evaluated. With `batch=None` the K rows come from one ranking, as in the paper; with a
+    number, steps 2 to 4 repeat after every `batch` results. The answer is the row with the best
+    measured validation value.
+
+    While fewer than two results are finished (all failed, or still out) rows are random.
+
+    Args:
+        n_train: N, the number of random rows at the start, 2 or more. A small N ranks badly, a
+            large one leaves few K to make up for the errors at the top of the ranking.
+        predictor: a catalog name, or an unfitted regressor on rows (it is cloned).
+        predictor_settings: arguments of a predictor given by name.
+        batch: results between two fits; None for one round.
+        explore: share of each batch that is random rather than best predicted, 0 to 1.
+        limit: rows of a large space that are predicted.
+
+    References: Wen et al., Neural Predictor for Neural Architecture Search, ECCV 2020. Differs:
+    the rounds (`batch`) are an option here, the paper has one.
+
+    >>> import foretell as ft
+    >>> search = ft.Search(ft.spaces.get("nb201"), NeuralPredictor(n_train=20, batch=10))
+    >>> search.round_size, search.strategy.round_size(done=20)
+    (20, 10)
+    """
+
+    n_train: int = 30
+    predictor: Any = "auto"
+    predictor_settings: Mapping[str, Any] = field(default_factory=dict)
+    batch: int | None = None
+    explore: float = 0.0
+    limit: int = 1_000_000
+
+    def __post_init__(self) -> None:
+        for name, value, good, expected in (
+            ("n_train", self.n_train, self.n_train >= 2, "at least 2"),
+            ("batch", self.batch, self.batch is None or self.batch >= 1, "at least 1, or None"),
+            ("explore", self.explore, 0 <= self.explore <= 1, "0 to 1"),
+            ("limit", self.limit, self.limit >= 1, "at least 1"),
+        ):
+            if not good:
+                raise SettingError(f"neural-predictor, {name}", expected=expected, got=value)
+
+    def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Rows:
+        """Random rows until N are known or out, then the best predicted ones."""
+        known = history.ok
+        n_random = min(n, max(self.n_train - len(history), 0)) if len(known) >= 2 else n
+        n_random += round(self.explore * (n - n_random))
+        first = fresh(space, history, n_random, lambda k: space.sample(k, rng), rng)
+        if n_random == n:
+            return first
+        history = history.with_pending(first)
+        model = self.regressor(space, int(rng.integers(2**31))).fit(known.X, known.y)
+        exclude = space.row_key(history.X)
+        top = rank(space, model, n - n_random, exclude=exclude, rng=rng, limit=self.limit).X
+        rest = n - n_random - len(top)
+        history = history.with_pending(top)
+        more = fresh(space, history, rest, lambda k: space.sample(k, rng), rng)
+        return np.concatenate([first, top, more])
+
+    def round_size(self, done: int) -> int | None:
+        """The rest of the N random rows, then `batch`."""
+        return self.n_train - done if done < self.n_train else self.batch
+
+    def regressor(self, space: Space, seed: int) -> Any:
+        """The unfitted predictor of this strategy."""
+        if isinstance(self.predictor, str):
+            settings = {"random_state": seed, **self.predictor_settings}
+            return predictors.get(self.predictor, space=space, **settings)
+        model = clone(self.predictor)
+        seeded = {k: seed for k in model.get_params() if k.endswith("random_state")}
+        return model.set_params(**seeded)

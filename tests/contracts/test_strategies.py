@@ -1,0 +1,125 @@
+"""Every strategy of the catalog keeps the promises of `foretell.testing.strategies`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+import foretell as ft
+from foretell._rng import stream
+from foretell.history import History
+from foretell.testing.strategies import CHECKS, check_strategy, made_up_values, mixed_history
+
+# small settings, so that each part of a strategy is reached within the few rows of a check
+SETTINGS = {
+    "neural-predictor": {"n_train": 10, "predictor": Ridge(), "batch": 4, "explore": 0.25},
+    "regularized-evolution": {"population": 8, "sample_size": 3, "batch": 2},
+}
+
+
+class Narrow(ft.Space):
+    """A user's space with a decision that does not always apply, and rows that are not valid."""
+
+    depth = ft.choice([1, 2, 3])
+    width = ft.choice([8, 16, 32, 64], repeat="depth")
+    op = ft.choice(["conv", "skip"])
+
+    def valid(self, X):
+        return ~((X[:, 0] == 0) & (X[:, -1] == 1))
+
+    def build(self, x, input_shape, n_outputs):
+        import torch
+
+        choices = self.decode(x)
+        width = choices["width"][0]
+        layers = [torch.nn.Flatten(), torch.nn.Linear(int(np.prod(input_shape)), width)]
+        layers += [torch.nn.Linear(width, width) for _ in choices["width"][1:]]
+        return torch.nn.Sequential(*layers, torch.nn.Linear(width, n_outputs))
+
+
+def spaces():
+    return {
+        "nb201": ft.spaces.get("nb201"),
+        "subclass": Narrow(input_shape=(1, 4, 4)),
+    }
+
+
+def made(name):
+    return ft.strategies.get(name, **SETTINGS.get(name, {}))
+
+
+@pytest.mark.parametrize("space", spaces().values(), ids=spaces())
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", ft.strategies.names())
+def test_promise(name, check, space):
+    check(made(name), space)
+
+
+@pytest.mark.parametrize("name", ft.strategies.names())
+def test_settings_are_frozen_and_print(name):
+    strategy = made(name)
+    assert all(
+        f"{key}={value!r}" in repr(strategy) for key, value in SETTINGS.get(name, {}).items()
+    )
+    assert made(name) == strategy
+    with pytest.raises(AttributeError):
+        strategy.anything = 1
+
+
+def test_same_rows_in_another_process():
+    script = (
+        "import foretell as ft; from sklearn.linear_model import Ridge;"
+        "from foretell._rng import stream;"
+        "from foretell.testing.strategies import mixed_history;"
+        f"settings = {SETTINGS!r}; space = ft.spaces.get('nb201');"
+        "print([ft.strategies.get(n, **settings.get(n, {})).propose(space, "
+        "mixed_history(space, 40), 5, stream(0, 'p')).tolist() for n in ft.strategies.names()])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONHASHSEED": "123", "OMP_NUM_THREADS": "1"},
+    )
+    space = ft.spaces.get("nb201")
+    here = [
+        made(name).propose(space, mixed_history(space, 40), 5, stream(0, "p")).tolist()
+        for name in ft.strategies.names()
+    ]
+    assert done.stdout.strip() == repr(here)
+
+
+class Forgetful(ft.strategies.Strategy):
+    """A strategy that breaks the first promise: it proposes what is known."""
+
+    def propose(self, space, history, n, rng):
+        return history.X[:n] if len(history) else space.sample(n, rng)
+
+
+class Impure(ft.strategies.Strategy):
+    """A strategy that draws from a generator of its own."""
+
+    own = np.random.default_rng(0)
+
+    def propose(self, space, history, n, rng):
+        return ft.strategies.get("random").propose(space, history, n, self.own)
+
+
+@pytest.mark.parametrize(("broken", "says"), [(Forgetful(), "known row"), (Impure(), "different")])
+def test_the_suite_finds_broken_strategies(broken, says):
+    with pytest.raises(AssertionError, match=says):
+        check_strategy(broken, ft.spaces.get("nb201"))
+
+
+def test_the_suite_reaches_every_kind_of_history():
+    space = ft.spaces.get("nb201")
+    history = mixed_history(space, 40)
+    assert len(history) == 42
+    assert {int(s) for s in history.status} == {0, 1, 2}
+    assert len(np.unique(made_up_values(space, space.sample(100, rng=0)))) > 50
+    assert isinstance(history, History)
