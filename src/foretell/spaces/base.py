@@ -7,81 +7,30 @@ No torch is imported before `build`.
 
 from __future__ import annotations
 
-import itertools
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple, Self
+from functools import partial
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foretell._rng import as_rng
-from foretell.errors import SpaceError
-from foretell.spaces import _hash
+from foretell.errors import SettingError, SpaceError
+from foretell.spaces import _hash, _moves
+from foretell.spaces._choices import Choice, Layout, as_choice, choice
+from foretell.spaces._grid import Grid
+from foretell.spaces._rows import as_integers
+from foretell.spaces._strings import Notation, NotationError
+from foretell.spaces._views import Costs, Graphs, decision_chain, words
+
+__all__ = ["Choice", "Costs", "Graphs", "Rng", "Rows", "Space", "choice"]
 
 Rows = NDArray[np.integer[Any]]  # (n, d): architectures
 Rng = int | np.random.Generator | None
 
-
-@dataclass(frozen=True)
-class Choice:
-    """One decision: its name, its options, and how often it is taken.
-
-    `repeat` is a count, or the name of another choice whose options are counts: then the i-th
-    repetition applies only in rows where that count is larger than i.
-    """
-
-    options: tuple[Any, ...]
-    name: str = ""
-    repeat: int | str = 1
-
-    def __post_init__(self) -> None:
-        labels = [str(option) for option in self.options]
-        if not labels or len(set(labels)) < len(labels):
-            raise SpaceError(
-                f"choice {self.name!r}", expected="one or more different options", got=labels
-            )
-        bad = [text for text in labels if set(text) & set(",=\n") or text != text.strip()]
-        if bad:
-            raise SpaceError(
-                f"choice {self.name!r}",
-                expected="options that print without ',' or '=' or outer blanks",
-                got=bad,
-            )
-
-
-def choice(options: Sequence[Any], repeat: int | str = 1) -> Any:
-    """A named decision of a space class, or of `Space.from_choices`.
-
-    Args:
-        options: the values that the decision can take (any printable objects).
-        repeat: how many times it is taken, or the name of the choice that says so.
-    """
-    return Choice(tuple(options), repeat=repeat)
-
-
-class Graphs(NamedTuple):
-    """The DAG view of a batch.
-
-    Shapes: `ops` (n, v) index into `space.vocabulary`, -1 for a vertex that is not there;
-    `adjacency` (n, v, v) bool, `[a, i, j]` true for an edge i -> j; vertices are in topological
-    order, so every edge has i < j.
-    """
-
-    ops: NDArray[np.int8]
-    adjacency: NDArray[np.bool_]
-
-
-class Costs(NamedTuple):
-    """What a network costs: `params` trainable numbers; `flops` of one forward pass of one input.
-
-    Flops count two for each multiply-add of convolutions and matrix products and nothing else,
-    as `torch.utils.flop_counter` does. Both are int64 arrays of shape (n,).
-    """
-
-    params: NDArray[np.int64]
-    flops: NDArray[np.int64]
+COUNT_LIMIT = 2**24  # spaces with conditions of their own are counted by listing up to here
 
 
 class Space:
@@ -108,63 +57,56 @@ class Space:
     name: str = ""
     choices: tuple[Choice, ...]
     closed_form_costs: ClassVar[bool] = False  # `costs` needs no network: cheap on millions of rows
-    _declared: ClassVar[tuple[Choice, ...]] = ()
+    _declared: tuple[Choice, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        own = [
-            replace(value, name=key)
-            for key, value in vars(cls).items()
-            if isinstance(value, Choice)
-        ]
-        if own:
-            cls._declared = (*cls._declared, *own)
+        named = {one.name: one for one in cls._declared}
+        for key, value in vars(cls).items():
+            if isinstance(value, Choice):
+                if key in vars(Space) or key.startswith("_"):
+                    raise SpaceError(
+                        f"a choice called {key!r} in {cls.__name__}",
+                        expected="a name that `Space` does not use itself, without outer '_'",
+                        hint="rename it",
+                    )
+                named[key] = as_choice(key, value)
+        cls._declared = tuple(named.values())
 
-    def __init__(self, *, input_shape: tuple[int, ...] = (3, 32, 32), n_outputs: int = 10) -> None:
-        self.input_shape = tuple(int(size) for size in input_shape)
-        self.n_outputs = int(n_outputs)
+    def __init__(self, *, input_shape: Sequence[int] = (3, 32, 32), n_outputs: int = 10) -> None:
         self.name = self.name or type(self).__name__
-        self._set_choices(self._declared)
-
-    def _set_choices(self, declared: Sequence[Choice]) -> None:
-        if not declared:
+        self._set_io(input_shape, n_outputs)
+        if not self._declared:
             raise SpaceError(
                 f"space {self.name!r} has no choices",
                 hint="name some: `depth = ft.choice([2, 3, 4])` in the class body",
             )
-        by_name = {one.name: one for one in declared}
-        columns: list[Choice] = []
-        self._groups: dict[str, slice] = {}  # decision name -> its columns
-        drivers: list[tuple[str, str]] = []
-        for one in declared:
-            repeat = one.repeat
-            if isinstance(repeat, str):
-                driver = by_name.get(repeat)
-                if (
-                    driver is None
-                    or driver.repeat != 1
-                    or not all(isinstance(option, int) and option >= 0 for option in driver.options)
-                ):
-                    raise SpaceError(
-                        f"choice {one.name!r} repeats {repeat!r}",
-                        expected="the name of a choice that is taken once and counts",
-                        got=None if driver is None else driver.options,
-                    )
-                drivers.append((one.name, repeat))
-                repeat = max(driver.options)
-            start = len(columns)
-            columns += (
-                [Choice(one.options, one.name)]
-                if one.repeat == 1
-                else [Choice(one.options, f"{one.name}_{i}") for i in range(repeat)]
-            )
-            self._groups[one.name] = slice(start, len(columns))
-        self._single = {one.name for one in declared if one.repeat == 1}
-        self._drivers = tuple(drivers)
-        self.choices = tuple(columns)
-        self.n_options = np.array([len(column.options) for column in columns])
+        self._layout = Layout.of(self._declared)
+        self.choices = self._layout.columns
+        self.n_options = np.array([len(column.options) for column in self.choices])
         self._dtype = np.int8 if self.n_options.max() < 128 else np.int32
-        self._labels = [{str(o): i for i, o in enumerate(c.options)} for c in columns]
+        self._notation = Notation(self.choices)
+        # whether which rows there are follows from the choices alone
+        own = type(self)
+        conditional = own.active is Space.active
+        self._regular = (
+            conditional and own.canonical_form is Space.canonical_form and own.valid is Space.valid
+        )
+        self._grid = Grid(self._layout, conditional)
+        self._counted: int | None = self._grid.size if self._regular else None
+
+    def _set_io(self, input_shape: Sequence[int], n_outputs: int) -> None:
+        try:
+            shape, outputs = tuple(int(s) for s in input_shape), int(n_outputs)
+        except (TypeError, ValueError):
+            shape, outputs = (), 0
+        if not shape or min(shape) < 1 or outputs < 1:
+            raise SettingError(
+                f"input_shape or n_outputs of space {self.name!r}",
+                expected="positive integers such as (3, 32, 32) and 10",
+                got=f"{input_shape!r} and {n_outputs!r}",
+            )
+        self.input_shape, self.n_outputs = shape, outputs
 
     @staticmethod
     def from_choices(
@@ -172,13 +114,13 @@ class Space:
         build: Callable[[dict[str, Any], tuple[int, ...], int], Any],
         *,
         name: str = "own",
-        input_shape: tuple[int, ...] = (3, 32, 32),
+        input_shape: Sequence[int] = (3, 32, 32),
         n_outputs: int = 10,
     ) -> Space:
         """A space from a dict of options and a function that builds the network.
 
         Args:
-            choices: name -> options, or name -> `ft.choice(options, repeat=...)`.
+            choices: name -> options, or name -> `ft.choice(options, repeat=..., when=...)`.
             build: `build(decisions, input_shape, n_outputs) -> nn.Module`, where `decisions` maps
                 each name to the chosen option (a tuple of options for repeated choices).
             name: how the space is called in reports.
@@ -189,7 +131,9 @@ class Space:
         >>> own.size, own.to_str(own.sample(1, rng=0))
         (4, ['depth=3,op=skip'])
         """
-        return _FromChoices(choices, build, name, input_shape, n_outputs)
+        from foretell.spaces._own import FromChoices
+
+        return FromChoices(choices, build, name, input_shape, n_outputs)
 
     # -- what a row means ---------------------------------------------------------------------
 
@@ -200,30 +144,27 @@ class Space:
 
     @property
     def size(self) -> int:
-        """Number of architectures that `enumerate` yields (exact, a Python integer)."""
-        return sum(math.prod(int(k) for k in free if k) for free, _ in self._blocks())
+        """Number of architectures that `enumerate` yields (exact, a Python integer).
+
+        It follows from the choices; a space with its own `valid`, `active` or `canonical_form`
+        is counted once by listing, up to 16,777,216 rows.
+
+        Raises: SpaceError where there are more to list.
+        """
+        if self._counted is None:
+            if self._grid.size > COUNT_LIMIT:
+                raise SpaceError(
+                    f"space {self.name!r} is too large to count: its own conditions pick from "
+                    f"{self._grid.size:,} rows",
+                    hint="override the property `size`",
+                )
+            self._counted = sum(map(len, self.enumerate()))
+        return self._counted
 
     def check(self, X: ArrayLike) -> Rows:
         """`X` as an integer array of shape (n, d), or an error that names the culprit."""
-        array = np.asarray(X)
-        if array.ndim != 2 or array.shape[1] != self.d:
-            raise SpaceError(
-                f"architectures of space {self.name!r}",
-                expected=f"an integer array of shape (n, {self.d})",
-                got=f"shape {array.shape}",
-                hint="one architecture is a row: X[None, :]" if array.ndim == 1 else None,
-            )
-        if array.dtype.kind not in "iu":
-            as_integers = array.astype(np.int64, copy=True) if array.dtype.kind in "fb" else None
-            if as_integers is None or not np.array_equal(as_integers, array):
-                raise SpaceError(
-                    f"architectures of space {self.name!r}",
-                    expected="integers",
-                    got=f"dtype {array.dtype}",
-                    hint="strings go through space.from_str",
-                )
-            array = as_integers
-        bad = ~self._in_range(array)
+        array = as_integers(X, self.d, self.name)
+        bad = (array < 0) | (array >= self.n_options)
         if bad.any():
             row, column = np.argwhere(bad)[0]
             raise SpaceError(
@@ -232,37 +173,59 @@ class Space:
                 got=int(array[row, column]),
             )
         array = array.astype(self._dtype, copy=False)
-        valid = self.valid(array)
+        valid = self._is_valid(array)
         if not valid.all():
             row = int(np.argmin(valid))
             raise SpaceError(f"row {row} is no network of space {self.name!r}", got=array[row])
         return array
 
+    def _row(self, x: ArrayLike) -> Rows:
+        """One architecture, checked, as a batch of one."""
+        array = np.asarray(x)
+        if array.ndim != 1:
+            raise SpaceError(
+                f"one architecture of space {self.name!r}",
+                expected=f"shape ({self.d},)",
+                got=f"shape {array.shape}",
+                hint="take a row: X[0]" if array.ndim == 2 else None,
+            )
+        return self.check(array[None])
+
     def contains(self, X: ArrayLike) -> NDArray[np.bool_]:
         """Which rows are architectures of this space, shape (n,)."""
-        array = np.asarray(X)
-        if array.ndim != 2 or array.shape[1] != self.d or array.dtype.kind not in "iu":
-            return np.zeros(len(array) if array.ndim else 0, dtype=bool)
-        inside: NDArray[np.bool_] = self._in_range(array).all(axis=1)
-        inside[inside] = self.valid(array[inside].astype(self._dtype))
+        try:
+            array = as_integers(X, self.d, self.name)
+        except SpaceError:
+            return np.zeros(len(X) if isinstance(X, (list, np.ndarray)) else 0, dtype=bool)
+        inside: NDArray[np.bool_] = np.all((array >= 0) & (array < self.n_options), axis=1)
+        inside[inside] = self._is_valid(array[inside].astype(self._dtype))
         return inside
 
-    def _in_range(self, array: Rows) -> NDArray[np.bool_]:
-        result: NDArray[np.bool_] = (array >= 0) & (array < self.n_options)
-        return result
-
     def valid(self, X: Rows) -> NDArray[np.bool_]:
-        """Which in-range rows describe a network; all, unless a space says otherwise."""
+        """Which rows in canonical form describe a network; all, unless a space says otherwise."""
         return np.ones(len(X), dtype=bool)
+
+    def _is_valid(self, X: Rows) -> NDArray[np.bool_]:
+        if type(self).valid is Space.valid:
+            return np.ones(len(X), dtype=bool)
+        answer = np.asarray(self.valid(self.canonical_form(X)))
+        if answer.shape != (len(X),) or answer.dtype != np.bool_:
+            raise SpaceError(
+                f"`valid` of space {self.name!r}",
+                expected=f"a bool for each row, shape ({len(X)},)",
+                got=f"{answer.dtype} of shape {answer.shape}",
+                hint="compare whole columns: return X[:, 0] != X[:, 1]",
+            )
+        return answer
 
     def active(self, X: Rows) -> NDArray[np.bool_]:
         """Which decisions apply in which row, shape (n, d)."""
         mask = np.ones(X.shape, dtype=bool)
-        for name, driver in self._drivers:
-            group = self._groups[name]
-            column = self._groups[driver].start
-            counts = np.array(self.choices[column].options)[X[:, column]]
-            mask[:, group] = np.arange(group.stop - group.start) < counts[:, None]
+        layout = self._layout
+        for j in layout.order:
+            parent = layout.parent[j]
+            if parent >= 0:
+                mask[:, j] = mask[:, parent] & layout.opens[j][X[:, parent]]
         return mask
 
     def canonical_form(self, X: Rows) -> Rows:
@@ -272,18 +235,19 @@ class Space:
     def decode(self, x: ArrayLike) -> dict[str, Any]:
         """One row in words: name -> chosen option; a tuple of options for a repeated choice.
 
-        Repetitions that do not apply in the row are left out of the tuple.
+        Repetitions that do not apply in the row are left out of the tuple; a single decision that
+        does not apply is None.
         """
-        row = self.check(np.asarray(x)[None])
+        row = self._row(x)
         active = self.active(row)[0]
         out: dict[str, Any] = {}
-        for name, group in self._groups.items():
-            picked = tuple(
-                self.choices[j].options[row[0, j]]
-                for j in range(group.start, group.stop)
-                if active[j]
-            )
-            out[name] = picked[0] if name in self._single and picked else picked
+        for name, group in self._layout.groups.items():
+            columns = [j for j in range(group.start, group.stop) if active[j]]
+            picked = tuple(self.choices[j].options[row[0, j]] for j in columns)
+            if name in self._layout.single:
+                out[name] = picked[0] if picked else None
+            else:
+                out[name] = picked
         return out
 
     # -- moving about -------------------------------------------------------------------------
@@ -297,84 +261,37 @@ class Space:
 
         Shapes: returns (n, d).
         """
-        rng = as_rng(rng)
-        return self._until_valid(
-            n,
-            lambda k, _: self.canonical_form(
-                rng.integers(0, self.n_options, size=(k, self.d)).astype(self._dtype)
-            ),
-        )
+        return _moves.sample(self, n, as_rng(rng))
 
     def mutate(self, X: ArrayLike, rng: Rng = None) -> Rows:
         """Each row with one decision that applies changed to another of its options.
 
-        Shapes: (n, d) to (n, d). Decisions with a single option are never picked.
+        The decision is uniform over those that apply and have a choice, the option uniform over
+        the others; decisions that apply only after the change are drawn at random. A row without
+        any neighbour comes back as it is.
+
+        Shapes: (n, d) to (n, d).
         """
-        rng = as_rng(rng)
-        parents = self.canonical_form(self.check(X))
-        movable = self.active(parents) & (self.n_options > 1)
-
-        def draw(k: int, rows: NDArray[np.intp]) -> Rows:
-            column = np.argmax(rng.random((k, self.d)) * movable[rows], axis=1)
-            child = parents[rows].astype(np.int64)
-            line = np.arange(k)
-            options = self.n_options[column]
-            step = 1 + np.floor(rng.random(k) * np.maximum(options - 1, 1)).astype(np.int64)
-            child[line, column] = (child[line, column] + step) % options
-            return self.canonical_form(child.astype(self._dtype))
-
-        return self._until_valid(len(parents), draw)
-
-    def _until_valid(self, n: int, draw: Callable[[int, NDArray[np.intp]], Rows]) -> Rows:
-        """Draw rows, and again those that are not valid, until all are."""
-        out = np.zeros((n, self.d), dtype=self._dtype)
-        todo = np.arange(n)
-        for _ in range(10_000):
-            if not len(todo):
-                return out
-            rows = draw(len(todo), todo)
-            good = self.valid(rows)
-            out[todo[good]] = rows[good]
-            todo = todo[~good]
-        raise SpaceError(
-            f"space {self.name!r} found no valid row in 10,000 draws",
-            hint="widen `valid`, or override `sample` and `mutate`",
-        )
+        return _moves.mutate(self, self.canonical_form(self.check(X)), as_rng(rng))
 
     def neighbors(self, x: ArrayLike) -> Rows:
-        """All different networks that one change of one decision reaches, shape (k, d)."""
-        row = self.canonical_form(self.check(np.asarray(x)[None]))
-        column = np.repeat(np.arange(self.d), self.n_options)
-        option = np.concatenate([np.arange(k) for k in self.n_options])
-        keep = self.active(row)[0, column] & (option != row[0, column])
-        rows = np.repeat(row, keep.sum(), axis=0)
-        rows[np.arange(len(rows)), column[keep]] = option[keep]
-        rows = self.canonical_form(rows[self.valid(rows)])
-        return np.unique(rows, axis=0) if len(rows) else rows
+        """All other networks that one change of one decision reaches, shape (k, d).
+
+        Decisions that apply only after the change take their first option.
+        """
+        return _moves.neighbors(self, self.canonical_form(self._row(x)))
 
     def enumerate(self, batch: int = 65_536) -> Iterator[Rows]:
         """Every architecture once, in blocks of at most `batch` rows; constant memory."""
-        for free, fixed in self._blocks():
-            total = math.prod(int(k) for k in free if k)
-            for start in range(0, total, batch):
-                flat = np.arange(start, min(start + batch, total), dtype=np.int64)
-                rows = np.tile(fixed, (len(flat), 1))
-                for j in reversed(range(self.d)):
-                    if free[j]:
-                        flat, rows[:, j] = np.divmod(flat, free[j])
-                rows = rows[self.valid(rows)]
-                if len(rows):
-                    yield rows
-
-    def _blocks(self) -> Iterator[tuple[list[int], Rows]]:
-        """The space as a union of grids: (options per column, 0 where fixed; the fixed row)."""
-        columns = sorted({self._groups[driver].start for _, driver in self._drivers})
-        for values in itertools.product(*(range(self.n_options[j]) for j in columns)):
-            fixed = np.zeros((1, self.d), dtype=self._dtype)
-            fixed[0, columns] = values
-            free = np.where(self.active(fixed)[0], self.n_options, 0)
-            free[columns] = 0
-            yield [int(k) for k in free], fixed
+        if batch < 1:
+            raise SettingError("batch", expected="1 or more rows", got=batch)
+        for start in range(0, self._grid.size, batch):
+            rows = self._grid.rows(start, min(batch, self._grid.size - start), self._dtype)
+            if not self._regular:
+                rows = rows[(self.canonical_form(rows) == rows).all(axis=1)]
+                rows = rows[self._is_valid(rows)]
+            if len(rows):
+                yield rows
 
     # -- identity -----------------------------------------------------------------------------
 
@@ -388,7 +305,7 @@ class Space:
 
     def _index(self, X: Rows) -> NDArray[np.uint64]:
         """Position in the grid of all rows where that fits 64 bits, else a hash of the row."""
-        if math.prod(int(k) for k in self.n_options) < 2**64:
+        if math.prod(int(k) for k in self.n_options) <= 2**64:
             index = np.zeros(len(X), dtype=np.uint64)
             for j, options in enumerate(self.n_options):
                 index = index * np.uint64(options) + X[:, j].astype(np.uint64)
@@ -400,46 +317,19 @@ class Space:
     @property
     def vocabulary(self) -> tuple[str, ...]:
         """Names of the vertex operations of `graphs`; "input" and "output" come first."""
-        seen = {
-            f"{name}={option}": None
-            for name, group in self._groups.items()
-            if group.stop > group.start
-            for option in self.choices[group.start].options
-        }
-        return ("input", "output", *seen)
+        return ("input", "output", *words(self._layout))
 
     def graphs(self, X: Rows) -> Graphs:
         """The DAG view: by default the decisions that apply, as a chain in their order.
 
         Shapes: `ops` (n, v), `adjacency` (n, v, v), v = d + 2.
         """
-        index = {word: i for i, word in enumerate(self.vocabulary)}
-        n, v = len(X), self.d + 2
-        ops = np.full((n, v), -1, dtype=np.int16 if len(index) > 127 else np.int8)
-        ops[:, 0], ops[:, -1] = 0, 1
-        for name, group in self._groups.items():
-            for j in range(group.start, group.stop):
-                words = np.array([index[f"{name}={o}"] for o in self.choices[j].options])
-                ops[:, j + 1] = words[X[:, j]]
-        ops[:, 1:-1][~self.active(X)] = -1
-        # an edge joins a vertex to the next one that is there
-        there = ops >= 0
-        position = np.cumsum(there, axis=1)
-        adjacency = (
-            there[:, :, None]
-            & there[:, None, :]
-            & (position[:, None, :] - position[:, :, None] == 1)
-        )
-        return Graphs(ops, adjacency)
+        return decision_chain(self._layout, self.vocabulary, X, self.active(X))
 
     def to_str(self, X: ArrayLike) -> list[str]:
         """The notation of the space; by default `name=option,...` of the decisions that apply."""
         rows = self.canonical_form(self.check(X))
-        words = [[f"{c.name}={option}" for option in c.options] for c in self.choices]
-        return [
-            ",".join(words[j][row[j]] for j in np.flatnonzero(active))
-            for row, active in zip(rows.tolist(), self.active(rows), strict=True)
-        ]
+        return self._notation.write(rows, self.active(rows))
 
     def from_str(self, strings: Sequence[str]) -> Rows:
         """Rows of the given strings; the inverse of `to_str`.
@@ -451,22 +341,20 @@ class Space:
         rows = np.zeros((len(strings), self.d), dtype=self._dtype)
         for i, text in enumerate(strings):
             rows[i] = self._parse(text)
-        return self.canonical_form(self.check(rows))
+        valid = self._is_valid(rows)
+        if not valid.all():
+            raise self._bad_string(strings[int(np.argmin(valid))], "no network of this space")
+        return self.canonical_form(rows)
 
     def _parse(self, text: object) -> list[int]:
-        column = {c.name: j for j, c in enumerate(self.choices)}
-        row, seen = np.zeros(self.d, dtype=self._dtype), np.zeros(self.d, dtype=bool)
-        for word in str(text).split(","):
-            key, _, value = (part.strip() for part in word.partition("="))
-            j = column.get(key)
-            if j is None or value not in self._labels[j] or seen[j]:
-                raise self._bad_string(text, word)
-            row[j], seen[j] = self._labels[j][value], True
-        missing = self.active(row[None])[0] & ~seen
-        if missing.any():
-            name = self.choices[int(np.argmax(missing))].name
-            raise self._bad_string(text, f"(no {name!r})")
-        return [int(value) for value in row]
+        try:
+            row, named = self._notation.read(str(text))
+        except NotationError as error:
+            raise self._bad_string(text, error.word) from None
+        missing = self._notation.missing(named, self.active(np.array([row]))[0])
+        if missing is not None:
+            raise self._bad_string(text, f"(no {missing!r})")
+        return row
 
     def _bad_string(self, text: object, culprit: object) -> SpaceError:
         short = str(text)
@@ -493,44 +381,19 @@ class Space:
         rows = self.canonical_form(self.check(X))
         _, first, back = np.unique(self.row_key(rows), return_index=True, return_inverse=True)
         shape, outputs = self.input_shape, self.n_outputs
-        counted = [measure(lambda r=r: self.build(r, shape, outputs), shape) for r in rows[first]]
+        counted = [measure(partial(self.build, x, shape, outputs), shape) for x in rows[first]]
         table = np.array(counted, dtype=np.int64).reshape(-1, 2)[back]
         return Costs(table[:, 0], table[:, 1])
 
     def with_io(self, input_shape: Sequence[int], n_outputs: int) -> Self:
         """The same space for other data: networks adapt their stem and head."""
-        import copy
-
         other = copy.copy(self)
-        other.input_shape = tuple(int(size) for size in input_shape)
-        other.n_outputs = int(n_outputs)
+        other._set_io(input_shape, n_outputs)
         return other
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self  # a space does not change, so scikit-learn's clone may share it
 
     def __repr__(self) -> str:
-        return f"<space {self.name}: {self.d} decisions, {self.size:,} architectures>"
-
-
-class _FromChoices(Space):
-    """`Space.from_choices`."""
-
-    def __init__(
-        self,
-        choices: Mapping[str, Sequence[Any] | Choice],
-        build: Callable[[dict[str, Any], tuple[int, ...], int], Any],
-        name: str,
-        input_shape: tuple[int, ...],
-        n_outputs: int,
-    ) -> None:
-        self.name = name
-        self._declared = tuple(  # type: ignore[misc]  # per instance here
-            replace(value, name=key) if isinstance(value, Choice) else Choice(tuple(value), key)
-            for key, value in choices.items()
-        )
-        self._build = build
-        super().__init__(input_shape=input_shape, n_outputs=n_outputs)
-
-    def build(self, x: Any, input_shape: tuple[int, ...], n_outputs: int) -> Any:
-        return self._build(self.decode(x), input_shape, n_outputs)
+        count = f"up to {self._grid.size:,}" if self._counted is None else f"{self._counted:,}"
+        return f"<space {self.name}: {self.d} decisions, {count} architectures>"
