@@ -1,0 +1,341 @@
+"""`best/`: the trained winner, which leaves the run: weights, config, source, model card."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from foretell import __version__
+from foretell.errors import RunError
+from foretell.runs import standalone
+from foretell.spaces.base import Rows, Space
+
+FORMAT = 1
+TOLERANCE = 1e-6  # between outputs of the trained network and of the one read back
+
+
+@dataclass(frozen=True)
+class Winner:
+    """What goes into `best/`.
+
+    Args:
+        space: where it comes from.
+        x: its row, (d,).
+        module: the trained network, in eval mode on the CPU.
+        weights: its .safetensors file.
+        task: "classification" or "regression".
+        labels: class names; empty for regression.
+        inputs: how new files are read, `Data.input_spec()`.
+        objective: the metric it was chosen by.
+        metrics: of its validation and its test.
+        facts: whatever else config.json shall have, JSON-able.
+    """
+
+    space: Space
+    x: Rows
+    module: nn.Module
+    weights: Path
+    task: str
+    labels: tuple[str, ...]
+    inputs: Mapping[str, Any]
+    objective: str
+    metrics: Mapping[str, float]
+    facts: Mapping[str, Any]
+
+
+def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> None:
+    """Write `best/`, read it back, compare, and only then put it in its place.
+
+    Args:
+        folder: `best/` of the run; replaced as a whole.
+        winner: the network.
+        check: is given the network as read back; raises if it is not as good as the trained one.
+
+    Raises:
+        RunError: what was read back is not the network that was trained.
+    """
+    part = folder.with_name(folder.name + ".tmp")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        part.mkdir(parents=True)
+        shutil.copyfile(winner.weights, part / "model.safetensors")
+        why, loads = "", True
+        try:
+            source = standalone.source_of(winner.module)
+            (part / "model.py").write_text(_model_py(source, winner), encoding="utf-8")
+            same_outputs(winner.module, load(part), winner.space.input_shape)
+        except (standalone.NotTraceable, RunError) as error:
+            why = str(error)
+            loads = _borrow(part, winner)
+        config = json.dumps(_config(winner, why), indent=2)
+        (part / "config.json").write_text(config + "\n", encoding="utf-8")
+        (part / "README.md").write_text(_card(winner, why), encoding="utf-8")
+        if loads:
+            loaded = load(part)
+            same_outputs(winner.module, loaded, winner.space.input_shape)
+            check(loaded)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(part, folder)
+    except OSError as error:
+        raise RunError(
+            f"cannot write {folder}: {error.strerror or error}",
+            hint="make room or give write access, then run the same command again",
+        ) from error
+
+
+def load(folder: str | Path) -> nn.Module:
+    """The trained network of a `best/` folder, in eval mode on the CPU, by its own model.py.
+
+    Raises:
+        RunError: the folder is not a `best/`, or its network cannot be made.
+    """
+    path = Path(folder) / "model.py"
+    if not path.is_file():
+        raise RunError(
+            f"no trained network in {folder}",
+            expected="a folder with model.py, model.safetensors and config.json",
+            hint="give the best/ folder of a run that has ended",
+        )
+    spec = importlib.util.spec_from_file_location(f"_foretell_model_{id(path)}", path)
+    assert spec is not None  # the file exists and ends in .py
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+        with torch.random.fork_rng(devices=[]):  # initial weights, at once overwritten
+            network: nn.Module = module.load(Path(folder))
+    except Exception as error:  # whatever the file does
+        raise RunError(
+            f"{path} does not give its network: {type(error).__name__}: {error}",
+            hint="run the search's command again with best/ removed, to have it written anew",
+        ) from error
+    finally:
+        sys.dont_write_bytecode = writes
+    return network
+
+
+def config_of(folder: str | Path) -> dict[str, Any]:
+    """What config.json of a `best/` folder says.
+
+    Raises: RunError when there is none that can be read.
+    """
+    path = Path(folder) / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        known = config["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"cannot read {path}: {type(error).__name__}: {error}",
+            expected="the best/ folder of a run that has ended",
+            hint="look for `best/` in the folder of the run",
+        ) from error
+    if not known:
+        raise RunError(f"format of {path}", expected=FORMAT, got=config["format"])
+    return dict(config)
+
+
+def same_outputs(one: nn.Module, other: nn.Module, input_shape: tuple[int, ...]) -> None:
+    """Compare two networks on random inputs.
+
+    Raises: RunError when outputs differ by more than 1e-6 (relative to values above 1).
+    """
+    inputs = torch.randn((4, *input_shape), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        a, b = one(inputs), other(inputs)
+    if a.shape != b.shape:
+        raise RunError("the network read back", expected=tuple(a.shape), got=tuple(b.shape))
+    scale = max(1.0, float(a.abs().max()))
+    difference = float((a - b).abs().max())
+    if not difference <= TOLERANCE * scale:
+        raise RunError(
+            "the network read back gives other outputs",
+            expected=f"a difference of at most {TOLERANCE:g}",
+            got=f"{difference:.3g}",
+        )
+
+
+def _model_py(source: str, winner: Winner) -> str:
+    return standalone.model_file(
+        source,
+        title=f"The best network of a search of {winner.space.name}.",
+        version=__version__,
+        arch=winner.space.to_str(winner.x[None])[0],
+        input_shape=winner.space.input_shape,
+        n_outputs=winner.space.n_outputs,
+        labels=winner.labels,
+    )
+
+
+def _config(winner: Winner, why: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "foretell": __version__,
+        "standalone": not why,
+        **({"not_standalone_because": why} if why else {}),
+        "arch": winner.space.to_str(winner.x[None])[0],
+        "row": np.asarray(winner.x).tolist(),
+        "space": {"name": winner.space.name, "settings": settings_of(winner.space)},
+        "task": winner.task,
+        "labels": list(winner.labels),
+        "input_shape": list(winner.space.input_shape),
+        "n_outputs": winner.space.n_outputs,
+        "input": dict(winner.inputs),
+        "objective": winner.objective,
+        "metrics": dict(winner.metrics),
+        **winner.facts,
+    }
+
+
+def settings_of(space: Space) -> dict[str, Any]:
+    """A space's own constructor settings, as far as they are plain values."""
+    names = set(inspect.signature(type(space).__init__).parameters)
+    return {
+        name: value
+        for name in sorted(names - {"self", "input_shape", "n_outputs"})
+        if isinstance(value := getattr(space, name, None), (bool, int, float, str, list, tuple))
+    }
+
+
+# -- a network that cannot be written as statements: its space builds it ---------------------------
+
+_BORROWED = '''
+def Network() -> nn.Module:
+    """The network as its space builds it; this needs foretell{also}."""
+{body}
+    return space.with_io(INPUT_SHAPE, N_OUTPUTS).build(np.array(ROW), INPUT_SHAPE, N_OUTPUTS)
+
+'''
+
+
+def _borrow(part: Path, winner: Winner) -> bool:
+    """Write a model.py that asks the space; a user's space file is copied beside it.
+
+    Returns: whether it can; a space that was typed into a notebook has no file to copy.
+    """
+    loads = True
+    space = winner.space
+    builder = getattr(space, "_build", None) or type(space)
+    module = sys.modules.get(builder.__module__)
+    file = getattr(module, "__file__", None)
+    if builder.__module__.startswith("foretell."):
+        body = (
+            f"    from {type(space).__module__} import {type(space).__name__}\n\n"
+            f"    space = {type(space).__name__}(**{settings_of(space)!r})"
+        )
+    elif file and module is not None and (made := _in_module(module, space)):
+        shutil.copyfile(file, part / "space.py")
+        body = (
+            "    import importlib.util\n\n"
+            '    spec = importlib.util.spec_from_file_location("space", FOLDER / "space.py")\n'
+            "    module = importlib.util.module_from_spec(spec)\n"
+            "    spec.loader.exec_module(module)\n"
+            f"    space = module.{made}"
+        )
+    else:
+        loads = False
+        body = (
+            "    raise RuntimeError(\n"
+            '        "the source of this network was not in a file when it was saved: build it "\n'
+            '        "yourself and load model.safetensors into it"\n    )\n    space = None'
+        )
+    source = _BORROWED.format(body=body, also="" if "from foretell" in body else " and space.py")
+    text = _model_py(source, winner).replace(
+        "needs torch and nothing else", "needs torch and foretell"
+    )
+    text = text.replace("\nimport torch\n", "\nimport numpy as np\nimport torch\n", 1)
+    row = f"ROW = {np.asarray(winner.x).tolist()}\nFOLDER = Path(__file__).parent\n"
+    text = text.replace("\nINPUT_SHAPE = ", f"\n{row}INPUT_SHAPE = ", 1)
+    (part / "model.py").write_text(text, encoding="utf-8")
+    return loads
+
+
+def _in_module(module: ModuleType, space: Space) -> str | None:
+    """How the file of a user's space makes it: `Class(...)`, or the name of the space itself."""
+    kind: type[Space] = type(space)
+    if getattr(module, kind.__name__, None) is kind:
+        return f"{kind.__name__}(**{settings_of(space)!r})"
+    for name, value in vars(module).items():
+        same = isinstance(value, Space) and type(value) is kind and value.choices == space.choices
+        if same and getattr(value, "_build", None) is getattr(space, "_build", None):
+            return str(name)
+    return None
+
+
+# -- the model card -------------------------------------------------------------------------------
+
+_CARD = """---
+library_name: pytorch
+tags: [foretell, neural-architecture-search, {task}]
+---
+
+# {title}
+
+The best of a search of the space `{space}` by [foretell](https://pypi.org/project/foretell/).
+
+| metric | value |
+|---|---|
+{metrics}
+
+- architecture: `{arch}`
+- parameters: {params:,}
+- input: float32 of shape (batch, {shape}), normalised with mean {mean} and standard deviation {std}
+- output: {output}
+
+It was chosen by `{objective}`; test data was looked at once, after the choice.
+
+## Use
+
+```python
+{use}
+```
+
+`model.py` needs {needs}. New files, read and normalised as in training:
+
+```
+foretell predict {folder} NEW_FILE
+```
+"""
+
+
+def _card(winner: Winner, why: str) -> str:
+    arch = winner.space.to_str(winner.x[None])[0]
+    labels = winner.labels
+    classes = f"scores of {len(labels)} classes: " + ", ".join(labels[:20])
+    kinds = "" if len(labels) <= 20 else ", ..."
+    shape = winner.space.input_shape
+    return _CARD.format(
+        task="image-classification" if len(shape) == 3 and labels else f"tabular-{winner.task}",
+        title=f"{winner.facts.get('data', 'Network')}: {winner.task}",
+        space=winner.space.name,
+        metrics="\n".join(f"| {name} | {value:.4f} |" for name, value in winner.metrics.items()),
+        arch=arch,
+        params=sum(p.numel() for p in winner.module.parameters()),
+        shape=", ".join(map(str, shape)),
+        mean=_numbers(winner.inputs.get("mean", [])),
+        std=_numbers(winner.inputs.get("std", [])),
+        output=classes + kinds if labels else "the standardised target(s); see config.json",
+        objective=winner.objective,
+        use="import model\n\nnetwork = model.load()   # nn.Module in eval mode\n"
+        f"scores = network(inputs)   # inputs: (batch, {', '.join(map(str, shape))})",
+        needs="torch alone" if not why else f"foretell too, because: {why}",
+        folder="best",
+    )
+
+
+def _numbers(values: list[float]) -> str:
+    text = ", ".join(f"{value:.4g}" for value in values[:4])
+    return f"[{text}{', ...' if len(values) > 4 else ''}] (all in config.json)"

@@ -1,0 +1,151 @@
+"""The journal of a run: one event a line, only ever added to, on disk before the next step."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any, Self
+
+from foretell.errors import RunError
+
+Event = dict[str, Any]
+EVENTS = ("ask", "trial", "rank", "final")
+
+
+class Journal:
+    """`trials.jsonl`: all events of a run, oldest first, and the one way to add to them.
+
+    `append` returns when the line is on disk. A last line that was torn by a crash is cut off
+    when the journal is opened (`note` then says so); any other line that is not an event is an
+    error, because results would be lost silently.
+
+    Args:
+        path: the file; made when absent.
+
+    Raises:
+        RunError: a line is no event, or the file cannot be read or written.
+
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> with Journal(Path(folder.name) / "trials.jsonl") as journal:
+    ...     journal.append({"event": "ask", "k": 0, "ids": [0, 1]})
+    >>> read(Path(folder.name) / "trials.jsonl")
+    [{'event': 'ask', 'k': 0, 'ids': [0, 1]}]
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.note = ""
+        self.events: list[Event] = []
+        try:
+            self._file = open(path, "a+b", buffering=0)  # noqa: SIM115  # closed by `close`
+            self._file.seek(0)
+            self.events, sound, torn = _parse(self._file.read(), path)
+            if torn:
+                self.note = f"cut off a torn last line of {path.name} ({len(torn)} bytes)"
+            if sound != os.fstat(self._file.fileno()).st_size:
+                self._file.truncate(sound)
+            if sound and not self._ends_with_newline(sound):
+                self._write(b"\n")
+        except OSError as error:
+            raise _cannot("open", path, error) from error
+
+    def _ends_with_newline(self, size: int) -> bool:
+        self._file.seek(size - 1)
+        return self._file.read(1) == b"\n"
+
+    def append(self, event: Event) -> None:
+        """Add one event; it is on disk when this returns.
+
+        Numbers that JSON does not have (NaN, infinity) become null.
+
+        Raises: RunError when it cannot be written; the file is then as it was before.
+        """
+        line = json.dumps(_plain(event), allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        before = os.fstat(self._file.fileno()).st_size
+        try:
+            self._write(line)
+        except OSError as error:
+            self._file.truncate(before)
+            raise _cannot("write", self.path, error) from error
+        self.events.append(json.loads(line))
+
+    def _write(self, data: bytes) -> None:
+        while data:  # a raw write may take less than all of it
+            data = data[self._file.write(data) :]
+        os.fsync(self._file.fileno())
+
+    def of(self, kind: str) -> list[Event]:
+        """The events of one kind, oldest first."""
+        return [event for event in self.events if event["event"] == kind]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read(path: Path) -> list[Event]:
+    """The events of a journal that somebody else may be writing; changes nothing.
+
+    Raises: RunError naming the line that is no event.
+    """
+    try:
+        return _parse(path.read_bytes(), path)[0]
+    except OSError as error:
+        raise _cannot("read", path, error) from error
+
+
+def _parse(data: bytes, path: Path) -> tuple[list[Event], int, bytes]:
+    """Events, how many bytes of the file are sound, and the torn rest."""
+    *lines, last = data.split(b"\n")
+    events = []
+    for number, line in enumerate(lines, start=1):
+        event = _event(line)
+        if event is None:
+            raise RunError(
+                f"{path}, line {number} is not an event of a run",
+                expected=f'a JSON object with "event" one of {", ".join(EVENTS)}',
+                got=repr(line[:60].decode(errors="replace")),
+                hint="restore the file from a copy, or start anew with another --out; was it "
+                "written by a newer foretell?",
+            )
+        events.append(event)
+    whole = _event(last) if last else None
+    if whole is not None:  # complete but for its newline
+        return [*events, whole], len(data), b""
+    return events, len(data) - len(last), last
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and event.get("event") in EVENTS else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value
+
+
+def _cannot(verb: str, path: Path, error: OSError) -> RunError:
+    return RunError(
+        f"cannot {verb} {path}: {error.strerror or error}",
+        hint="make room or give write access, then run the same command again; finished trials "
+        "are kept",
+    )

@@ -1,0 +1,105 @@
+"""What the winner says of new files; needs `best/` and nothing else of the run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from foretell.errors import RunError
+from foretell.runs import best
+
+
+@dataclass(frozen=True)
+class ClassPrediction:
+    """One input of a classifier: its name, the most probable label, and that probability."""
+
+    name: str
+    label: str
+    probability: float
+
+    @staticmethod
+    def columns() -> tuple[str, ...]:
+        """Headings of `cells`."""
+        return ("input", "label", "probability")
+
+    def cells(self) -> tuple[str, ...]:
+        """For a table of text."""
+        return (self.name, self.label, f"{self.probability:.3f}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ValuePrediction:
+    """One input of a regressor: its name and the predicted values, in the target's own unit."""
+
+    name: str
+    values: tuple[float, ...]
+    target: str = ""
+
+    def columns(self) -> tuple[str, ...]:
+        """Headings of `cells`."""
+        word = self.target or "value"
+        many = len(self.values) > 1
+        return ("input", *(f"{word}_{i}" if many else word for i in range(len(self.values))))
+
+    def cells(self) -> tuple[str, ...]:
+        """For a table of text."""
+        return (self.name, *(f"{value:.6g}" for value in self.values))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"name": self.name, "values": list(self.values)}
+
+
+Prediction = ClassPrediction | ValuePrediction
+
+
+def predict(folder: str | Path, path: str | Path, *, batch_size: int = 256) -> list[Prediction]:
+    """Predictions of a trained network for new files, in their order.
+
+    Inputs are read and normalised as the training data was. A class has probability
+    softmax(scores); values are in the unit of the training targets.
+
+    Args:
+        folder: the `best/` folder of a run.
+        path: an image, a folder of images, a .npz file with `x`, or a .csv file.
+        batch_size: inputs that go through the network at once.
+
+    Raises:
+        RunError: the folder has no network that can be loaded.
+        DataError: the file cannot be read, or its inputs do not fit the network.
+    """
+    from foretell.training.data import read_inputs
+
+    config = best.config_of(folder)
+    try:
+        spec, labels = config["input"], config["labels"]
+        target = spec["target"]
+    except KeyError as error:
+        raise RunError(f"config.json in {folder} lacks {error}") from error
+    names, inputs = read_inputs(path, spec)
+    network = best.load(folder)
+    with torch.no_grad():
+        parts = [
+            network(torch.from_numpy(np.ascontiguousarray(inputs[i : i + batch_size])))
+            for i in range(0, len(inputs), batch_size)
+        ]
+    outputs = torch.cat(parts) if parts else torch.zeros(0, config["n_outputs"])
+    if config["task"] == "classification":
+        top = outputs.softmax(dim=1).max(dim=1)
+        return [
+            ClassPrediction(name, labels[k], p)
+            for name, k, p in zip(names, top.indices.tolist(), top.values.tolist(), strict=True)
+        ]
+    values = outputs.numpy() * np.array(target["std"]) + np.array(target["mean"])
+    return [
+        ValuePrediction(name, tuple(row), target["name"])
+        for name, row in zip(names, values.tolist(), strict=True)
+    ]
