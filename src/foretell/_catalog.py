@@ -38,6 +38,12 @@ class Row:
 
 SPACES = (
     Row(
+        "nb101",
+        "foretell.spaces.nb101:NB101",
+        "NAS-Bench-101 cell: graphs of up to 7 vertices and 9 edges, 423,624 classes",
+        "Ying et al., ICML 2019",
+    ),
+    Row(
         "nb201",
         "foretell.spaces.nb201:NB201",
         "NAS-Bench-201 cell: 6 edges, 5 operations, 15,625 rows",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from foretell.errors import SettingError, SpaceError
 
 
@@ -21,5 +23,6 @@ def image_shape(space: str, input_shape: tuple[int, ...]) -> tuple[int, int, int
 def at_least(**settings: tuple[int, int]) -> None:
     """An error for the first `name=(value, lowest)` that is not an integer of that size."""
     for name, (value, lowest) in settings.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+        number = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not number or value < lowest:
             raise SettingError(f"bad {name}", expected=f"an integer >= {lowest}", got=repr(value))

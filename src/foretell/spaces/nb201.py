@@ -119,7 +119,7 @@ class NB201(Space):
         from foretell.nets.nb201 import NB201Net
 
         in_channels, _, _ = image_shape(self.name, input_shape)
-        (row,) = self._live(self.check(np.asarray(x)[None])).tolist()
+        (row,) = self._live(self._row(x)).tolist()
         return NB201Net(row, in_channels, n_outputs, self.channels, self.n_cells)
 
     def costs(self, X: ArrayLike) -> Costs:
