@@ -51,6 +51,7 @@ class Search:
         self._told = History.empty(space)
         self._pending = np.zeros((0, space.d), dtype=space._dtype)
         self._asks = 0
+        self.proposal: strategies.Proposal | None = None  # of the last `ask`, and what led to it
 
     @property
     def history(self) -> History:
@@ -65,10 +66,10 @@ class Search:
         if n < 1:
             raise SettingError("ask(n)", expected="n of at least 1", got=n)
         rng = stream(self.seed, "ask", self._asks)
-        X = self.strategy.propose(self.space, self.history, n, rng)
+        self.proposal = self.strategy.explain(self.space, self.history, n, rng)
         self._asks += 1
-        self._pending = np.concatenate([self._pending, X])
-        return X
+        self._pending = np.concatenate([self._pending, self.proposal.X])
+        return self.proposal.X
 
     def replay(self, X: ArrayLike) -> None:
         """Take `X` for what this `ask` returned, without computing it again.

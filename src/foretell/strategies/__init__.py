@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from foretell import _catalog
-from foretell.strategies.base import Strategy
+from foretell.strategies.base import Proposal, Strategy
 
-__all__ = ["Strategy", "get", "names"]
+__all__ = ["Proposal", "Strategy", "get", "names"]
 
 
 def names() -> list[str]:

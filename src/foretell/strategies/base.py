@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foretell.history import History
 from foretell.spaces.base import Rows, Space
+
+if TYPE_CHECKING:
+    from foretell.ranking import Ranking
+
+
+class Proposal(NamedTuple):
+    """What a strategy proposes, and the fitted predictor and ranking behind it, where it has them.
+
+    Shapes: `X` (n, d).
+    """
+
+    X: Rows
+    model: Any = None
+    ranking: Ranking | None = None
 
 
 class Strategy(ABC):
@@ -21,6 +36,10 @@ class Strategy(ABC):
 
         Fewer than `n` only when the space has no new ones left. Shapes: returns (n, d).
         """
+
+    def explain(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:
+        """What `propose` returns, together with what it was chosen by."""
+        return Proposal(self.propose(space, history, n, rng))
 
     def round_size(self, done: int) -> int | None:
         """How many rows to ask for before the next tell, after `done` results; None: no matter.

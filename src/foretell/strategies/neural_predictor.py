@@ -14,7 +14,9 @@ from foretell.errors import SettingError
 from foretell.history import History
 from foretell.ranking import rank
 from foretell.spaces.base import Rows, Space
-from foretell.strategies.base import Strategy, fresh
+from foretell.strategies.base import Proposal, Strategy, fresh
+
+_RANKED = 1000  # rows of a ranking; more than are proposed, so that it can be looked at
 
 
 @dataclass(frozen=True)
@@ -67,20 +69,26 @@ class NeuralPredictor(Strategy):
 
     def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Rows:
         """Random rows until N are known or out, then the best predicted ones."""
+        return self.explain(space, history, n, rng).X
+
+    def explain(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:
+        """The rows of `propose`, the fitted predictor, and its ranking of the best 1,000."""
         known = history.ok
         n_random = min(n, max(self.n_train - len(history), 0)) if len(known) >= 2 else n
         n_random += round(self.explore * (n - n_random))
         first = fresh(space, history, n_random, lambda k: space.sample(k, rng), rng)
         if n_random == n:
-            return first
+            return Proposal(first)
         history = history.with_pending(first)
         model = self.regressor(space, int(rng.integers(2**31))).fit(known.X, known.y)
         exclude = space.row_key(history.X)
-        top = rank(space, model, n - n_random, exclude=exclude, rng=rng, limit=self.limit).X
+        k = max(n - n_random, _RANKED)
+        ranking = rank(space, model, k, exclude=exclude, rng=rng, limit=self.limit)
+        top = ranking.X[: n - n_random]
         rest = n - n_random - len(top)
         history = history.with_pending(top)
         more = fresh(space, history, rest, lambda k: space.sample(k, rng), rng)
-        return np.concatenate([first, top, more])
+        return Proposal(np.concatenate([first, top, more]), model, ranking)
 
     def round_size(self, done: int) -> int | None:
         """The rest of the N random rows, then `batch`."""
