@@ -1,0 +1,128 @@
+"""The command line as a user meets it: exit codes, streams, one clear line for wrong input."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from foretell import cli
+from foretell.errors import ForetellError
+
+
+def call(*args: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of `foretell *args`, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    argv, sys.argv = sys.argv, ["foretell", *args]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                cli.main()
+                code = 0
+            except SystemExit as stop:
+                code = int(stop.code or 0)
+    finally:
+        sys.argv = argv
+    return code, out.getvalue(), err.getvalue()
+
+
+def shell(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The same in a process of its own."""
+    command = [sys.executable, "-m", "foretell", *args]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("kind", ["spaces", "predictors", "strategies", "encodings"])
+def test_list_for_people_and_machines(kind: str) -> None:
+    code, text, _ = call("list", kind)
+    assert code == 0
+    code, line, _ = call("list", kind, "--json")
+    rows = json.loads(line)
+    assert rows
+    assert [row["name"] for row in rows] == sorted(row["name"] for row in rows)
+    assert all(row["name"] in text for row in rows)
+
+
+def test_doctor() -> None:
+    code, line, _ = call("doctor", "--json")
+    assert code == 0
+    found = {fact["what"]: fact["found"] for fact in json.loads(line)}
+    assert found["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert found["torch"][0].isdigit()
+
+
+WRONG = {
+    ("list", "foo"): "unknown kind of component 'foo'",
+    ("run", "--data", "no/such/folder"): "no/such/folder",
+    ("run", "--data", "digits", "--space", "nb20l"): "did you mean 'nb201'",
+    ("run", "--data", "digits", "--strategy", "evolution"): "regularized-evolution",
+    ("run", "--data", "digits", "--predictor", "gnc"): "did you mean 'gcn'",
+    ("run", "--data", "digits", "--set", "learning-rate=1"): "learning-rate",
+    ("run", "--data", "digits", "--set", "lr"): "NAME=VALUE",
+    ("run", "--data", "digits", "--space", "no_such.py:Space"): "no_such.py",
+    ("space", "check", "nope"): "unknown space 'nope'",
+    ("predict", "no/best", "x.png"): "no/best",
+    ("report", "no/run"): "no/run",
+    ("bench", "predictors", "--table", "no.csv", "--space", "nb201", "--target", "y"): "no.csv",
+    ("bench", "search", "--table", "no.csv", "--space", "nb201", "--target", "y"): "no.csv",
+}
+
+
+@pytest.mark.parametrize("args", list(WRONG), ids=" ".join)
+def test_wrong_input_is_one_line_and_exit_code_2(
+    args: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = call(*args)
+    assert code == 2
+    assert out == ""
+    done = shell(*args, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert WRONG[args] in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    assert not any(tmp_path.iterdir()), "wrong input must leave nothing behind"
+
+
+def test_unknown_option_and_command_are_exit_code_2() -> None:
+    assert call("run", "--date", "x")[0] == 2
+    assert call("rnu")[0] == 2
+
+
+names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pairs=st.lists(st.tuples(names, names), max_size=3))
+def test_any_training_setting_is_taken_or_refused_by_name(pairs: list[tuple[str, str]]) -> None:
+    from foretell.training.recipe import Recipe
+
+    with contextlib.suppress(ForetellError):
+        Recipe.from_dict(cli._assignments([f"{key}={value}" for key, value in pairs]))
+
+
+@settings(max_examples=150)
+@given(
+    key=st.sampled_from(["epochs", "batch_size", "lr", "weight_decay", "optimiser", "augment"]),
+    value=st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), names),
+)
+def test_any_value_of_a_known_setting_is_taken_or_refused_by_name(key: str, value: object) -> None:
+    from foretell.training.recipe import Recipe
+
+    try:
+        recipe = Recipe.from_dict({key: value})
+    except ForetellError as error:
+        text = str(error)
+    else:
+        text = key
+        assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    assert key in text
