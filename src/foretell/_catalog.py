@@ -127,6 +127,13 @@ PREDICTORS: tuple[Row, ...] = (
         tags=frozenset({"std"}),
     ),
     Row(
+        "gp",
+        "foretell.predictors.gp:GP",
+        "Gaussian process, one length scale for each encoding",
+        "White et al., NeurIPS 2021",
+        tags=frozenset({"std"}),
+    ),
+    Row(
         "rf",
         "foretell.predictors.rf:RF",
         "random forest",

@@ -1,0 +1,101 @@
+"""Graph statistics: how much of each operation lies on the paths of the graph view."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretell.encodings.base import Encoding
+from foretell.spaces.base import Graphs, Rows, Space
+
+_PAIRS = 8  # pairs of operations only up to so many operations
+
+
+class GraphStats(Encoding):
+    """How often operations stand on vertices and on paths from input to output.
+
+    For each set S of operations - every single one, every pair (up to 8 operations), and all of
+    them - five numbers: how many vertices have one of S; the smallest, the largest and the mean
+    number of them on a path; and the share of paths that have at least one. They come from one
+    pass in topological order,
+
+        max_S(v) = [op(v) in S] + max_{u -> v} max_S(u),
+
+    with min for the smallest; means and shares follow from the number of paths
+    N(v) = sum_{u -> v} N(u). Then the number of edges and log(1 + N). So a pair of two
+    convolutions gives the smallest and largest depth in convolutions, whatever else is on the way.
+    Nothing changes when vertices are renamed.
+
+    Args:
+        space: the space whose rows it sees.
+
+    Shapes: (n, d) to (n, 5 s + 2) for s sets, ordered by number, then set; path statistics are 0
+    where there is no path.
+
+    References: Differs: foretell's own; features of paths are White et al. 2020.
+
+    >>> import foretell as ft
+    >>> space = ft.spaces.get("nb201")  # skip, conv 1x1, conv 3x3, pool; 4 + 6 + 1 sets
+    >>> stats = GraphStats(space).transform([[3, 0, 3, 1, 0, 3]])[0]  # 3x3, 3x3, 3x3 beside a skip
+    >>> stats[:-2].reshape(5, 11)[:, 2]  # of conv 3x3: vertices, min, max, mean, share of paths
+    array([3. , 0. , 3. , 1.5, 0.5], dtype=float32)
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+
+    def encode(self, X: Rows) -> NDArray[np.float32]:
+        """Statistics (n, f)."""
+        q = len(self.space.vocabulary) - 2
+        words = range(2, q + 2)
+        sets = [(word,) for word in words]
+        if q <= _PAIRS:
+            sets += list(combinations(words, 2))
+        member = np.zeros((q + 3, len(sets) + 1), dtype=np.float32)  # last row: op -1, no vertex
+        for column, words_in in enumerate(sets):
+            member[list(words_in), column] = 1.0
+        member[2 : q + 2, -1] = 1.0
+        step = 16_384
+        blocks = [
+            _statistics(self.space.graphs(X[i : i + step]), member)
+            for i in range(0, max(len(X), 1), step)
+        ]
+        return np.concatenate(blocks)
+
+
+def _statistics(graphs: Graphs, member: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Features (n, 5 s + 2) for sets given as `member` (vocabulary + 1, s)."""
+    own = member[graphs.ops]  # (n, v, s)
+    n, v, s = own.shape
+    low = np.full((n, v, s), np.inf, dtype=np.float32)
+    high = np.full((n, v, s), -np.inf, dtype=np.float32)
+    total = np.zeros((n, v, s))  # sum over the paths that end here
+    without = np.zeros((n, v, s))  # how many of them have none
+    paths = np.zeros((n, v))
+    low[:, 0], high[:, 0], without[:, 0], paths[:, 0] = 0.0, 0.0, 1.0, 1.0
+    for j in range(1, v):
+        # only vertices with an edge to j in some row
+        before = np.flatnonzero(graphs.adjacency[:, :j, j].any(axis=0))
+        if not len(before):
+            continue
+        into = graphs.adjacency[:, before, j]
+        low[:, j] = np.where(into[:, :, None], low[:, before], np.inf).min(axis=1) + own[:, j]
+        high[:, j] = np.where(into[:, :, None], high[:, before], -np.inf).max(axis=1) + own[:, j]
+        paths[:, j] = (into * paths[:, before]).sum(axis=1)
+        weight = into.astype(np.float64)[:, None, :]
+        total[:, j] = (weight @ total[:, before])[:, 0] + own[:, j] * paths[:, j, None]
+        without[:, j] = (weight @ without[:, before])[:, 0] * (own[:, j] == 0)
+    some = paths[:, -1:] > 0
+    number = np.where(some, paths[:, -1:], 1.0)
+    columns = [
+        own.sum(axis=1),
+        np.where(some, low[:, -1], 0.0),
+        np.where(some, high[:, -1], 0.0),
+        total[:, -1] / number,
+        np.where(some, 1.0 - without[:, -1] / number, 0.0),
+        graphs.adjacency.sum(axis=(1, 2))[:, None],
+        np.log1p(paths[:, -1:]),
+    ]
+    return np.concatenate(columns, axis=1, dtype=np.float32)

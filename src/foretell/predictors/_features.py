@@ -1,0 +1,70 @@
+"""Predictors that are a regressor on an encoding."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretell import encodings
+from foretell.encodings import Encoding
+from foretell.errors import SettingError
+from foretell.predictors._targets import Scale, Target
+from foretell.predictors.base import Floats, Predictor
+from foretell.spaces.base import Rows, Space
+
+Encodings = str | Encoding | tuple[str | Encoding, ...]
+
+
+def resolve(encoding: Encodings, space: Space) -> list[Encoding]:
+    """The encodings of a name, an `Encoding`, or several of them."""
+    parts = list(encoding) if isinstance(encoding, (tuple, list)) else [encoding]
+    found = [encodings.get(one, space) if isinstance(one, str) else one for one in parts]
+    if not found or not all(isinstance(one, Encoding) for one in found):
+        raise SettingError(
+            "encoding", expected="a name, an Encoding, or several", got=repr(encoding)
+        )
+    return found
+
+
+def encode(parts: list[Encoding], X: Rows) -> NDArray[np.float32]:
+    """Features of all encodings, side by side."""
+    return np.concatenate([part.encode(X) for part in parts], axis=1)
+
+
+class OnFeatures(Predictor):
+    """Base of predictors that fit a scikit-learn regressor on encoded rows.
+
+    A subclass lists its parameters, `encoding` and `target` among them, and implements `_make`;
+    one with an uncertainty sets `has_std` and implements `_score` as well.
+
+    Args:
+        space: the space whose rows it sees.
+        encoding: a name of the catalog, an `Encoding`, or a tuple of them side by side.
+        target: "rank" to learn ranks of the targets, "value" to learn standardised values;
+            predictions are on the scale of the targets with both.
+        random_state: non-negative seed, or None for fresh entropy.
+    """
+
+    encoding: Encodings
+    target: Target
+
+    @abstractmethod
+    def _make(self, seed: int) -> Any:
+        """An unfitted scikit-learn regressor."""
+
+    def _score(self, model: Any, F: NDArray[np.float32]) -> tuple[Floats, Floats | None]:
+        """Mean (n,) and standard deviation (n,) or None of features (n, f), on the learnt scale."""
+        return np.asarray(model.predict(F), dtype=np.float64), None
+
+    def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
+        self.encodings_ = resolve(self.encoding, self.space)
+        self.scale_ = Scale.of(y, self.target)
+        self.model_ = self._make(int(rng.integers(2**31)))
+        self.model_.fit(encode(self.encodings_, X), self.scale_.score(y))
+
+    def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
+        score, std = self._score(self.model_, encode(self.encodings_, X))
+        return self.scale_.value(score), None if std is None else self.scale_.spread(score, std)

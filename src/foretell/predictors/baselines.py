@@ -1,0 +1,109 @@
+"""Baselines that every predictor has to beat: the size of the network, and the mean."""
+
+from __future__ import annotations
+
+from abc import ABC
+from typing import ClassVar
+
+import numpy as np
+
+from foretell.encodings.size import Size
+from foretell.predictors.base import Floats, Predictor
+from foretell.spaces.base import Rows, Space
+
+
+class Mean(Predictor):
+    """Predicts the mean of the targets, and their standard deviation, for every row.
+
+    Args:
+        space: the space whose rows it sees.
+        random_state: not used; there for the common contract.
+
+    >>> import foretell as ft
+    >>> space = ft.spaces.get("nb201")
+    >>> Mean(space).fit(space.sample(2, rng=0), [1.0, 3.0]).predict(space.sample(3, rng=1))
+    array([2., 2., 2.])
+    """
+
+    has_std = True
+
+    def __init__(self, space: Space, random_state: int | None = None) -> None:
+        self.space = space
+        self.random_state = random_state
+
+    def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
+        self.mean_, self.std_ = float(y.mean()), float(y.std())
+
+    def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
+        return np.full(len(X), self.mean_), np.full(len(X), self.std_)
+
+
+class BySize(Predictor, ABC):
+    """Ranks by the logarithm of a cost s; the targets only give the line's place and slope.
+
+        prediction = mean(y) + std(y) max(r, 0.01) (s - mean(s)) / std(s)
+
+    with r the correlation of s and y. The slope is always positive: a larger network is predicted
+    to be better, also where the training rows say otherwise.
+
+    Args:
+        space: the space whose rows it sees; its `input_shape` and `n_outputs` count.
+        max_builds: how many networks may be built where costs have no closed form; see
+            `foretell.encodings.size.Size`.
+        random_state: not used; there for the common contract.
+    """
+
+    _column: ClassVar[int]
+
+    def __init__(
+        self, space: Space, max_builds: int = 256, random_state: int | None = None
+    ) -> None:
+        self.space = space
+        self.max_builds = max_builds
+        self.random_state = random_state
+
+    def _size(self, X: Rows) -> Floats:
+        logs = Size(self.space, self.max_builds).encode(X)
+        return logs[:, self._column].astype(np.float64)
+
+    def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
+        size = self._size(X)
+        spread = float(size.std()) or 1.0
+        r = float(np.mean((size - size.mean()) * (y - y.mean()))) / (spread * (float(y.std()) or 1))
+        self.slope_ = max(r, 0.01) * (float(y.std()) or 1.0) / spread
+        self.intercept_ = float(y.mean() - self.slope_ * size.mean())
+
+    def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
+        return self.intercept_ + self.slope_ * self._size(X), None
+
+
+class NParams(BySize):
+    """The number of trainable parameters, as `BySize` on log(1 + parameters).
+
+    References: Ning et al. 2021, Evaluating efficient performance estimators of neural
+    architectures; White et al. 2022, A deeper look at zero-cost proxies.
+
+    >>> import foretell as ft
+    >>> space = ft.spaces.get("nb201")
+    >>> low, high = NParams(space).fit([[0] * 6], [0.5]).predict([[0] * 6, [3] * 6])
+    >>> bool(high > low)
+    True
+    """
+
+    _column = 0
+
+
+class NFlops(BySize):
+    """The floating-point operations of one forward pass, as `BySize` on log(1 + flops).
+
+    References: Ning et al. 2021, Evaluating efficient performance estimators of neural
+    architectures.
+
+    >>> import foretell as ft
+    >>> space = ft.spaces.get("nb201")
+    >>> low, high = NFlops(space).fit([[0] * 6], [0.5]).predict([[0] * 6, [3] * 6])
+    >>> bool(high > low)
+    True
+    """
+
+    _column = 1
