@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 class Proposal(NamedTuple):
     """What a strategy proposes, and the fitted predictor and ranking behind it, where it has them.
 
-    Shapes: `X` (n, d).
+    Shapes: `X` (n, d). `fit_s` and `predict_s` are seconds of wall clock.
     """
 
     X: Rows
     model: Any = None
     ranking: Ranking | None = None
+    fit_s: float = 0.0
+    predict_s: float = 0.0
 
 
 class Strategy(ABC):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,25 +81,34 @@ class NeuralPredictor(Strategy):
         if n_random == n:
             return Proposal(first)
         history = history.with_pending(first)
-        model = self.regressor(space, int(rng.integers(2**31))).fit(known.X, known.y)
+        seed = int(rng.integers(2**31))
+        model = unfitted(self.predictor, space, seed, self.predictor_settings)
+        start = time.perf_counter()
+        model.fit(known.X, known.y)
+        fitted = time.perf_counter()
         exclude = space.row_key(history.X)
         k = max(n - n_random, _RANKED)
         ranking = rank(space, model, k, exclude=exclude, rng=rng, limit=self.limit)
+        seconds = (fitted - start, time.perf_counter() - fitted)
         top = ranking.X[: n - n_random]
         rest = n - n_random - len(top)
         history = history.with_pending(top)
         more = fresh(space, history, rest, lambda k: space.sample(k, rng), rng)
-        return Proposal(np.concatenate([first, top, more]), model, ranking)
+        return Proposal(np.concatenate([first, top, more]), model, ranking, *seconds)
 
     def round_size(self, done: int) -> int | None:
         """The rest of the N random rows, then `batch`."""
         return self.n_train - done if done < self.n_train else self.batch
 
-    def regressor(self, space: Space, seed: int) -> Any:
-        """The unfitted predictor of this strategy."""
-        if isinstance(self.predictor, str):
-            settings = {"random_state": seed, **self.predictor_settings}
-            return predictors.get(self.predictor, space=space, **settings)
-        model = clone(self.predictor)
-        seeded = {k: seed for k in model.get_params() if k.endswith("random_state")}
-        return model.set_params(**seeded)
+
+def unfitted(
+    predictor: Any, space: Space, seed: int, settings: Mapping[str, Any] | None = None
+) -> Any:
+    """The catalog's predictor of that name, or a clone of the given regressor, with this seed.
+
+    A regressor is seeded wherever it, or a step inside of it, has a `random_state`.
+    """
+    if isinstance(predictor, str):
+        return predictors.get(predictor, space=space, **{"random_state": seed, **(settings or {})})
+    model = clone(predictor)
+    return model.set_params(**{k: seed for k in model.get_params() if k.endswith("random_state")})

@@ -1,0 +1,109 @@
+"""A small table of named columns: what `ranking_` is, and how the run's CSV files are written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretell.errors import RunError
+from foretell.runs.folder import write_text
+
+
+class Frame:
+    """Named columns of equal length; `frame["arch"]` is an array, `frame.head()` its first rows.
+
+    >>> frame = Frame({"arch": ["a", "b", "c"], "predicted": [0.9, 0.8, 0.75]})
+    >>> len(frame), frame["predicted"].max()
+    (3, np.float64(0.9))
+    >>> print(frame.head(2))
+    arch  predicted
+    a           0.9
+    b           0.8
+    """
+
+    def __init__(self, columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> None:
+        self._columns = {name: np.asarray(values) for name, values in columns.items()}
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._columns[name]
+
+    def __len__(self) -> int:
+        return min((len(values) for values in self._columns.values()), default=0)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self._columns)
+
+    def head(self, n: int = 5) -> Frame:
+        """The first `n` rows."""
+        return Frame({name: values[:n] for name, values in self._columns.items()})
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """The rows as tuples of plain values."""
+        return list(zip(*(values.tolist() for values in self._columns.values()), strict=True))
+
+    def __str__(self) -> str:
+        texts = [[name, *map(_cell, values.tolist())] for name, values in self._columns.items()]
+        widths = [max(map(len, column)) for column in texts]
+        right = [values.dtype.kind in "iuf" for values in self._columns.values()]
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if number else cell.ljust(width)
+                for cell, width, number in zip(line, widths, right, strict=True)
+            ).rstrip()
+            for line in zip(*texts, strict=True)
+        )
+
+    __repr__ = __str__
+
+    def write(self, path: Path) -> None:
+        """Write a CSV file; missing numbers are empty cells."""
+        text = io.StringIO()
+        lines = csv.writer(text, lineterminator="\n")
+        lines.writerow(self.columns)
+        lines.writerows(
+            ["" if isinstance(v, float) and math.isnan(v) else v for v in row]
+            for row in self.rows()
+        )
+        write_text(path, text.getvalue())
+
+    @classmethod
+    def read(cls, path: Path, kinds: Mapping[str, type]) -> Frame:
+        """The columns `kinds` (name -> str, int or float) of a CSV file.
+
+        Raises: RunError when the file has not got them.
+        """
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+            return cls(
+                {
+                    name: np.array(
+                        [kind(row[name] or ("nan" if kind is float else 0)) for row in rows]
+                        if kind is not str
+                        else [row[name] for row in rows],
+                        dtype=kind,
+                    )
+                    for name, kind in kinds.items()
+                }
+            )
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+            raise RunError(
+                f"cannot read {path}: {type(error).__name__}: {error}",
+                expected=f"columns {', '.join(kinds)}",
+                hint="restore the file, or start anew with another --out",
+            ) from error
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.5g}"
+    return str(value)
