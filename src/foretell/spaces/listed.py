@@ -1,0 +1,75 @@
+"""`listed`: a space that holds only the rows of a list, such as those of a partial table."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from foretell._rng import as_rng
+from foretell.spaces.base import Rng, Rows, Space
+
+
+def listed(space: Space, X: ArrayLike) -> Space:
+    """The same space with only the rows `X`: it samples, mutates and enumerates nothing else.
+
+    Encodings, graphs, keys, strings and networks are those of `space`. A mutation that leads out
+    of the list is drawn again, and where all that one change reaches is outside, another row of
+    the list takes its place.
+
+    Shapes: `X` (m, d); equal rows count once.
+
+    >>> import foretell as ft
+    >>> few = listed(ft.spaces.get("nb201"), ft.spaces.get("nb201").sample(50, rng=0))
+    >>> few.size, bool(few.contains(few.mutate(few.sample(10, rng=1), rng=2)).all())
+    (50, True)
+    """
+    rows = space.canonical_form(space.check(X))
+    keys, first = np.unique(space.row_key(rows), return_index=True)
+    kind = type(f"Listed{type(space).__name__}", (_Listed, type(space)), {})
+    other: Space = copy.copy(space)
+    other.__class__ = kind
+    other.__dict__.update(_rows=rows[np.sort(first)], _row_keys=keys)
+    return other
+
+
+class _Listed(Space):
+    """Comes before the class of the space, whose methods it narrows."""
+
+    _rows: Rows
+    _row_keys: NDArray[np.uint64]
+
+    @property
+    def size(self) -> int:
+        return len(self._rows)
+
+    def valid(self, X: Rows) -> NDArray[np.bool_]:
+        inside: NDArray[np.bool_] = np.isin(self.row_key(X), self._row_keys)
+        return inside & super().valid(X)
+
+    def sample(self, n: int, rng: Rng = None) -> Rows:
+        return self._rows[as_rng(rng).integers(len(self._rows), size=n)]
+
+    def mutate(self, X: ArrayLike, rng: Rng = None) -> Rows:
+        rng = as_rng(rng)
+        parents = self.canonical_form(self.check(X))
+        children = self.sample(len(parents), rng)
+        todo = np.arange(len(parents))
+        for _ in range(8):
+            rows = super().mutate(parents[todo], rng)
+            good = self.valid(rows) & (rows != parents[todo]).any(axis=1)
+            children[todo[good]] = rows[good]
+            todo = todo[~good]
+            if not len(todo):
+                break
+        return children
+
+    def neighbors(self, x: ArrayLike) -> Rows:
+        rows = super().neighbors(x)
+        return rows[self.valid(rows)]
+
+    def enumerate(self, batch: int = 65_536) -> Iterator[Rows]:
+        for start in range(0, len(self._rows), batch):
+            yield self._rows[start : start + batch]

@@ -1,0 +1,200 @@
+"""What studies share: cells computed in parallel, one journal, continued by the same call."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from foretell.errors import ForetellError, RunError, SettingError
+from foretell.evaluators import executors
+from foretell.evaluators.table import Table
+from foretell.metrics import mean_interval
+from foretell.runs.folder import RunFolder, write_text
+from foretell.runs.journal import Journal
+from foretell.spaces.base import Space
+
+Cell = dict[str, Any]  # what is computed (method, size, seed), then what came out
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is; `str` gives one line for people."""
+
+    done: int
+    total: int
+    label: str
+    seconds_left: float
+
+    def __str__(self) -> str:
+        left = max(round(self.seconds_left), 0)
+        return f"{self.done}/{self.total}  {self.label}  {left // 60} min {left % 60:02d} s left"
+
+
+OnProgress = Callable[[Progress], None] | None
+
+
+@dataclass(frozen=True)
+class Study(Generic[R]):
+    """Records of a study, one a cell, in the order of the settings."""
+
+    records: tuple[R, ...]
+    out: Path
+
+    def frame(self) -> dict[str, list[Any]]:
+        """The records as columns: name -> values, ready for pandas or polars."""
+        rows = [asdict(record) for record in self.records]  # type: ignore[call-overload]
+        return {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
+
+
+def open_table(path: str | Path, space: Space | str, *columns: str) -> Table:
+    """The table with just these numeric columns."""
+    if isinstance(space, str):
+        from foretell.spaces.load import load
+
+    table = Table.open(path, space=load(space) if isinstance(space, str) else space)
+    kept = {name: table.column(name) for name in columns}
+    return Table(table.space, table.X, kept, source=table.source)
+
+
+def seeds_of(seeds: int | Sequence[int]) -> list[int]:
+    """0 to seeds - 1, or the seeds themselves."""
+    listed = list(range(seeds)) if isinstance(seeds, int) else list(seeds)
+    if not listed or len(set(listed)) < len(listed) or min(listed) < 0:
+        raise SettingError("seeds", expected="a number from 1, or different seeds", got=seeds)
+    return listed
+
+
+def describe(path: str | Path, table: Table) -> dict[str, Any]:
+    """What identifies the table and the space in the settings of a study."""
+    return {
+        "table": Path(path).name,
+        "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+        "space": table.space.name,
+        "space_size": table.space.size,
+    }
+
+
+def collect(
+    out: str | Path,
+    settings: Mapping[str, Any],
+    cells: Sequence[Cell],
+    work: Callable[[Cell], Cell],
+    workers: int,
+    on_progress: OnProgress,
+) -> list[Cell]:
+    """`{**cell, **work(cell)}` of each cell, in their order; those in `results.jsonl` are kept.
+
+    A cell whose work raises is recorded with its error, and tried again by the next call.
+
+    Raises: RunError when `out` holds a study with other settings.
+    """
+    if workers < 1:
+        raise SettingError("workers", expected="at least 1", got=workers)
+    folder = RunFolder(out)
+    names = list(cells[0])
+    with folder.lock(), Journal(folder.path / "results.jsonl") as journal:
+        folder.settle(settings)
+        known = {_key(event, names): event for event in journal.events if not event["error"]}
+        todo = [cell for cell in cells if _key(cell, names) not in known]
+        started = time.perf_counter()
+        for done, (cell, result) in enumerate(_each(work, todo, workers), start=1):
+            record = {**cell, **result}
+            journal.append({"event": "trial", **record})
+            known[_key(cell, names)] = journal.events[-1]
+            if on_progress is not None:
+                each = (time.perf_counter() - started) / done
+                left = each * (len(todo) - done)
+                label = ", ".join(f"{k} {v}" for k, v in cell.items() if v != "")
+                have = len(cells) - len(todo) + done
+                on_progress(Progress(have, len(cells), label, left))
+    return [{k: v for k, v in known[_key(cell, names)].items() if k != "event"} for cell in cells]
+
+
+def _key(cell: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(cell.get(name) for name in names)
+
+
+def _each(
+    work: Callable[[Cell], Cell], cells: Sequence[Cell], workers: int
+) -> Iterator[tuple[Cell, Cell]]:
+    """Cells with their results as they come."""
+    if workers == 1 or len(cells) < 2:
+        for cell in cells:
+            yield cell, _safe(work, cell)
+        return
+    pool: Any = executors._local(workers)
+    try:
+        futures: dict[Future[Cell], Cell] = {pool.submit(_safe, work, c): c for c in cells}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except ForetellError:
+        raise
+    except Exception as error:
+        raise RunError(
+            f"a worker of the study is lost: {type(error).__name__}: {error}",
+            hint="run the same again: what is finished is kept; fewer workers need less memory",
+        ) from error
+    finally:
+        pool.shutdown(wait=True, kill_workers=True)
+
+
+def _safe(work: Callable[[Cell], Cell], cell: Cell) -> Cell:
+    try:
+        return {**work(cell), "error": ""}
+    except Exception as error:
+        return {"error": " ".join(f"{type(error).__name__}: {error}".split())[:500]}
+
+
+def write_summary(out: Path, rows: Sequence[Mapping[str, Any]], text: str) -> None:
+    """summary.csv and summary.md of a study."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(out / "summary.csv", buffer.getvalue())
+    write_text(out / "summary.md", text + "\n")
+
+
+def plus_minus(values: Sequence[float], digits: int = 3) -> str:
+    """Mean and half its 95 % interval in words, `n/a` for nothing.
+
+    >>> plus_minus([1.0, 2.0, 3.0]), plus_minus([0.5]), plus_minus([])
+    ('2.000 ± 2.484', '0.500', 'n/a')
+    """
+    known = [value for value in values if np.isfinite(value)]
+    if not known:
+        return "n/a"
+    mean, half = mean_interval(known)
+    return f"{mean:.{digits}f}" + (f" ± {half:.{digits}f}" if np.isfinite(half) else "")
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table with aligned columns.
+
+    >>> print(markdown(["a", "b"], [["1", "22"]]))
+    | a |  b |
+    |:--|---:|
+    | 1 | 22 |
+    """
+    width = [max(len(row[j]) for row in [header, *rows]) for j in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        first, *rest = (
+            cell.ljust(w) if j == 0 else cell.rjust(w)
+            for j, (cell, w) in enumerate(zip(cells, width, strict=True))
+        )
+        return "| " + " | ".join([first, *rest]) + " |"
+
+    first, *rest = width
+    rule = "|" + "|".join([":" + "-" * (first + 1), *("-" * (w + 1) + ":" for w in rest)]) + "|"
+    return "\n".join([line(header), rule, *map(line, rows)])

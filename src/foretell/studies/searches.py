@@ -1,0 +1,256 @@
+"""Search strategies against each other on a table: best value over the number of networks."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretell import strategies as catalog
+from foretell.errors import SettingError
+from foretell.evaluators.table import Table
+from foretell.metrics import mean_interval
+from foretell.search import Search
+from foretell.spaces.base import Space
+from foretell.spaces.listed import listed
+from foretell.strategies.base import Strategy
+from foretell.studies._study import (
+    Cell,
+    OnProgress,
+    Study,
+    collect,
+    describe,
+    markdown,
+    open_table,
+    plus_minus,
+    seeds_of,
+    write_summary,
+)
+
+CHECKPOINTS = (10, 20, 50, 100, 130, 150, 200, 300, 500, 1_000, 2_000, 5_000, 10_000)
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """One search: the values it saw, oldest first, and what the test column says at the end.
+
+    `values` has None for a row without a value (a failed trial, which costs a network as well);
+    `test` belongs to the row with the best value, None without a test column. `seconds` is
+    processor time of the search itself.
+    """
+
+    strategy: str
+    settings: str
+    seed: int
+    values: tuple[float | None, ...] = ()
+    test: float | None = None
+    seconds: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class SearchStudy(Study[SearchRecord]):
+    """What `run_searches` found; `records` has one `SearchRecord` a search."""
+
+    budget: int
+    direction: Literal["max", "min"] = "max"
+
+    @property
+    def names(self) -> list[str]:
+        """The strategies, in the order of the call."""
+        return list(dict.fromkeys(r.strategy for r in self.records))
+
+    def curves(self, strategy: str) -> NDArray[np.float64]:
+        """Best value seen after 1, 2, ... networks, one search a row, (seeds, budget).
+
+        A search that ended early because the space was used up keeps its last value.
+        """
+        rows = [r.values for r in self.records if r.strategy == strategy and not r.error]
+        best = np.fmax if self.direction == "max" else np.fmin
+        out = np.full((len(rows), self.budget), np.nan)
+        for curve, values in zip(out, rows, strict=True):
+            known = np.array(values, dtype=np.float64)  # None becomes NaN
+            if len(known):
+                curve[: len(known)] = best.accumulate(known)
+                curve[len(known) :] = curve[len(known) - 1]
+        return out
+
+    def best_at(self, strategy: str, n: int) -> list[float]:
+        """Best value seen after `n` networks, one a seed."""
+        return [float(v) for v in self.curves(strategy)[:, n - 1]]
+
+    def needed(self, strategy: str, value: float) -> int | None:
+        """Networks after which the mean best value is at least as good as `value`, or None."""
+        curves = self.curves(strategy)
+        if not len(curves):
+            return None
+        mean = curves.mean(axis=0)
+        there = mean >= value if self.direction == "max" else mean <= value
+        return int(np.argmax(there)) + 1 if there.any() else None
+
+    def summary(self) -> str:
+        """Markdown: best value at some numbers of networks, and what it takes to get there."""
+        at = [n for n in CHECKPOINTS if n < self.budget] + [self.budget]
+        sign = -1.0 if self.direction == "max" else 1.0
+        names = sorted(self.names, key=lambda s: sign * _mean(self.best_at(s, self.budget)))
+        test = any(r.test is not None for r in self.records)
+        n_seeds = len({r.seed for r in self.records})
+        rows = []
+        for s in names:
+            cells = [plus_minus(self.best_at(s, n)) for n in at]
+            if test:
+                tests = [r.test for r in self.records if r.strategy == s]
+                cells.append(plus_minus([value for value in tests if value is not None]))
+            rows.append([s, *cells])
+        header = ["strategy", *(f"{n} networks" for n in at), *(["test"] if test else [])]
+        first = names[0]
+        reach = [
+            [s, *(self._words(s, _mean(self.best_at(first, n))) for n in at)] for s in names[1:]
+        ]
+        parts = [
+            "Best value seen after so many networks",
+            markdown(header, rows),
+            f"Mean ± half of the 95 % interval over {n_seeds} seed{'s' * (n_seeds > 1)}."
+            + (" Test: of the row with the best value at the end." if test else ""),
+        ]
+        if reach:
+            parts += [
+                f"Networks needed to reach the mean that {first} has at so many",
+                markdown(["strategy", *(f"{n} networks" for n in at)], reach),
+            ]
+        failed = [r for r in self.records if r.error]
+        if failed:
+            parts.append(
+                f"{len(failed)} of {len(self.records)} searches failed, the first: "
+                f"{failed[0].strategy}, seed {failed[0].seed}: {failed[0].error}"
+            )
+        return "\n\n".join(parts)
+
+    def _words(self, strategy: str, value: float) -> str:
+        n = self.needed(strategy, value)
+        return str(n) if n is not None else f"> {self.budget}"
+
+    def summary_rows(self) -> list[dict[str, Any]]:
+        """One row for each strategy and number of networks: mean and half interval."""
+        rows = []
+        for strategy in self.names:
+            curves = self.curves(strategy)
+            for n in range(1, self.budget + 1):
+                mean, half = mean_interval(curves[:, n - 1]) if len(curves) else (np.nan, np.nan)
+                row = {"strategy": strategy, "networks": n, "seeds": len(curves)}
+                rows.append({**row, "best": mean, "best_half95": half})
+        return rows
+
+
+def run_searches(
+    table_path: str | Path,
+    space: Space | str,
+    column: str,
+    strategies: Sequence[str] | Mapping[str, Strategy],
+    budget: int = 100,
+    seeds: int | Sequence[int] = 10,
+    out: str | Path = "bench-search",
+    *,
+    workers: int = 1,
+    test_column: str | None = None,
+    on_progress: OnProgress = None,
+    direction: Literal["max", "min"] = "max",
+) -> SearchStudy:
+    """Run each strategy on the table with each seed, and compare the best values seen.
+
+    Every distinct row queried costs one network; a search sees `column` alone, and `test_column`
+    is read once, for the row with the best value at the end. When the table holds only a part of
+    the space, the searches move in that part. What is asked between two tells is the strategy's
+    own `round_size`.
+
+    Every finished search is a line of `out/results.jsonl`: an interrupted study goes on where it
+    was, and a later call may name more strategies or seeds. `summary.csv` and `summary.md` are
+    written at the end.
+
+    Args:
+        table_path: file of the table.
+        space: of its architectures, or a catalog name.
+        column: what a search may see.
+        strategies: catalog names, or label -> strategy.
+        budget: networks that a search may query.
+        seeds: a number of seeds from 0 on, or the seeds.
+        out: folder of the study.
+        workers: processes.
+        test_column: for the report.
+        on_progress: called with a `Progress` after each search.
+        direction: "min" where small values are good.
+
+    Raises:
+        RunError: `out` holds a study with another table, column, budget or direction.
+    """
+    made: dict[str, Strategy] = (
+        dict(strategies)
+        if isinstance(strategies, Mapping)
+        else {name: catalog.get(name) for name in strategies}
+    )
+    if not made or budget < 1:
+        raise SettingError(
+            "study of searches",
+            expected="a strategy and a budget of at least 1",
+            got=f"{len(made)} strategies, budget {budget}",
+        )
+    table = open_table(table_path, space, *dict.fromkeys([column, test_column or column]))
+    settings = {
+        "study": "searches",
+        **describe(table_path, table),
+        "column": column,
+        "test_column": test_column,
+        "direction": direction,
+        "budget": budget,
+    }
+    cells: list[Cell] = [
+        {"strategy": name, "settings": " ".join(repr(strategy).split()), "seed": seed}
+        for seed in seeds_of(seeds)
+        for name, strategy in made.items()
+    ]
+    work = functools.partial(_search, table, column, test_column, direction, budget, made)
+    found = collect(out, settings, cells, work, workers, on_progress)
+    records = (
+        SearchRecord(**{**cell, "values": tuple(cell.get("values") or ())}) for cell in found
+    )
+    study = SearchStudy(tuple(records), Path(out), budget, direction)
+    write_summary(study.out, study.summary_rows(), study.summary())
+    return study
+
+
+def _search(
+    table: Table,
+    column: str,
+    test_column: str | None,
+    direction: Literal["max", "min"],
+    budget: int,
+    made: Mapping[str, Strategy],
+    cell: Cell,
+) -> Cell:
+    started = time.process_time()
+    whole = len(table) >= table.space.size
+    space = table.space if whole else listed(table.space, table.X)
+    search = Search(space, made[cell["strategy"]], seed=cell["seed"], direction=direction)
+    while (left := budget - len(search.values)) > 0:
+        X = search.ask(min(search.round_size or left, left))
+        if not len(X):
+            break
+        search.tell(X, table.query(X, column, missing="nan"))
+    test = np.nan
+    if test_column and np.isfinite(search.values).any():
+        test = table.query(search.best[None], test_column, missing="nan")[0]
+    return {
+        "values": [float(v) for v in search.values],
+        "test": float(test) if np.isfinite(test) else None,
+        "seconds": time.process_time() - started,
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else float("nan")
