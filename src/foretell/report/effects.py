@@ -1,0 +1,251 @@
+"""What each decision contributes: main effects measured, and what the best predicted share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from foretell.errors import SpaceError
+from foretell.metrics import mean_interval
+from foretell.report.display import COLOURS, Column, Display, chart
+from foretell.report.reading import Floats, Run
+from foretell.report.units import plural, short
+from foretell.spaces.base import Rows
+
+_ROWS = 32  # lines of the figure; all of them are in its numbers
+_BEST = 100  # best predicted networks whose options are counted
+
+
+@dataclass(frozen=True)
+class Effects:
+    """One line an option of a decision, decisions by what they explain, most first.
+
+    Shapes: all (k,) for k options in total. `mean` and `half` (half width of the 95 % Student-t
+    interval) are NaN below one and below two networks; `share` is the part of the best predicted
+    networks with that decision that take the option, NaN without a ranking.
+    """
+
+    decision: list[str]
+    option: list[str]
+    n: NDArray[np.int64]
+    mean: Floats
+    half: Floats
+    share: Floats
+    explained: Floats  # of the decision
+
+
+def main_effects(run: Run) -> Effects | None:
+    """Mean value of the networks that take an option, one option a line.
+
+    Only networks drawn at random count (phases "sample" and "random"): the predicted best are
+    alike by choice. A decision explains epsilon^2 = (SS_between - (k - 1) MS_within) / SS_total
+    of the variance, which is 0 on average for a decision without effect, and is cut off at 0.
+
+    References: Kelley 1935 for epsilon squared.
+    """
+    trials = run.of("sample", "random")
+    X, space = run.rows(trials), run.space
+    if X is None or space is None or len(trials) < 4:
+        return None
+    y = np.array([trial.value for trial in trials])
+    active, best = space.active(X), _best_rows(run)
+    best_active = None if best is None else space.active(best)
+    lines = []
+    for j, one in enumerate(space.choices):
+        if len(one.options) < 2:
+            continue
+        column, values = X[active[:, j], j], y[active[:, j]]
+        explained = _epsilon_squared(column, values)
+        for k, option in enumerate(one.options):
+            taken = values[column == k]
+            mean, half = mean_interval(taken) if len(taken) else (np.nan, np.nan)
+            share = np.nan
+            if best is not None and best_active is not None and best_active[:, j].any():
+                share = float(np.mean(best[best_active[:, j], j] == k))
+            lines.append((-explained, j, one.name, str(option), len(taken), mean, half, share))
+    lines.sort(key=lambda line: line[:2])
+    if not lines:
+        return None
+    less, _, decision, option, n, mean, half, share = zip(*lines, strict=True)
+    return Effects(
+        list(decision),
+        list(option),
+        np.array(n),
+        np.array(mean),
+        np.array(half),
+        np.array(share),
+        -np.array(less),
+    )
+
+
+def _best_rows(run: Run) -> Rows | None:
+    archs = run.ranking.get("arch", [])[:_BEST]
+    if run.space is None or not archs:
+        return None
+    try:
+        return run.space.from_str(archs)
+    except SpaceError:
+        return None
+
+
+def _epsilon_squared(column: NDArray[np.integer], y: Floats) -> float:
+    used, group = np.unique(column, return_inverse=True)
+    total = float(((y - y.mean()) ** 2).sum()) if len(y) else 0.0
+    if len(used) < 2 or len(y) <= len(used) or total <= 0:
+        return 0.0
+    n = np.bincount(group)
+    within = float(((y - (np.bincount(group, y) / n)[group]) ** 2).sum())
+    mean_square = within / (len(y) - len(used))
+    return max(0.0, (total - within - (len(used) - 1) * mean_square) / total)
+
+
+def effects(run: Run) -> Display | None:
+    """Main effects and shares as a figure."""
+    found = main_effects(run)
+    if found is None:
+        return None
+    trials = run.of("sample", "random")
+    average = float(np.mean([trial.value for trial in trials]))
+    shown = _lines(found.decision)
+    hidden = len(set(found.decision)) - len({found.decision[i] for i in shown})
+    known = bool(np.isfinite(found.share).any())
+    caption = (
+        f"{'Left: mean' if known else 'Mean'} {run.metric.label} of the networks that take an "
+        f"option, with its 95 % interval, over the {len(trials)} drawn at random (how many, in "
+        "brackets); the vertical line is the mean of all. Hollow marks rest on one or two networks "
+        "and have no interval. Where intervals overlap, so few networks do not tell the options "
+        "apart."
+        + (
+            f" Right: how many of the {min(_BEST, len(run.ranking['arch']))} best predicted "
+            "networks take it; the tick is an even share."
+            if known
+            else ""
+        )
+        + " The percentage beside a decision is the part of the variance it explains (epsilon "
+        "squared, corrected for chance), by which decisions are sorted."
+        + (f" {plural(hidden, 'decision')} that explain less: in the numbers." if hidden else "")
+    )
+    scale = run.metric.scale
+    starts = [i for i in shown if i == 0 or found.decision[i] != found.decision[i - 1]]
+
+    def draw(canvas: Canvas) -> None:
+        at = np.empty(len(found.option))
+        line = 0.0
+        heads = []
+        for i in shown:
+            if i in starts:
+                heads.append((line, i))
+                line += 1.0
+            at[i] = line
+            line += 1.0
+        left, *rest = canvas.subplots(
+            1, 2 if known else 1, sharey=True, width_ratios=[5, 2][: 1 + known], squeeze=False
+        )[0]
+        index = np.array(shown)
+        many, some = index[found.n[index] > 2], index[(found.n[index] > 0) & (found.n[index] < 3)]
+        left.axvline(average * scale, color=COLOURS["muted"], lw=1)
+        left.errorbar(
+            found.mean[many] * scale,
+            at[many],
+            xerr=found.half[many] * scale,
+            fmt="none",
+            ecolor=COLOURS["sample"],
+            elinewidth=2,
+            alpha=0.55,
+        )
+        for part, fill, gid in ((many, "sample", "means"), (some, "card", "means-few")):
+            left.plot(
+                found.mean[part] * scale,
+                at[part],
+                linestyle="none",
+                marker="o",
+                markersize=7,
+                markerfacecolor=COLOURS[fill],
+                markeredgecolor=COLOURS["sample"],
+                gid=gid,
+            )
+        _window(left, found, index, scale)
+        labels = [f"{short(found.option[i], 24)} ({found.n[i]})" for i in shown]
+        left.set_yticks(at[index], labels)
+        left.set_ylim(line - 0.2, -0.8)
+        left.tick_params(axis="y", colors=COLOURS["ink"])
+        left.grid(visible=False, axis="y")
+        left.xaxis.set_major_locator(MaxNLocator(4))
+        left.set_xlabel(run.metric.axis)
+        for y, i in heads:
+            left.annotate(
+                f"{short(found.decision[i], 24)} · {found.explained[i] * 100:.0f} %",
+                (0, y),
+                xycoords=("axes fraction", "data"),
+                xytext=(-6, 0),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                fontweight="bold",
+                annotation_clip=False,
+            )
+        for right in rest:
+            right.barh(
+                at[index], np.nan_to_num(found.share[index]) * 100, height=0.6, color=COLOURS["top"]
+            )
+            options = np.array([found.decision.count(found.decision[i]) for i in shown])
+            right.plot(
+                100 / options,
+                at[index],
+                linestyle="none",
+                marker="|",
+                markersize=11,
+                color=COLOURS["ink"],
+            )
+            right.set_xlim(0, 100)
+            right.set_xticks([0, 50, 100])
+            right.grid(visible=False, axis="y")
+            right.set_xlabel("of best, %")
+
+    numbers: dict[str, Column] = {
+        "decision": found.decision,
+        "option": found.option,
+        "n": found.n,
+        f"mean_{run.metric.name}": found.mean,
+        "half_interval_95": found.half,
+        "share_of_best_predicted": found.share,
+        "explained": found.explained,
+    }
+    height = 70 + 21 * (len(shown) + len(starts))
+    label = f"Dot plot of main effects of {plural(len(set(found.decision)), 'decision')}. {caption}"
+    return Display(
+        "effects",
+        "What each decision contributes",
+        caption,
+        numbers,
+        lambda: chart("effects", label, draw, width=480, height=height),
+    )
+
+
+def _lines(decision: list[str]) -> list[int]:
+    """The lines of the first decisions, whole decisions up to about `_ROWS`."""
+    shown: list[int] = []
+    for name in dict.fromkeys(decision):
+        lines = [i for i, one in enumerate(decision) if one == name]
+        if shown and len(shown) + len(lines) > _ROWS:
+            break
+        shown += lines
+    return shown
+
+
+def _window(ax: object, found: Effects, index: NDArray[np.intp], scale: float) -> None:
+    """Limits from the means and at most their own span around them; long whiskers are cut."""
+    mean, half = found.mean[index] * scale, np.nan_to_num(found.half[index]) * scale
+    known = np.isfinite(mean)
+    if not known.any():
+        return
+    low, high = mean[known].min(), mean[known].max()
+    span = max(high - low, 1e-9)
+    low = max(low - span, (mean - half)[known].min())
+    high = min(high + span, (mean + half)[known].max())
+    room = 0.05 * max(high - low, 1e-9)
+    ax.set_xlim(low - room, high + room)  # type: ignore[attr-defined]

@@ -1,0 +1,117 @@
+"""Values over the epochs of training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
+
+from foretell.report.display import COLOURS, PHASES, Display, chart
+from foretell.report.marks import axis, legend
+from foretell.report.reading import Floats, Run, Trial
+from foretell.report.units import plural, words
+
+_DRAWN = 8  # learning curves in colour
+_BEHIND = 60  # learning curves in grey
+
+
+def curves(run: Run) -> Display | None:
+    """The searched metric over the epochs, the best networks in colour."""
+    name = run.metric.name
+    trials = [t for t in run.ok if len(_epochs(t, name)[0]) > 1]
+    if not trials:
+        return None
+    best = run.winner.id if run.winner else -1
+    trials.sort(key=lambda trial: (trial.id != best, -trial.value))
+    shown, behind = trials[:_DRAWN], trials[_DRAWN : _DRAWN + _BEHIND]
+    caption = (
+        f"The {plural(len(shown), 'network')} of highest {run.metric.label}; the winner is the "
+        "thick line" + (f", {plural(len(behind), 'other')} in grey." if behind else ".")
+    )
+    scale = run.metric.scale
+
+    def draw(canvas: Canvas) -> None:
+        ax = canvas.subplots()
+        for trial in reversed(behind):
+            epochs, values = _epochs(trial, name)
+            ax.plot(epochs, values * scale, color=COLOURS["grid"], lw=1)
+        for trial in reversed(shown):
+            won = trial.id == best
+            epochs, values = _epochs(trial, name)
+            ax.plot(
+                epochs,
+                values * scale,
+                color=COLOURS.get("winner" if won else trial.phase, COLOURS["ink"]),
+                lw=3 if won else 1.4,
+                zorder=4 if won else 3,
+                gid=f"curve-{trial.id}",
+            )
+        for role, label in (*PHASES.items(), ("winner", "winner")):
+            if any(role == ("winner" if t.id == best else t.phase) for t in shown):
+                ax.plot([], [], color=COLOURS[role], lw=2.5, label=label)
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axis(ax, np.concatenate([_epochs(t, name)[1] for t in shown]) * scale)
+        ax.set_xlabel("epoch")
+        ax.set_title(run.metric.axis)
+        legend(canvas)
+
+    table = [(t.id, t.phase, e, v) for t in shown for e, v in zip(*_epochs(t, name), strict=True)]
+    ids, phases, epochs, values = (list(column) for column in zip(*table, strict=True))
+    return Display(
+        "curves",
+        "Learning curves",
+        caption,
+        {"id": ids, "phase": phases, "epoch": [int(e) for e in epochs], name: values},
+        lambda: chart("curves", f"Line plot. {caption}", draw),
+    )
+
+
+def losses(run: Run) -> Display | None:
+    """Training and validation loss of the winner over its epochs."""
+    trial = run.winner
+    if trial is None:
+        return None
+    names = sorted(name for name in trial.curve if name.endswith("_loss"))
+    parts = {name: np.array(trial.curve[name], dtype=np.float64) for name in names}
+    parts = {name: values for name, values in parts.items() if np.isfinite(values).sum() > 1}
+    if not parts:
+        return None
+    length = max(map(len, parts.values()))
+    table = {
+        name: np.pad(values, (0, length - len(values)), constant_values=np.nan)
+        for name, values in parts.items()
+    }
+    caption = (
+        "Validation loss that rises while training loss falls is overfitting; fewer epochs, more "
+        "augmentation or more data help then."
+    )
+
+    def draw(canvas: Canvas) -> None:
+        ax = canvas.subplots()
+        looks = {"train_loss": ("muted", (0, (4, 2))), "val_loss": ("winner", "-")}
+        for name, values in table.items():
+            role, style = looks.get(name, ("ink", ":"))
+            look: dict[str, Any] = {"color": COLOURS[role], "ls": style, "lw": 2}
+            ax.plot(np.arange(1, length + 1), values, label=words(name), gid=name, **look)
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.yaxis.set_major_locator(MaxNLocator(5))
+        ax.set_xlabel("epoch")
+        ax.set_title("loss")
+        legend(canvas)
+
+    return Display(
+        "losses",
+        "The winner's losses",
+        caption,
+        {"epoch": np.arange(1, length + 1), **table},
+        lambda: chart("losses", f"Line plot of the winner's losses. {caption}", draw),
+    )
+
+
+def _epochs(trial: Trial, name: str) -> tuple[Floats, Floats]:
+    """Epochs, from 1, and their values where there is one."""
+    values = np.array(trial.curve.get(name, []), dtype=np.float64)
+    known = np.isfinite(values)
+    return (np.flatnonzero(known) + 1).astype(np.float64), values[known]

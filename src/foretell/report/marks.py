@@ -1,0 +1,133 @@
+"""What the figures share: marks by phase, axes, legend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from foretell.report.display import COLOURS, PHASES
+from foretell.report.reading import Floats, Run
+
+_MARKERS = {"sample": "o", "top": "D", "random": "s"}
+_ORDER = [*PHASES.values(), "winner"]
+
+
+def same_unit(predicted: Floats, measured: Floats) -> bool:
+    """Whether predictions are in the unit of the measurements; a ranking score need not be.
+
+    They are taken to be when most lie within twice the measured range around it.
+    """
+    low, high = measured.min(), measured.max()
+    wide = max(high - low, 1e-12)
+    near = (predicted >= low - 2 * wide) & (predicted <= high + 2 * wide)
+    return bool(np.mean(near) > 0.5)
+
+
+def by_phase(
+    ax: Any,
+    x: Floats,
+    y: Floats,
+    phase: NDArray[Any],
+    ids: NDArray[Any],
+    run: Run,
+    size: float = 6.5,
+) -> dict[str, list[str]]:
+    """Marks in the colour and shape of their phase, `y` as shown; returns their tool tips."""
+    tips = {}
+    for key in ("random", "sample", "top"):
+        part = phase == key
+        if part.any():
+            gid = f"points-{key}"
+            ax.plot(
+                x[part],
+                bounded(y)[part],
+                linestyle="none",
+                marker=_MARKERS[key],
+                markersize=size - (key == "top"),
+                color=COLOURS[key],
+                markeredgecolor=COLOURS["card"],
+                markeredgewidth=0.6,
+                label=PHASES[key],
+                gid=gid,
+                zorder=3,
+                clip_on=False,
+            )
+            shown = zip(ids[part], y[part] / run.metric.scale, strict=True)
+            tips[gid] = [f"#{int(i)}: {run.metric.show(v)}" for i, v in shown]
+    return tips
+
+
+def star(ax: Any, x: Floats, y: Floats) -> None:
+    """The winner's mark."""
+    ax.plot(
+        x,
+        y,
+        linestyle="none",
+        marker="*",
+        markersize=15,
+        color=COLOURS["winner"],
+        markeredgecolor=COLOURS["card"],
+        markeredgewidth=1,
+        label="winner",
+        gid="winner",
+        zorder=5,
+        clip_on=False,
+    )
+
+
+def floor(values: Floats) -> float:
+    """Where an axis starts: a few networks that learned nothing must not flatten the rest.
+
+    The lower quartile less three times the interquartile range, or the smallest value above it.
+    """
+    known = values[np.isfinite(values)]
+    low, high = np.quantile(known, (0.25, 0.75))
+    fence = low - 3.0 * (high - low)
+    return float(known[known >= fence].min())
+
+
+def bounded(values: Floats) -> Floats:
+    """Values as they are drawn: those below `floor` on the edge of the axis."""
+    lowest = floor(values)
+    return np.where(values < lowest, lowest - _room(values), values)
+
+
+def below(values: Floats) -> str:
+    """The sentence of a caption that owns up to marks on the edge."""
+    n = int((values < floor(values)).sum())
+    verb = "lies" if n == 1 else "lie"
+    return f" {n} far below {verb} on the lower edge, out of scale." if n else ""
+
+
+def axis(ax: Any, values: Floats, which: str = "y") -> None:
+    """Limits and ticks of one axis, from the values as they are drawn."""
+    room = _room(values)
+    limits = floor(values) - room, float(np.nanmax(values)) + room
+    (ax.set_ylim if which == "y" else ax.set_xlim)(*limits)
+    (ax.yaxis if which == "y" else ax.xaxis).set_major_locator(MaxNLocator(5))
+
+
+def legend(canvas: Canvas) -> None:
+    """The legend above a figure, phases first."""
+    handles, labels = canvas.axes[0].get_legend_handles_labels()
+    pairs = sorted(
+        zip(handles, labels, strict=True),
+        key=lambda pair: _ORDER.index(pair[1]) if pair[1] in _ORDER else len(_ORDER),
+    )
+    if len(pairs) > 1:
+        canvas.legend(
+            [handle for handle, _ in pairs],
+            [label for _, label in pairs],
+            loc="outside upper left",
+            ncols=4,
+            fontsize=11,
+        )
+
+
+def _room(values: Floats) -> float:
+    low, high = floor(values), float(np.nanmax(values))
+    return 0.06 * (high - low) or max(abs(high) * 0.01, 1e-6)

@@ -1,0 +1,229 @@
+"""A run folder as a frozen record: what is there, finished or not."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretell import spaces
+from foretell.errors import RunError
+from foretell.report.units import Metric
+from foretell.runs import journal
+from foretell.runs.folder import RunFolder
+from foretell.spaces.base import Rows, Space
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One network of the journal."""
+
+    id: int
+    phase: str  # "sample", "top" or "random"
+    arch: str
+    x: tuple[int, ...]
+    ok: bool
+    error: str
+    value: float  # of the metric that was searched; NaN when failed
+    metrics: dict[str, float]
+    curve: dict[str, list[float]]
+    seconds: float
+    params: float
+    flops: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a report says; absent parts are empty."""
+
+    folder: Path
+    settings: dict[str, Any]
+    trials: tuple[Trial, ...]  # in the order of the journal
+    rank: dict[str, Any]
+    final: dict[str, Any]
+    ranking: dict[str, list[str]]  # columns of ranking.csv, text as written
+    predictions: dict[str, list[str]]
+    metric: Metric
+    space: Space | None = None
+    space_error: str = ""
+    notes: tuple[str, ...] = field(default=())  # what could not be read
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end."""
+        return bool(self.final)
+
+    @property
+    def ok(self) -> tuple[Trial, ...]:
+        """Trials that ended with a finite value."""
+        return tuple(trial for trial in self.trials if trial.ok)
+
+    @property
+    def winner(self) -> Trial | None:
+        """The trial that the run chose, or the best so far of an unfinished one."""
+        by_id = {trial.id: trial for trial in self.trials}
+        if self.final:
+            return by_id.get(integer(self.final.get("id")))
+        mine = [trial for trial in self.ok if trial.phase != "random"]
+        return max(mine, key=lambda trial: trial.value, default=None)
+
+    def of(self, *phases: str) -> tuple[Trial, ...]:
+        """Finished trials of some phases, in order."""
+        return tuple(trial for trial in self.ok if trial.phase in phases)
+
+    def rows(self, trials: tuple[Trial, ...]) -> Rows | None:
+        """Rows of some trials, shape (n, d), or None when the space does not hold them."""
+        if self.space is None or not trials:
+            return None
+        if any(len(trial.x) != self.space.d for trial in trials):
+            return None
+        X = np.array([trial.x for trial in trials])
+        return X if self.space.contains(X).all() else None
+
+
+def read(folder: Path) -> Run:
+    """What the run folder holds.
+
+    Args:
+        folder: of a run, finished, interrupted or still going.
+
+    Raises: RunError when there is no readable `run.json`, or the journal holds other things.
+    """
+    folder = Path(folder)
+    settings = _settings(folder)
+    notes: list[str] = []
+    path = folder / "trials.jsonl"
+    events = journal.read(path) if path.exists() else []
+    last: dict[str, dict[str, Any]] = {}
+    for event in events:
+        last[str(event.get("event"))] = event
+    raw = [event for event in events if event.get("event") == "trial"]
+    final = last.get("final", {})
+    metric = Metric.of(_objective(raw, final, settings), section(settings, "data"))
+    space, why = _space(section(settings, "space"), section(settings, "data"))
+    latest = {integer(event.get("id")): _trial(event, metric) for event in raw}
+    return Run(
+        folder=folder,
+        settings=settings,
+        trials=tuple(latest.values()),
+        rank=last.get("rank", {}),
+        final=final,
+        ranking=_columns(folder / "ranking.csv", notes),
+        predictions=_columns(folder / "predictions.csv", notes),
+        metric=metric,
+        space=space,
+        space_error=why,
+        notes=tuple(notes),
+    )
+
+
+def section(settings: dict[str, Any], key: str) -> dict[str, Any]:
+    """The object under `key`, empty when it is absent or something else."""
+    value = settings.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def number(value: object) -> float:
+    """A finite number, or NaN for anything else.
+
+    >>> number("0.5"), number(""), number(None)
+    (0.5, nan, nan)
+    """
+    try:
+        result = float(value)  # type: ignore[arg-type]  # whatever the file holds
+    except (TypeError, ValueError):
+        return float("nan")
+    return result if np.isfinite(result) else float("nan")
+
+
+def integer(value: object, default: int = -1) -> int:
+    """A whole number, or `default`."""
+    result = number(value)
+    return default if np.isnan(result) else int(result)
+
+
+def numbers(values: list[str]) -> Floats:
+    """A column of a CSV as numbers, NaN where there is none."""
+    return np.array([number(value) for value in values], dtype=np.float64)
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    if not (folder / "run.json").is_file():  # asked first, because RunFolder would make the folder
+        raise RunError(
+            f"{folder} is not the folder of a run",
+            expected="a folder with run.json, as `foretell run --out` makes it",
+            got="no run.json" if folder.is_dir() else "no such folder",
+        )
+    return RunFolder(folder).settings()
+
+
+def _columns(path: Path, notes: list[str]) -> dict[str, list[str]]:
+    if not path.exists():
+        return {}
+    try:
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
+            head, *rows = list(csv.reader(file)) or [[]]
+    except csv.Error as error:
+        notes.append(f"{path.name} was left out: {error}")
+        return {}
+    rows = [row for row in rows if len(row) == len(head)]
+    return {name: [row[j] for row in rows] for j, name in enumerate(head)}
+
+
+def _objective(raw: list[dict[str, Any]], final: dict[str, Any], settings: dict[str, Any]) -> str:
+    for event in (final, *raw):
+        names = section(event, "metrics")
+        for name in names:
+            if name.startswith("val_") and name not in ("val_loss", "val_rmse"):
+                return name
+    regression = section(settings, "data").get("task") == "regression"
+    return "val_r2" if regression else "val_acc"
+
+
+def _trial(event: dict[str, Any], metric: Metric) -> Trial:
+    metrics = {str(k): number(v) for k, v in section(event, "metrics").items()}
+    value = metrics.get(metric.name, float("nan"))
+    ok = event.get("status") == "ok" and not np.isnan(value)
+    x = event.get("x")
+    error = str(event.get("error") or ("" if ok else f"no {metric.name}"))
+    return Trial(
+        id=integer(event.get("id")),
+        phase=str(event.get("phase", "")),
+        arch=str(event.get("arch", "")),
+        x=tuple(integer(v) for v in x) if isinstance(x, list) else (),
+        ok=ok,
+        error="" if ok else error,
+        value=value if ok else float("nan"),
+        metrics=metrics,
+        curve={
+            str(name): [number(v) for v in values]
+            for name, values in section(event, "curve").items()
+            if isinstance(values, list)
+        },
+        seconds=number(event.get("seconds")),
+        params=number(event.get("params")),
+        flops=number(event.get("flops")),
+    )
+
+
+def _space(entry: dict[str, Any], data: dict[str, Any]) -> tuple[Space | None, str]:
+    """The space of the run, or why it cannot be had."""
+    spec = str(entry.get("spec") or entry.get("name") or "")
+    settings = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in section(entry, "settings").items()
+    }
+    try:
+        if spec in spaces.names():
+            return spaces.get(spec, **settings), ""
+        from foretell.spaces.load import load
+
+        return load(spec, **settings), ""
+    except Exception as error:  # a user's file may raise anything; the report goes on without it
+        return None, f"{type(error).__name__}: {error}"

@@ -1,0 +1,204 @@
+"""What the numbers say, in sentences: the verdict, and what to try next."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from foretell import metrics
+from foretell.report.reading import Run, number, numbers, section
+from foretell.report.units import examples_in, plural, words
+
+
+def verdict(run: Run) -> str:
+    """One sentence or two: what was found, against random search and against the sampled."""
+    winner = run.winner
+    if winner is None:
+        failed = len(run.trials)
+        return (
+            f"No network could be trained: all {plural(failed, 'trial')} failed, for the reasons "
+            "below."
+            if failed
+            else "No network has been trained yet."
+        )
+    size = section(run.settings, "space").get("size")
+    trained = len({t.id for t in run.trials if t.phase in ("sample", "top")})
+    out_of = f" of {size:,}" if isinstance(size, int) else ""
+    lead = (
+        f"Found by training {trained:,}{out_of} networks"
+        if run.finished
+        else f"Unfinished: the best so far of {plural(trained, 'network')}"
+    )
+    found = run.metric.show(winner.value)
+    test = test_value(run)
+    said = [
+        f"{lead}: {found} {words(run.metric.name)}"
+        + (f", {run.metric.show(test)} {words(run.metric.on('test'))}" if np.isfinite(test) else "")
+        + "."
+    ]
+    rival = _against_random(run)
+    if rival:
+        said.append(rival)
+    sampled = run.of("sample")
+    if sampled and run.of("top"):
+        best = max(sampled, key=lambda trial: trial.value)
+        gain = winner.value - best.value
+        if winner.phase != "top":
+            said.append(
+                f"None of the {len(run.of('top'))} predicted best did better than the best of the "
+                f"{len(sampled)} sampled networks, which therefore wins."
+            )
+        else:
+            said.append(
+                f"On the validation split it is {_compared(run, gain)} the best of the "
+                f"{len(sampled)} sampled networks."
+            )
+    return " ".join(said)
+
+
+def test_value(run: Run) -> float:
+    """The winner's metric on the test split, NaN before the end."""
+    return number(section(run.final, "metrics").get(run.metric.on("test")))
+
+
+def rival_value(run: Run, split: str) -> float:
+    """The metric of the best random network, NaN without random search."""
+    return number(section(section(run.final, "random"), "metrics").get(run.metric.on(split)))
+
+
+def _against_random(run: Run) -> str:
+    n = section(run.final, "random").get("n")
+    for split, mine in (("test", test_value(run)), ("val", _winner_value(run))):
+        theirs = rival_value(run, split)
+        if np.isfinite(mine) and np.isfinite(theirs):
+            gain = mine - theirs
+            text = (
+                f"On the {'test' if split == 'test' else 'validation'} split it is "
+                f"{_compared(run, gain)} the best of {n} random networks "
+                f"({run.metric.show(theirs)})"
+            )
+            noise = gap_noise(run, split, mine, theirs)
+            if 0 < abs(gain) < noise:
+                examples = examples_in(section(run.settings, "data"), split)
+                text += (
+                    f", less than what {plural(examples, 'example')} can tell apart "
+                    f"(±{run.metric.gap(noise)})"
+                )
+            return text + "."
+    return ""
+
+
+def gap_noise(run: Run, split: str, one: float, two: float) -> float:
+    """Half the 95 % interval of a difference of two accuracies, 0 where it is not known.
+
+    1.96 sqrt((p(1-p) + q(1-q)) / n) for n examples, as if the two networks' mistakes were
+    independent; on the same examples they are not quite, so this is on the wide side.
+    """
+    n = examples_in(section(run.settings, "data"), split)
+    if run.metric.kind != "acc" or n == 0:
+        return 0.0
+    return 1.96 * math.sqrt(max(one * (1 - one) + two * (1 - two), 0.0) / n)
+
+
+def _winner_value(run: Run) -> float:
+    return run.winner.value if run.winner else float("nan")
+
+
+def _compared(run: Run, gain: float) -> str:
+    text = run.metric.gap(gain)
+    if float(text.split()[0]) == 0:
+        return "level with"
+    return f"{text} {'above' if gain > 0 else 'below'}"
+
+
+def next_steps(run: Run) -> list[str]:
+    """What the run itself suggests to do next, most useful first; empty when nothing stands out."""
+    steps = []
+    failed = [t for t in run.trials if not t.ok]
+    if run.trials and len(failed) > len(run.trials) / 5:
+        steps.append(
+            f"{len(failed)} of {len(run.trials)} trials failed: see the reasons first, they cost "
+            "time and leave the predictor less to learn from."
+        )
+    steps += _predictor_advice(run)
+    rising = _still_rising(run)
+    if rising:
+        steps.append(rising)
+    edge = _at_the_edge(run)
+    if edge:
+        steps.append(edge)
+    test = examples_in(section(run.settings, "data"), "test")
+    if run.finished and run.metric.kind == "acc" and 0 < test < 1000:
+        steps.append(
+            f"The test split has {test} examples, so accuracies closer than about "
+            f"{run.metric.gap(1.96 * math.sqrt(0.05 / test))} (at 95 %) cannot be told apart: more "
+            "test data would make the comparison firmer."
+        )
+    return steps
+
+
+def _predictor_advice(run: Run) -> list[str]:
+    cv = section(run.rank, "cv")
+    used = number(section(cv, str(run.rank.get("predictor"))).get("mean"))
+    size = number(section(cv, "n-params").get("mean"))
+    if np.isfinite(used) and used < 0.3:
+        return [
+            f"The predictor orders networks weakly (Kendall tau {used:.2f}): train more samples "
+            "(`--train`), or for more epochs so that the networks differ by more than chance."
+        ]
+    if np.isfinite(used) and np.isfinite(size) and used <= size:
+        return [
+            "Counting parameters orders the networks as well as the predictor does: the space "
+            "differs mostly in size, so a larger or richer space may hold better networks."
+        ]
+    phase = np.array(run.predictions.get("phase", []))
+    predicted = numbers(run.predictions.get("predicted", []))
+    measured = numbers(run.predictions.get("measured", []))
+    part = (phase == "sample") & np.isfinite(predicted) & np.isfinite(measured)
+    if part.sum() > 9 and not np.isfinite(used):
+        tau = metrics.kendall(measured[part], predicted[part])
+        if tau < 0.3:
+            return [f"Predictions order the sampled networks weakly (Kendall tau {tau:.2f})."]
+    return []
+
+
+def _still_rising(run: Run) -> str:
+    """Advice when the best networks gained in their last fifth of training."""
+    best = sorted(run.ok, key=lambda t: -t.value)[:5]
+    gains = []
+    for trial in best:
+        values = np.array(trial.curve.get(run.metric.name, []), dtype=float)
+        values = values[np.isfinite(values)]
+        if len(values) >= 5:
+            cut = max(1, len(values) // 5)
+            gains.append(values[-cut:].max() - values[:-cut].max())
+    if len(gains) > 2 and np.median(gains) > 0.005:
+        return (
+            f"The best networks still gained {run.metric.gap(float(np.median(gains)))} in the last "
+            "fifth of their training: more epochs (`--epochs`) should help all of them."
+        )
+    return ""
+
+
+def _at_the_edge(run: Run) -> str:
+    """Advice when the winner takes the largest number of an ordered decision."""
+    winner = run.winner
+    if winner is None or run.space is None or run.rows((winner,)) is None:
+        return ""
+    names = []
+    active = run.space.active(np.array([winner.x]))[0]
+    for j, one in enumerate(run.space.choices):
+        options = one.options
+        ordered = len(options) > 2 and all(
+            isinstance(o, (int, float)) and not isinstance(o, bool) for o in options
+        )
+        if ordered and active[j] and options[winner.x[j]] == max(options):
+            names.append(one.name)
+    if not names:
+        return ""
+    shown = ", ".join(names[:4]) + (" and others" if len(names) > 4 else "")
+    return (
+        f"The winner takes the largest option of {shown}: if its size is acceptable, a space with "
+        "larger options may hold a better one."
+    )
