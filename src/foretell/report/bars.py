@@ -20,7 +20,7 @@ def baselines(run: Run) -> Display | None:
     if not rows:
         return None
     names, mean, std = [r[0] for r in rows], np.array([r[1] for r in rows]), [r[2] for r in rows]
-    used = str(run.rank.get("predictor", ""))
+    used = {str(run.rank.get(key)) for key in ("predictor", "chosen")}
     caption = (
         "Kendall tau between prediction and measurement, cross-validated on the sampled networks: "
         "mean, and standard deviation over the folds. 1 orders every pair rightly, 0 is guessing."
@@ -30,7 +30,7 @@ def baselines(run: Run) -> Display | None:
         ax = canvas.subplots()
         at = np.arange(len(names))
         spread = np.nan_to_num(np.array(std))
-        colours = [COLOURS["top"] if name == used else COLOURS["random"] for name in names]
+        colours = [COLOURS["top"] if name in used else COLOURS["random"] for name in names]
         ax.barh(at, mean, height=0.62, color=colours)
         ax.errorbar(mean, at, xerr=spread, fmt="none", ecolor=COLOURS["ink"], elinewidth=1.2)
         for i, (value, wide) in enumerate(zip(mean, spread, strict=True)):
@@ -53,6 +53,11 @@ def baselines(run: Run) -> Display | None:
     )
 
 
+def spent_on(run: Run, what: str) -> float:
+    """Seconds of "fit_s" or "predict_s" over all rounds."""
+    return float(np.nansum([number(event.get(what)) for event in run.ranks]))
+
+
 def time_spent(run: Run) -> Display | None:
     """Seconds by phase."""
     trained = {
@@ -61,8 +66,8 @@ def time_spent(run: Run) -> Display | None:
     }
     parts = {
         "train the sampled": trained["sample"],
-        "fit the predictor": number(run.rank.get("fit_s")),
-        "score the space": number(run.rank.get("predict_s")),
+        "fit the predictor": spent_on(run, "fit_s"),
+        "score the space": spent_on(run, "predict_s"),
         "train the predicted best": trained["top"],
         "train random networks": trained["random"],
     }

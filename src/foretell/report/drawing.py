@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ _KINDS = 6  # colours, taken in the order of the vocabulary
 class Graph:
     """One network: `labels` and `kinds` of its vertices, `edges` (i, j) with i < j.
 
-    A kind is the number of an operation, or of a decision in labels like "width=32".
+    A kind is the number of a family of operations, 0 and 1 for input and output.
     """
 
     labels: tuple[str, ...]
@@ -68,10 +69,10 @@ def graph_of(space: Space, x: NDArray[np.integer]) -> Graph:
     there = np.flatnonzero(ops[0] >= 0)
     words = space.vocabulary
     edges = np.argwhere(adjacency[0][np.ix_(there, there)])
-    kinds = {word: i for i, word in enumerate(dict.fromkeys(w.partition("=")[0] for w in words))}
+    kinds = {word: i for i, word in enumerate(dict.fromkeys(map(_kind, words)))}
     return Graph(
         tuple(words[k] for k in ops[0][there]),
-        tuple(kinds[words[k].partition("=")[0]] for k in ops[0][there]),
+        tuple(kinds[_kind(words[k])] for k in ops[0][there]),
         tuple((int(i), int(j)) for i, j in edges),
     )
 
@@ -95,6 +96,12 @@ def draw(graph: Graph, name: str, label: str) -> str:
     vertices = zip(graph.labels, graph.kinds, centres, widths, strict=True)
     parts += [_box(text, kind, x, y, width) for text, kind, (x, y), width in vertices]
     return "".join([*parts, "</svg>"])
+
+
+def _kind(word: str) -> str:
+    """The family of an operation: the letters it begins with, as in "mbconv_k5" and "width=32"."""
+    letters = re.match(r"[^\W\d_]+", word)
+    return letters[0] if letters and word not in ("input", "output") else word
 
 
 def _box(text: str, kind: int, x: float, y: float, width: float) -> str:

@@ -41,8 +41,8 @@ class Effects:
 def main_effects(run: Run) -> Effects | None:
     """Mean value of the networks that take an option, one option a line.
 
-    Only networks drawn at random count (phases "sample" and "random"): the predicted best are
-    alike by choice. A decision explains epsilon^2 = (SS_between - (k - 1) MS_within) / SS_total
+    Only sampled networks count (phases "sample" and "random"): the predicted best are alike by
+    choice. A decision explains epsilon^2 = (SS_between - (k - 1) MS_within) / SS_total
     of the variance, which is 0 on average for a decision without effect, and is cut off at 0.
 
     References: Kelley 1935 for epsilon squared.
@@ -70,16 +70,10 @@ def main_effects(run: Run) -> Effects | None:
     lines.sort(key=lambda line: line[:2])
     if not lines:
         return None
-    less, _, decision, option, n, mean, half, share = zip(*lines, strict=True)
-    return Effects(
-        list(decision),
-        list(option),
-        np.array(n),
-        np.array(mean),
-        np.array(half),
-        np.array(share),
-        -np.array(less),
-    )
+    columns = [list(column) for column in zip(*lines, strict=True)]
+    less, _, decision, option, *values = columns
+    n, *floats = (np.array(column) for column in values)
+    return Effects(decision, option, n, *floats, -np.array(less))
 
 
 def _best_rows(run: Run) -> Rows | None:
@@ -115,7 +109,7 @@ def effects(run: Run) -> Display | None:
     known = bool(np.isfinite(found.share).any())
     caption = (
         f"{'Left: mean' if known else 'Mean'} {run.metric.label} of the networks that take an "
-        f"option, with its 95 % interval, over the {len(trials)} drawn at random (how many, in "
+        f"option, with its 95 % interval, over the {len(trials)} sampled ones (how many, in "
         "brackets); the vertical line is the mean of all. Hollow marks rest on one or two networks "
         "and have no interval. Where intervals overlap, so few networks do not tell the options "
         "apart."
@@ -169,7 +163,7 @@ def effects(run: Run) -> Display | None:
                 gid=gid,
             )
         _window(left, found, index, scale)
-        labels = [f"{short(found.option[i], 24)} ({found.n[i]})" for i in shown]
+        labels = [f"{short(found.option[i], 20)} ({found.n[i]})" for i in shown]
         left.set_yticks(at[index], labels)
         left.set_ylim(line - 0.2, -0.8)
         left.tick_params(axis="y", colors=COLOURS["ink"])
@@ -178,7 +172,7 @@ def effects(run: Run) -> Display | None:
         left.set_xlabel(run.metric.axis)
         for y, i in heads:
             left.annotate(
-                f"{short(found.decision[i], 24)} · {found.explained[i] * 100:.0f} %",
+                f"{short(found.decision[i], 20)} · {found.explained[i] * 100:.0f} %",
                 (0, y),
                 xycoords=("axes fraction", "data"),
                 xytext=(-6, 0),
@@ -222,7 +216,7 @@ def effects(run: Run) -> Display | None:
         "What each decision contributes",
         caption,
         numbers,
-        lambda: chart("effects", label, draw, width=480, height=height),
+        lambda: chart("effects", label, draw, width=420, height=height),
     )
 
 

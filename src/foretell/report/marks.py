@@ -34,10 +34,10 @@ def by_phase(
     phase: NDArray[Any],
     ids: NDArray[Any],
     run: Run,
-    size: float = 6.5,
 ) -> dict[str, list[str]]:
     """Marks in the colour and shape of their phase, `y` as shown; returns their tool tips."""
     tips = {}
+    size = float(np.clip(65 / np.sqrt(len(x)), 3.5, 6.5))
     for key in ("random", "sample", "top"):
         part = phase == key
         if part.any():
@@ -47,7 +47,7 @@ def by_phase(
                 bounded(y)[part],
                 linestyle="none",
                 marker=_MARKERS[key],
-                markersize=size - (key == "top"),
+                markersize=size - (size > 5 and key == "top"),
                 color=COLOURS[key],
                 markeredgecolor=COLOURS["card"],
                 markeredgewidth=0.6,

@@ -1,7 +1,7 @@
 // Sorting and searching of the ranking; the page is complete without it.
 (() => {
   document.documentElement.classList.add("scripted");
-  const table = document.getElementById("ranking-table");
+  const table = document.querySelector("#ranking-table table");
   if (!table) return;
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];

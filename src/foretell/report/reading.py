@@ -45,7 +45,7 @@ class Run:
     folder: Path
     settings: dict[str, Any]
     trials: tuple[Trial, ...]  # in the order of the journal
-    rank: dict[str, Any]
+    ranks: tuple[dict[str, Any], ...]  # one event a round
     final: dict[str, Any]
     ranking: dict[str, list[str]]  # columns of ranking.csv, text as written
     predictions: dict[str, list[str]]
@@ -58,6 +58,11 @@ class Run:
     def finished(self) -> bool:
         """Whether the run came to its end."""
         return bool(self.final)
+
+    @property
+    def rank(self) -> dict[str, Any]:
+        """What the last predictor said; empty before it."""
+        return self.ranks[-1] if self.ranks else {}
 
     @property
     def ok(self) -> tuple[Trial, ...]:
@@ -87,11 +92,12 @@ class Run:
         return X if self.space.contains(X).all() else None
 
 
-def read(folder: Path) -> Run:
+def read(folder: Path, space: Space | None = None) -> Run:
     """What the run folder holds.
 
     Args:
         folder: of a run, finished, interrupted or still going.
+        space: of the run, if it is at hand; else it is loaded by its name or file.
 
     Raises: RunError when there is no readable `run.json`, or the journal holds other things.
     """
@@ -100,19 +106,18 @@ def read(folder: Path) -> Run:
     notes: list[str] = []
     path = folder / "trials.jsonl"
     events = journal.read(path) if path.exists() else []
-    last: dict[str, dict[str, Any]] = {}
-    for event in events:
-        last[str(event.get("event"))] = event
     raw = [event for event in events if event.get("event") == "trial"]
-    final = last.get("final", {})
+    final = next((event for event in reversed(events) if event.get("event") == "final"), {})
     metric = Metric.of(_objective(raw, final, settings), section(settings, "data"))
-    space, why = _space(section(settings, "space"), section(settings, "data"))
+    why = ""
+    if space is None:
+        space, why = _space(section(settings, "space"))
     latest = {integer(event.get("id")): _trial(event, metric) for event in raw}
     return Run(
         folder=folder,
         settings=settings,
         trials=tuple(latest.values()),
-        rank=last.get("rank", {}),
+        ranks=tuple(event for event in events if event.get("event") == "rank"),
         final=final,
         ranking=_columns(folder / "ranking.csv", notes),
         predictions=_columns(folder / "predictions.csv", notes),
@@ -212,7 +217,7 @@ def _trial(event: dict[str, Any], metric: Metric) -> Trial:
     )
 
 
-def _space(entry: dict[str, Any], data: dict[str, Any]) -> tuple[Space | None, str]:
+def _space(entry: dict[str, Any]) -> tuple[Space | None, str]:
     """The space of the run, or why it cannot be had."""
     spec = str(entry.get("spec") or entry.get("name") or "")
     settings = {
@@ -221,9 +226,12 @@ def _space(entry: dict[str, Any], data: dict[str, Any]) -> tuple[Space | None, s
     }
     try:
         if spec in spaces.names():
-            return spaces.get(spec, **settings), ""
-        from foretell.spaces.load import load
+            space = spaces.get(spec, **settings)
+        else:
+            from foretell.spaces.load import load
 
-        return load(spec, **settings), ""
+            space = load(spec, **settings)
+        same = (space.d, space.size) == (entry.get("d"), entry.get("size"))
     except Exception as error:  # a user's file may raise anything; the report goes on without it
         return None, f"{type(error).__name__}: {error}"
+    return (space, "") if same else (None, f"{spec} is not the space it was when the run began")

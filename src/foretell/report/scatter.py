@@ -129,6 +129,7 @@ def progress(run: Run) -> Display | None:
     y = np.array([trial.value for trial in trials])
     best = np.concatenate([np.maximum.accumulate(part) for part in np.split(y, [len(mine)])])
     phase, ids = np.array([t.phase for t in trials]), np.array([t.id for t in trials])
+    once = (who == "search") | (phase == "random")  # marks of networks that count in both
     scale = run.metric.scale
     caption = (
         "Each mark is a trained network, the line is the best so far"
@@ -137,7 +138,7 @@ def progress(run: Run) -> Display | None:
             if rivals
             else "."
         )
-        + below(y)
+        + below(y[once])
     )
 
     def draw(canvas: Canvas) -> dict[str, list[str]]:
@@ -147,13 +148,12 @@ def progress(run: Run) -> Display | None:
             if part.any():
                 ends = np.append(trained[part], trained.max())
                 steps = np.append(best[part], best[part][-1]) * scale
-                look: dict[str, Any] = {"color": COLOURS[role], "ls": style, "lw": 1.8}
+                look: dict[str, Any] = {"color": COLOURS[role], "ls": style, "lw": 1.8, "zorder": 4}
                 ax.step(ends, steps, where="post", gid=f"best-{name}", **look)
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axis(ax, y * scale)
-        once = (who == "search") | (phase == "random")
+        axis(ax, y[once] * scale)
         counts = trained[once].astype(float)
-        tips = by_phase(ax, counts, y[once] * scale, phase[once], ids[once], run, 5.5)
+        tips = by_phase(ax, counts, y[once] * scale, phase[once], ids[once], run)
         ax.set_xlabel("networks trained")
         ax.set_title(run.metric.axis)
         legend(canvas)

@@ -140,7 +140,8 @@ def next_steps(run: Run) -> list[str]:
 
 def _predictor_advice(run: Run) -> list[str]:
     cv = section(run.rank, "cv")
-    used = number(section(cv, str(run.rank.get("predictor"))).get("mean"))
+    names = [str(run.rank.get(key)) for key in ("predictor", "chosen")]
+    used = next((number(section(cv, n).get("mean")) for n in names if n in cv), float("nan"))
     size = number(section(cv, "n-params").get("mean"))
     if np.isfinite(used) and used < 0.3:
         return [

@@ -1,0 +1,282 @@
+"""The sections of the page, each from a `Run`; None where a run has nothing to say."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from foretell.report.bars import baselines, time_spent
+from foretell.report.display import PHASES, cell, table_csv
+from foretell.report.drawing import network
+from foretell.report.effects import effects, main_effects
+from foretell.report.html import Html, h, join
+from foretell.report.lines import curves, losses
+from foretell.report.marks import same_unit
+from foretell.report.parts import (
+    architecture,
+    download,
+    facts,
+    figure,
+    figures,
+    numbers_of,
+    plain,
+    settings_table,
+    sortable,
+    table,
+    with_code,
+)
+from foretell.report.reading import Floats, Run, Trial, number, numbers, section
+from foretell.report.scatter import COSTS, over_cost, predicted_measured, progress
+from foretell.report.units import MISSING, count, plural, seconds
+from foretell.report.verdict import next_steps
+
+_RANKED = 50  # rows of the ranking that are shown
+_DECISIONS = 24  # decisions whose best options are listed
+_FAILED = 100  # failed trials that are shown
+
+
+def _best(run: Run) -> Html | None:
+    winner = run.winner
+    if winner is None:
+        return None
+    words = [h("p", architecture(winner.arch), class_="arch"), _use(run), _decisions(run, winner)]
+    drawn = network(run, winner)
+    if drawn is None:
+        why = f" ({run.space_error})" if run.space_error else ""
+        note = h("p", f"The space is not at hand, so there is no drawing{why}.", class_="note")
+        return join([note, *words])
+    picture = h("figure", Html(drawn.svg()), numbers_of(drawn))
+    return h("div", picture, h("div", h("p", drawn.caption), words), class_="split")
+
+
+def _use(run: Run) -> Html | None:
+    if not (run.folder / "best" / "config.json").exists():
+        return None
+    best = str(Path(run.folder.resolve().name) / "best")
+    return h(
+        "p",
+        "It is saved in ",
+        h("code", best),
+        " and needs nothing of this search: ",
+        h("code", f"foretell predict {shlex.quote(best)} FILE"),
+        " applies it to new data.",
+    )
+
+
+def _decisions(run: Run, winner: Trial) -> Html | None:
+    if run.space is not None and run.rows((winner,)) is not None:
+        decoded = run.space.decode(np.array(winner.x))
+        pairs = {
+            k: ", ".join(map(str, v)) if isinstance(v, tuple) else v for k, v in decoded.items()
+        }
+    else:
+        parts = [part.partition("=") for part in winner.arch.split(",")]
+        pairs = {name: value for name, equals, value in parts if equals}
+        pairs = pairs or {f"decision {j}": value for j, value in enumerate(winner.x)}
+    return settings_table({str(k): str(v) for k, v in pairs.items()}, "Its decisions")
+
+
+def _prediction(run: Run) -> Html | None:
+    shown = figures([predicted_measured(run), baselines(run)])
+    if shown is None:
+        return None
+    name, chosen = (str(run.rank.get(key) or "") for key in ("predictor", "chosen"))
+    scored = number(run.rank.get("n_scored"))
+    did = [
+        f"chose {chosen}" if chosen not in ("", name) else "",
+        f"scored {int(scored):,} networks" if np.isfinite(scored) else "",
+    ]
+    did = [part for part in did if part]
+    said = f"The predictor {name} {' and '.join(did)}." if did else ""
+    said = f"{said} {run.rank.get('note') or ''}".strip()
+    return join([h("p", said) if said else None, shown])
+
+
+def _cost(run: Run) -> Html | None:
+    return figures(over_cost(run, cost) for cost in COSTS)
+
+
+def _search(run: Run) -> Html | None:
+    return figures([progress(run), curves(run), losses(run)])
+
+
+def _effects(run: Run) -> Html | None:
+    display, found = effects(run), main_effects(run)
+    if display is None or found is None:
+        return None
+    taken: dict[str, str] = {}
+    winner = run.winner
+    if winner is not None and run.space is not None and run.rows((winner,)) is not None:
+        there = run.space.active(np.array([winner.x]))[0]
+        columns = zip(run.space.choices, winner.x, there, strict=True)
+        taken = {one.name: str(one.options[k]) for one, k, applies in columns if applies}
+    rows = []
+    for name in list(dict.fromkeys(found.decision))[:_DECISIONS]:
+        lines = np.flatnonzero(np.array(found.decision) == name)
+        cells = [f"{found.explained[lines[0]] * 100:.0f} %"]
+        for column in (found.mean, found.share):
+            known = lines[np.isfinite(column[lines])]
+            cells.append(found.option[known[np.argmax(column[known])]] if len(known) else MISSING)
+        cells.append(taken.get(name, MISSING))
+        rows.append(h("tr", h("th", name, scope="row"), [h("td", text) for text in cells]))
+    heads = ("Decision", "Explains", "Best mean", "Most predicted", "Winner takes")
+    return h("div", figure(display, title=False, more=table(heads, rows)), class_="grid one")
+
+
+def _ranking(run: Run) -> Html | None:
+    archs = run.ranking.get("arch", [])
+    if not archs:
+        return None
+    n = min(len(archs), _RANKED)
+    nothing = [""] * len(archs)
+    rank, predicted, std, measured, params, flops = (
+        numbers(run.ranking.get(name, nothing))[:n]
+        for name in ("rank", "predicted", "std", "measured", "params", "flops")
+    )
+    say = _say_predicted(run, predicted)
+    by_arch = {trial.arch: trial for trial in run.ok}
+    rows = []
+    for i, arch in enumerate(archs[:n]):
+        trial = by_arch.get(arch)
+        value = measured[i] if trial is None else trial.value
+        place = rank[i] if np.isfinite(rank[i]) else i + 1.0
+        badge = None
+        if run.winner is not None and arch == run.winner.arch:
+            badge = h("span", "winner", class_="badge win")
+        elif np.isfinite(value):
+            badge = h("span", "trained", class_="badge")
+        spread = f" ± {say(std[i]).removesuffix(run.metric.unit)}" if np.isfinite(std[i]) else ""
+        cells = (
+            sortable(place, f"{place:g} ", badge),
+            h("td", architecture(arch), class_="arch"),
+            sortable(predicted[i], say(predicted[i]) + spread),
+            sortable(value, run.metric.show(value)),
+            sortable(params[i], count(params[i])),
+            sortable(flops[i], count(flops[i])),
+        )
+        rows.append(h("tr", cells, class_="measured" if np.isfinite(value) else None))
+    by = "predicted" if np.isfinite(predicted).any() else "measured"
+    all_of = f"The {n} best {by}" if n < len(archs) else f"All {len(archs)}, best {by} first"
+    heads = ("Rank", "Architecture", "Predicted", "Measured", "Parameters", "Flops")
+    field = h("input", type="search", id="ranking-search", autocomplete="off")
+    tools = h("label", "Search ", field), h("span", id="ranking-count", role="status")
+    return join(
+        [
+            h(
+                "p",
+                f"{all_of}; ranking.csv has {plural(len(archs), 'network')}. Networks that were "
+                "trained are marked.",
+            ),
+            h("p", tools, class_="js tools"),
+            h("div", table(heads, rows, tall=True), id="ranking-table"),
+        ]
+    )
+
+
+def _say_predicted(run: Run, predicted: Floats) -> Callable[[float], str]:
+    """How predictions are said: like measurements if they are in their unit, else as scores."""
+    known = predicted[np.isfinite(predicted)]
+    measured = np.array([trial.value for trial in run.ok])
+    if len(known) and len(measured) and same_unit(known, measured):
+        return run.metric.show
+    return lambda value: cell(value) or MISSING
+
+
+def _failures(run: Run) -> Html | None:
+    failed = [trial for trial in run.trials if not trial.ok]
+    if not run.trials:
+        return None
+    if not failed:
+        return h("p", f"None: all {plural(len(run.trials), 'trial')} gave a result.")
+    rows = [
+        h(
+            "tr",
+            h("td", f"#{trial.id}"),
+            h("td", PHASES.get(trial.phase, trial.phase)),
+            h("td", architecture(trial.arch), class_="arch"),
+            h("td", plain(trial.error), class_="reason"),
+            h("td", seconds(trial.seconds), class_="number"),
+        )
+        for trial in failed[:_FAILED]
+    ]
+    more = len(failed) - len(rows)
+    said = (
+        f"{len(failed)} of {plural(len(run.trials), 'trial')} gave no result; a failed trial never "
+        "ends a run." + (f" {more} more are in trials.jsonl." if more else "")
+    )
+    heads = ("Trial", "Phase", "Architecture", "Reason", "Time lost")
+    return join([h("p", said), table(heads, rows)])
+
+
+def _time(run: Run) -> Html | None:
+    return figures([time_spent(run)])
+
+
+def _next(run: Run) -> Html | None:
+    steps = next_steps(run)
+    return h("ul", [h("li", with_code(step)) for step in steps]) if steps else None
+
+
+def _repeat(run: Run) -> Html:
+    settings = run.settings
+    command = settings.get("command")
+    line = shlex.join(map(str, command)) if isinstance(command, list) else str(command or "")
+    data, space = section(settings, "data"), section(settings, "space")
+    blocks = (
+        ("Recipe", section(settings, "recipe")),
+        ("Strategy", section(settings, "strategy")),
+        ("Space", space),
+        ("Data", data),
+    )
+    known = [
+        ("Created", settings.get("created")),
+        ("Seed", settings.get("seed")),
+        ("Data digest", data.get("digest")),
+        ("Device", settings.get("device")),
+        ("Workers", settings.get("workers")),
+        ("foretell", settings.get("foretell")),
+        *section(settings, "versions").items(),
+    ]
+    return join(
+        [
+            h("p", "The same command on the same data repeats this run, or continues it:"),
+            h("pre", h("code", line)) if line else None,
+            facts(known),
+            [
+                h("details", h("summary", name), settings_table(block))
+                for name, block in blocks
+                if block
+            ],
+            _all_trials(run),
+        ]
+    )
+
+
+def _all_trials(run: Run) -> Html | None:
+    if not run.trials:
+        return None
+    names = list(dict.fromkeys(name for trial in run.trials for name in trial.metrics))
+    columns: dict[str, list[Any]] = {
+        key: [getattr(trial, key) for trial in run.trials]
+        for key in ("id", "phase", "arch", "ok", "error", "params", "flops", "seconds")
+    }
+    columns |= {name: [t.metrics.get(name, np.nan) for t in run.trials] for name in names}
+    return h("p", "All trials: ", download("trials.csv", table_csv(columns)))
+
+
+SECTIONS: tuple[tuple[str, str, Callable[[Run], Html | None]], ...] = (
+    ("network", "The best network", _best),
+    ("prediction", "How good the predictions were", _prediction),
+    ("cost", "What it costs", _cost),
+    ("search", "How the search went", _search),
+    ("decisions", "What each decision contributes", _effects),
+    ("ranking", "Ranking", _ranking),
+    ("failures", "Failed trials", _failures),
+    ("time", "Where the time went", _time),
+    ("next", "What to try next", _next),
+    ("repeat", "How to repeat this", _repeat),
+)
