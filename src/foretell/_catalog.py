@@ -49,6 +49,18 @@ SPACES = (
         "NAS-Bench-201 cell: 6 edges, 5 operations, 15,625 rows",
         "Dong & Yang, ICLR 2020",
     ),
+    Row(
+        "mobile",
+        "foretell.spaces.mobile:Mobile",
+        "small image networks for own data: stages of mobile blocks, 373,248 rows and more",
+        "Tan et al., CVPR 2019",
+    ),
+    Row(
+        "tabular",
+        "foretell.spaces.tabular:Tabular",
+        "multilayer perceptrons for feature vectors: depth, widths, activation, norm, dropout",
+        "Gorishniy et al., NeurIPS 2021",
+    ),
 )
 
 ENCODINGS = (

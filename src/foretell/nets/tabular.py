@@ -1,0 +1,57 @@
+"""Networks of the `tabular` space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+NORMS: dict[str, type[nn.Module]] = {"batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
+
+
+class Shortcut(nn.Module):
+    """body(x) + x, or body(x) + W x where the widths differ."""
+
+    def __init__(self, body: nn.Module, features: int, out: int) -> None:
+        super().__init__()
+        self.body = body
+        self.skip = nn.Identity() if features == out else nn.Linear(features, out, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(batch, features) to (batch, out)."""
+        out: torch.Tensor = self.body(x) + self.skip(x)
+        return out
+
+
+def mlp(
+    features: int,
+    widths: Sequence[int],
+    activation: str,
+    norm: str,
+    dropout: float,
+    residual: bool,
+    n_outputs: int,
+) -> nn.Module:
+    """Layers of linear, norm, activation and dropout, then a linear one.
+
+    With `residual`, all hidden layers but the first have a shortcut. (batch, ...) inputs are
+    flattened to (batch, features).
+    """
+    layers: list[nn.Module] = [nn.Flatten()]
+    for i, width in enumerate(widths):
+        body: list[nn.Module] = [nn.Linear(features, width)]
+        if norm in NORMS:
+            body.append(NORMS[norm](width))
+        body.append(ACTIVATIONS[activation]())
+        if dropout:
+            body.append(nn.Dropout(dropout))
+        layer = nn.Sequential(*body)
+        layers.append(Shortcut(layer, features, width) if residual and i else layer)
+        features = width
+    return nn.Sequential(*layers, nn.Linear(features, n_outputs))
