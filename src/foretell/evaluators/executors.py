@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -122,7 +123,7 @@ class Workers:
     def _submit(self, job: Job) -> Future[Result]:
         for _ in range(2):
             if self._executor is None:
-                self._executor = _local(self.workers)
+                self._executor = _local(self.workers, self.evaluator)
             try:
                 return self._executor.submit(evaluate, self.evaluator, job.x, job.seed, job.weights)
             except BrokenExecutor as error:  # died while idle
@@ -162,15 +163,39 @@ def threads_per_worker(workers: int) -> int:
     return max(1, cores // max(1, workers))
 
 
-def _local(workers: int) -> Executor:
+def _local(workers: int, evaluator: Evaluator) -> Executor:
     import loky
 
+    _send_source(evaluator)
     threads = str(threads_per_worker(workers))
     env = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), threads)
     executor: Executor = loky.ProcessPoolExecutor(
-        workers, context="loky", initializer=_begin, initargs=(os.getpid(),), env=env
+        workers, initializer=_begin, initargs=(os.getpid(),), env=env
     )
     return executor
+
+
+def _send_source(evaluator: Evaluator) -> None:
+    """Let classes travel by value whose module a new process cannot import: a user's own file."""
+    import cloudpickle
+
+    makers = (type(evaluator), type(evaluator.space), getattr(evaluator.space, "_build", None))
+    for name in {getattr(maker, "__module__", None) for maker in makers} - {None, "__main__"}:
+        if name in sys.modules and not _importable(name):
+            cloudpickle.register_pickle_by_value(sys.modules[name])
+
+
+def _importable(name: str) -> bool:
+    path: Sequence[str] | None = None
+    done = ""
+    for part in name.split("."):
+        done = f"{done}.{part}".lstrip(".")
+        specs = (finder.find_spec(done, path, None) for finder in sys.meta_path)
+        spec = next((spec for spec in specs if spec is not None), None)
+        if spec is None:
+            return False
+        path = spec.submodule_search_locations
+    return True
 
 
 def _begin(driver: int) -> None:

@@ -24,6 +24,7 @@ from foretell.runs import standalone
 from foretell.spaces.base import Rows, Space
 
 FORMAT = 1
+FILES = ("model.safetensors", "config.json", "model.py", "README.md")
 TOLERANCE = 1e-6  # between outputs of the trained network and of the one read back
 
 
@@ -155,7 +156,13 @@ def same_outputs(one: nn.Module, other: nn.Module, input_shape: tuple[int, ...])
     """
     inputs = torch.randn((4, *input_shape), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        a, b = one(inputs), other(inputs)
+        a = one(inputs)
+        try:
+            b = other(inputs)
+        except Exception as error:
+            raise RunError(
+                f"the network read back does not run: {type(error).__name__}: {str(error)[:200]}"
+            ) from error
     if a.shape != b.shape:
         raise RunError("the network read back", expected=tuple(a.shape), got=tuple(b.shape))
     scale = max(1.0, float(a.abs().max()))
@@ -177,6 +184,9 @@ def _model_py(source: str, winner: Winner) -> str:
         input_shape=winner.space.input_shape,
         n_outputs=winner.space.n_outputs,
         labels=winner.labels,
+        mean=winner.inputs["mean"],
+        std=winner.inputs["std"],
+        scale=winner.inputs.get("scale"),
     )
 
 
@@ -329,8 +339,8 @@ def _card(winner: Winner, why: str) -> str:
         std=_numbers(winner.inputs.get("std", [])),
         output=classes + kinds if labels else "the standardised target(s); see config.json",
         objective=winner.objective,
-        use="import model\n\nnetwork = model.load()   # nn.Module in eval mode\n"
-        f"scores = network(inputs)   # inputs: (batch, {', '.join(map(str, shape))})",
+        use="import model\n\nnetwork = model.load()  # nn.Module in eval mode\n"
+        f"scores = network(model.normalised(inputs))  # (batch, {', '.join(map(str, shape))})",
         needs="torch alone" if not why else f"foretell too, because: {why}",
         folder="best",
     )
@@ -338,4 +348,4 @@ def _card(winner: Winner, why: str) -> str:
 
 def _numbers(values: list[float]) -> str:
     text = ", ".join(f"{value:.4g}" for value in values[:4])
-    return f"[{text}{', ...' if len(values) > 4 else ''}] (all in config.json)"
+    return f"[{text}]" if len(values) <= 4 else f"[{text}, ...] (all in config.json)"

@@ -37,6 +37,7 @@ class RunFolder:
         self.run_json = self.path / "run.json"
         self.journal = self.path / "trials.jsonl"
         self.checkpoints = self.path / "checkpoints"
+        self.cache = self.path / "cache"
         self.best = self.path / "best"
         self.ranking = self.path / "ranking.csv"
         self.predictions = self.path / "predictions.csv"

@@ -83,24 +83,23 @@ class Frame:
         """
         try:
             with path.open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file))
-            return cls(
-                {
-                    name: np.array(
-                        [kind(row[name] or ("nan" if kind is float else 0)) for row in rows]
-                        if kind is not str
-                        else [row[name] for row in rows],
-                        dtype=kind,
-                    )
-                    for name, kind in kinds.items()
-                }
+                head, *rows = list(csv.reader(file))
+            texts = dict(
+                zip(head, zip(*rows, strict=True) if rows else [()] * len(head), strict=True)
             )
+            return cls({name: _typed(texts[name], kind) for name, kind in kinds.items()})
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise RunError(
                 f"cannot read {path}: {type(error).__name__}: {error}",
                 expected=f"columns {', '.join(kinds)}",
                 hint="restore the file, or start anew with another --out",
             ) from error
+
+
+def _typed(texts: Sequence[str], kind: type) -> NDArray[Any]:
+    """A column of text as numbers; an empty cell is NaN, where the column can hold it."""
+    words = [text or "nan" for text in texts] if kind is float else texts
+    return np.array([kind(word) for word in words], dtype=kind)
 
 
 def _cell(value: Any) -> str:

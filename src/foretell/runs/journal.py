@@ -42,16 +42,24 @@ class Journal:
         self.events: list[Event] = []
         try:
             self._file = open(path, "a+b", buffering=0)  # noqa: SIM115  # closed by `close`
-            self._file.seek(0)
-            self.events, sound, torn = _parse(self._file.read(), path)
-            if torn:
-                self.note = f"cut off a torn last line of {path.name} ({len(torn)} bytes)"
-            if sound != os.fstat(self._file.fileno()).st_size:
-                self._file.truncate(sound)
-            if sound and not self._ends_with_newline(sound):
-                self._write(b"\n")
         except OSError as error:
             raise _cannot("open", path, error) from error
+        try:
+            self._read()
+        except BaseException as error:
+            self._file.close()
+            if isinstance(error, OSError):
+                raise _cannot("open", path, error) from error
+            raise
+
+    def _read(self) -> None:
+        self._file.seek(0)
+        self.events, sound, torn = _parse(self._file.read(), self.path)
+        if torn:
+            self.note = f"cut off a torn last line of {self.path.name} ({len(torn)} bytes)"
+            self._file.truncate(sound)
+        elif sound and not self._ends_with_newline(sound):
+            self._write(b"\n")
 
     def _ends_with_newline(self, size: int) -> bool:
         self._file.seek(size - 1)

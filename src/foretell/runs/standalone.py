@@ -51,8 +51,14 @@ def source_of(module: nn.Module) -> str:
         graph = fx.Tracer().trace(copy.deepcopy(module))  # tracing may leave constants behind
     except Exception as error:  # whatever a user's forward raises on symbols
         raise NotTraceable(" ".join(f"{type(error).__name__}: {error}".split())[:300]) from error
-    lines = ["class Network(nn.Module):", f'{INDENT}"""The network, in eval mode after `load`."""']
-    lines += ["", f"{INDENT}def __init__(self) -> None:", f"{INDENT * 2}super().__init__()"]
+    whole = _numbered(module) and type(module).forward is nn.Sequential.forward
+    base = "Sequential" if whole else "Module"
+    lines = [f"class Network(nn.{base}):", f'{INDENT}"""The network, in eval mode after `load`."""']
+    lines += ["", f"{INDENT}def __init__(self) -> None:"]
+    if whole:
+        made = _block("super().__init__(", [_expression(child) for child in module.children()], ")")
+        return "\n".join([*lines, *(INDENT * 2 + line for line in made.split("\n"))]) + "\n"
+    lines += [f"{INDENT * 2}super().__init__()"]
     for name, text in _members(module):
         lines += _statement(name, text)
     return "\n".join([*lines, "", *_forward(graph, module)]) + "\n"
@@ -251,7 +257,7 @@ def _whole_sequences(body: list[str], module: nn.Module) -> list[str]:
     return out
 
 
-_FIRST_CALL = re.compile(r" +(?P<name>\w+) = (?P<path>self[\w.\[\]]*)\[0\]\((?P<arg>\w+)\)")
+_FIRST_CALL = re.compile(r" +(?P<name>\w+) = (?P<path>self\.[\w.\[\]]*)\[0\]\((?P<arg>\w+)\)")
 
 
 def _length(path: str, module: nn.Module) -> int:
@@ -326,7 +332,7 @@ def _path(target: str, module: nn.Module) -> str:
     text = "self"
     here: Any = module
     for name in target.split("."):
-        if _numbered(here):
+        if here is not module and _numbered(here):
             text += f"[{name}]"
         elif name.isidentifier() and not keyword.iskeyword(name):
             text += f".{name}"
@@ -363,7 +369,7 @@ Made by foretell {version}; needs torch and nothing else.
 
     import model
     network = model.load()                  # an nn.Module in eval mode, on the CPU
-    scores = network(inputs)                # inputs: float32, (batch, {shape})
+    outputs = network(model.normalised(x))  # x: float32, (batch, {shape}){bytes}
 """
 
 from __future__ import annotations
@@ -381,6 +387,8 @@ ARCH = {arch}
 INPUT_SHAPE = {input_shape}
 N_OUTPUTS = {n_outputs}
 LABELS = {labels}
+MEAN = {mean}
+STD = {std}
 '''
 
 _PART = '''
@@ -423,6 +431,12 @@ def read_safetensors(path: str | Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
+def normalised(x: torch.Tensor) -> torch.Tensor:
+    """Inputs (batch, *INPUT_SHAPE) as the network was trained on them: (x - MEAN) / STD."""
+    shape = (-1, *(1 for _ in INPUT_SHAPE[1:]))
+    return (x - torch.tensor(MEAN).reshape(shape)) / torch.tensor(STD).reshape(shape)
+
+
 def load(folder: str | Path | None = None) -> nn.Module:
     """The trained network in eval mode; `folder` has model.safetensors (default: beside me)."""
     folder = Path(__file__).parent if folder is None else Path(folder)
@@ -453,6 +467,9 @@ def model_file(
     input_shape: tuple[int, ...],
     n_outputs: int,
     labels: tuple[str, ...],
+    mean: list[float],
+    std: list[float],
+    scale: float | None,
 ) -> str:
     """The text of `model.py` around the `source` of a `Network`."""
     head = _HEADER.format(
@@ -463,6 +480,9 @@ def model_file(
         input_shape=repr(tuple(input_shape)),
         n_outputs=n_outputs,
         labels=pprint.pformat(list(labels), width=88, compact=True),
+        mean=pprint.pformat(list(mean), width=88, compact=True),
+        std=pprint.pformat(list(std), width=88, compact=True),
+        bytes="" if scale is None else f", bytes divided by {scale:g}",
     )
     for line, word in (
         ("import math\n", "math."),

@@ -1,0 +1,104 @@
+"""The end of a run: the winner is tested once, written to `best/`, read back, and reported."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from foretell.errors import RunError
+from foretell.runs import best
+from foretell.runs.driver import Driver, Trial
+from foretell.runs.journal import Event
+from foretell.spaces.base import Space
+from foretell.training.data import Data
+
+
+def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Event:
+    """Choose by validation, test the choice once, write `best/`; does only what is not done yet.
+
+    Args:
+        driver: whose search has ended.
+        data: what the networks were trained on.
+        facts: what config.json shall also have.
+
+    Returns: the `final` event.
+
+    Raises:
+        RunError: `best/` does not give back the network that was trained.
+    """
+    done = driver.journal.of("final")
+    if done and all((driver.folder.best / name).is_file() for name in best.FILES):
+        driver.say("this run has ended before: nothing is trained", final=True)
+        return done[-1]
+    winner = driver.best()
+    path, result = driver.weights(winner)
+    metrics = (
+        done[-1]["metrics"] if done else {**result.metrics, **driver.evaluator.test(winner.x, path)}
+    )
+
+    def as_good(network: nn.Module) -> None:
+        now = driver.evaluator.validate(network)[driver.evaluator.objective]
+        then = result.metrics[driver.evaluator.objective]
+        if not math.isclose(now, then, abs_tol=1e-6):
+            raise RunError(
+                f"the best network read back has another {driver.evaluator.objective}",
+                expected=then,
+                got=now,
+            )
+
+    driver.say("writes the best network and reads it back")
+    best.write(
+        driver.folder.best,
+        best.Winner(
+            space=driver.space,
+            x=winner.x,
+            module=trained(driver.space, winner.x, path),
+            weights=path,
+            task=data.task,
+            labels=data.labels,
+            inputs=data.input_spec(),
+            objective=driver.evaluator.objective,
+            metrics=metrics,
+            facts={
+                "data": data.name,
+                "trial": {"id": winner.id, "seed": winner.seed, "phase": winner.phase},
+                **facts,
+            },
+        ),
+        as_good,
+    )
+    if done:
+        return done[-1]
+    event = {
+        "event": "final",
+        "id": winner.id,
+        "metrics": metrics,
+        "random": _baseline(driver, winner, metrics),
+    }
+    driver.journal.append(event)
+    return driver.journal.of("final")[-1]
+
+
+def _baseline(driver: Driver, winner: Trial, metrics: dict[str, float]) -> dict[str, Any] | None:
+    """The best of as many random networks, chosen and tested in the same way."""
+    trial = driver.best_random()
+    if trial is None:
+        return None
+    if trial.id != winner.id:
+        path, result = driver.weights(trial)
+        metrics = {**result.metrics, **driver.evaluator.test(trial.x, path)}
+    return {"id": trial.id, "n": driver.n_random, "metrics": metrics}
+
+
+def trained(space: Space, x: Any, weights: Path) -> nn.Module:
+    """The network of a row with its trained weights, in eval mode on the CPU."""
+    with torch.random.fork_rng(devices=[]):  # initial weights, at once overwritten
+        module: nn.Module = space.build(np.asarray(x), space.input_shape, space.n_outputs)
+    module.load_state_dict(load_file(weights))
+    return module.eval()

@@ -1,0 +1,59 @@
+"""What a run tells whoever watches it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The state of a run after one step; `str` gives it as one line.
+
+    Args:
+        text: what has just happened, in words.
+        done: trials that have ended, failed ones too.
+        failed: trials that failed.
+        total: trials that the run will have.
+        best: best value so far, None before the first.
+        objective: the metric of `best`.
+        seconds: since this driver began.
+        seconds_left: estimate from finished trials; None before the first.
+        final: a line to keep (a phase has ended), not to be overwritten by the next.
+
+    >>> print(Progress("trial 3", 4, 1, 29, 0.912, "val_acc", 20.0, 125.0))
+    4/29 networks, 1 failed · best val_acc 0.9120 · 2 min 05 s left · trial 3
+    """
+
+    text: str
+    done: int
+    failed: int
+    total: int
+    best: float | None = None
+    objective: str = ""
+    seconds: float = 0.0
+    seconds_left: float | None = None
+    final: bool = False
+
+    def __str__(self) -> str:
+        parts = [f"{self.done}/{self.total} networks"]
+        if self.failed:
+            parts[0] += f", {self.failed} failed"
+        if self.best is not None:
+            parts.append(f"best {self.objective} {self.best:.4f}")
+        if self.seconds_left is not None and self.done < self.total:
+            parts.append(f"{duration(self.seconds_left)} left")
+        return " · ".join([*parts, self.text] if self.text else parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(8.4), duration(75), duration(4000)
+    ('8 s', '1 min 15 s', '1 h 07 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

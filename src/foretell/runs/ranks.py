@@ -1,0 +1,144 @@
+"""What the predictor said, written down before the networks it speaks of are trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.model_selection import KFold
+
+from foretell import predictors
+from foretell._rng import derive
+from foretell.history import History
+from foretell.metrics import kendall
+from foretell.runs.folder import RunFolder
+from foretell.runs.frame import Frame
+from foretell.spaces.base import Rows, Space
+from foretell.strategies import Proposal
+
+Floats = NDArray[np.float64]
+
+_RANKING = {
+    "arch": str, "predicted": float, "std": float, "measured": float,
+    "params": float, "flops": float, "rank": int,
+}  # fmt: skip
+_PREDICTIONS = {"arch": str, "id": int, "phase": str, "predicted": float, "measured": float}
+_FOLDS = 5
+_COUNTED = 100  # rows whose costs are worth building networks for
+
+
+def cross_validate(model: Any, space: Space, known: History, seed: int) -> tuple[Floats, Floats]:
+    """Predictions of each result by a model that has not seen it, and the tau of each fold.
+
+    Shapes: returns (n,) and (folds,); both empty for fewer than 4 results.
+    """
+    X, y = known.X, known.y
+    folds = min(_FOLDS, len(y) // 2)
+    if folds < 2:
+        return np.zeros(0), np.zeros(0)
+    out, taus = np.zeros(len(y)), []
+    for train, test in KFold(folds, shuffle=True, random_state=derive(seed, "cv")).split(X):
+        out[test] = clone(model).fit(X[train], y[train]).predict(X[test])
+        taus.append(kendall(y[test], out[test]))
+    return out, np.array(taus)
+
+
+def scores(
+    proposal: Proposal, space: Space, known: History, seed: int
+) -> tuple[dict[str, Any], Floats]:
+    """The `rank` event of a proposal, and the out-of-fold prediction of each known result.
+
+    A predictor that has compared candidates itself (`cv_scores_`) is believed; any other one is
+    cross-validated here beside the baselines.
+    """
+    model = proposal.model
+    name = getattr(model, "chosen_", "") or type(model).__name__.lower()
+    oof, taus = cross_validate(model, space, known, seed)
+    cv = {
+        str(key): {"mean": float(mean), "std": float(std)}
+        for key, (mean, std) in getattr(model, "cv_scores_", {}).items()
+    }
+    if not cv and len(taus):
+        cv[name] = {"mean": float(taus.mean()), "std": float(taus.std())}
+        for baseline in ("n-params", "mean") if space.closed_form_costs else ("mean",):
+            if baseline in predictors.names():
+                _, taus = cross_validate(predictors.get(baseline, space=space), space, known, seed)
+                cv[baseline] = {"mean": float(taus.mean()), "std": float(taus.std())}
+    assert proposal.ranking is not None  # the caller has looked
+    event = {
+        "event": "rank",
+        "chosen": name,
+        "note": str(getattr(model, "note_", "")),
+        "cv": cv,
+        "n_known": len(known),
+        "n_scored": proposal.ranking.n_scored,
+        "fit_s": proposal.fit_s,
+        "predict_s": proposal.predict_s,
+    }
+    return event, oof
+
+
+def costs(space: Space, X: Rows) -> tuple[Floats, Floats]:
+    """Parameters and flops of each row, NaN where a network cannot be built."""
+    out = np.full((2, len(X)), np.nan)
+    try:
+        if len(X):
+            out[:] = np.stack(space.costs(X))
+    except Exception:  # a user's build may raise anything; its trial will say so
+        for i in range(len(X)):
+            try:
+                out[:, i] = np.stack(space.costs(X[i : i + 1]))[:, 0]
+            except Exception:  # as above
+                continue
+    return out[0], out[1]
+
+
+def ranking_frame(space: Space, proposal: Proposal) -> Frame:
+    """`ranking.csv` of a proposal, before any of it is measured."""
+    ranking = proposal.ranking
+    assert ranking is not None  # the caller has looked
+    n = len(ranking)
+    params, flops = np.full(n, np.nan), np.full(n, np.nan)
+    counted = n if space.closed_form_costs else min(n, _COUNTED)
+    params[:counted], flops[:counted] = costs(space, ranking.X[:counted])
+    return Frame(
+        {
+            "arch": space.to_str(ranking.X),
+            "predicted": ranking.mean,
+            "std": np.full(n, np.nan) if ranking.std is None else ranking.std,
+            "measured": np.full(n, np.nan),
+            "params": params,
+            "flops": flops,
+            "rank": np.arange(1, n + 1),
+        }
+    )
+
+
+def measured_frame(arch: list[str], value: Floats, params: Floats, flops: Floats) -> Frame:
+    """A ranking by what was measured, for strategies that predict nothing."""
+    order = np.argsort(-np.where(np.isnan(value), -np.inf, value), kind="stable")
+    none = np.full(len(order), np.nan)
+    names = np.array(arch, dtype=str)[order]
+    columns = (names, none, none, value[order], params[order], flops[order])
+    return Frame(dict(zip(_RANKING, (*columns, np.arange(1, len(order) + 1)), strict=True)))
+
+
+def read_ranking(folder: RunFolder) -> Frame:
+    """`ranking.csv`."""
+    return Frame.read(folder.ranking, _RANKING)
+
+
+def read_predictions(folder: RunFolder) -> Frame:
+    """`predictions.csv`, empty when there is none yet."""
+    if not folder.predictions.exists():
+        return Frame({name: np.array([], dtype=kind) for name, kind in _PREDICTIONS.items()})
+    return Frame.read(folder.predictions, _PREDICTIONS)
+
+
+def with_measured(frame: Frame, measured: dict[str, float]) -> Frame:
+    """The frame with what was measured since, by `arch`."""
+    columns = {name: frame[name] for name in frame.columns}
+    columns["measured"] = np.array([measured.get(arch, np.nan) for arch in frame["arch"].tolist()])
+    return Frame(columns)

@@ -1,0 +1,114 @@
+"""A small space and an evaluator that makes real weights without training them."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from foretell.errors import DataError
+from foretell.evaluators.base import Evaluator
+from foretell.history import Result
+from foretell.spaces.base import Space, choice
+
+
+class Small(Space):
+    """Two to three layers; 252 networks."""
+
+    depth = choice([1, 2, 3])
+    width = choice([2, 3, 4])
+    op = choice(["linear", "relu", "tanh"], repeat="depth")
+
+    def build(self, x, input_shape, n_outputs):
+        a = self.decode(x)
+        layers, size = [nn.Flatten()], math.prod(input_shape)
+        for op in a["op"]:
+            layers += [nn.Linear(size, a["width"])]
+            layers += {"linear": [], "relu": [nn.ReLU()], "tanh": [nn.Tanh()]}[op]
+            size = a["width"]
+        return nn.Sequential(*layers, nn.Linear(size, n_outputs))
+
+
+@dataclass
+class Quick(Evaluator):
+    """Weights are drawn from the seed; the metric is read off the network's outputs.
+
+    `fail` and `kill` hold rows (as tuples) that raise, or end their process; `kill_once` is a
+    folder that remembers who has been killed; `sleep_s` is how long a trial takes.
+    """
+
+    space: Space
+    fail: tuple = ()
+    kill: tuple = ()
+    kill_once: Path | None = None
+    sleep_s: float = 0.0
+    log: Path | None = None  # one file a trial that was trained
+
+    objective = "val_acc"
+
+    def _metrics(self, network, name):
+        inputs = torch.linspace(-1, 1, 4 * math.prod(self.space.input_shape))
+        with torch.no_grad():
+            out = network(inputs.reshape(4, *self.space.input_shape))
+        value = float(torch.sigmoid(out.sum() + (0.1 if name == "test" else 0.0)))
+        return {f"{name}_acc": value, f"{name}_loss": 1 - value}
+
+    def _network(self, x, weights):
+        network = self.space.build(x, self.space.input_shape, self.space.n_outputs)
+        network.load_state_dict(load_file(weights))
+        return network.eval()
+
+    def evaluate(self, x, seed=0, weights=None):
+        row = tuple(int(v) for v in x)
+        time.sleep(self.sleep_s)
+        if row in self.fail:
+            raise DataError("this network does not train", got=row)
+        if row in self.kill:
+            mark = self.kill_once and self.kill_once / "-".join(map(str, row))
+            if mark is None or not mark.exists():
+                if mark is not None:
+                    mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = self.space.build(x, self.space.input_shape, self.space.n_outputs).eval()
+        if weights is not None:
+            part = weights.with_suffix(f".{os.getpid()}.tmp")
+            save_file(network.state_dict(), part)
+            os.replace(part, weights)
+        if self.log is not None:
+            (self.log / f"{seed}-{time.time_ns()}").touch()
+        metrics = self._metrics(network, "val")
+        return Result(metrics, {"val_acc": [metrics["val_acc"]]}, max(self.sleep_s, 0.01), seed)
+
+    def validate(self, network):
+        return self._metrics(network, "val")
+
+    def test(self, x, weights):
+        return self._metrics(self._network(x, weights), "test")
+
+
+@pytest.fixture(scope="session")
+def small():
+    return Small(input_shape=(1, 3, 3), n_outputs=4)
+
+
+@pytest.fixture(scope="session")
+def quick():
+    """The class `Quick`."""
+    return Quick
+
+
+@pytest.fixture(scope="session")
+def rows_of():
+    """Rows as tuples, for `Quick.fail` and `Quick.kill`."""
+    return lambda X: tuple(tuple(int(v) for v in x) for x in np.asarray(X))
