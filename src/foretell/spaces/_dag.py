@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,19 +108,17 @@ def insert(
     return rows
 
 
-def pack(lines: Any, ops: Sequence[int]) -> list[int]:
+def pack(lines: Sequence[str], ops: Sequence[int]) -> list[int]:
     """The row of a matrix given by its lines; ValueError says what is wrong with them."""
     v = len(lines)
     if not 2 <= v <= V or len(ops) != v - 2:
         raise ValueError(f"{v} vertices, {len(ops)} operations between input and output")
     row = [0] * (N_EDGES + V - 2)
     for i, line in enumerate(lines):
-        if len(line) != v:
+        if len(line) != v or not {*line} <= {"0", "1"} or "1" in line[: i + 1]:
             raise ValueError(f"row {i} of the matrix, {line!r}")
-        for j, bit in enumerate(line):
-            if str(bit) not in "01" or (i >= j and str(bit) == "1"):
-                raise ValueError(f"row {i} of the matrix, {line!r}")
-            if str(bit) == "1":
+        for j in range(i + 1, v):
+            if line[j] == "1":
                 row[COLUMN[i, j if j < v - 1 else V - 1]] = 1
     row[N_EDGES : N_EDGES + len(ops)] = ops
     return row

@@ -232,15 +232,21 @@ class NB101(Space):
 
     def to_str(self, X: ArrayLike) -> list[str]:
         """The pruned graph, `adjacency rows:operations`, e.g. `010/001/000:conv3x3`."""
-        ops, adjacency = self.graphs(self.check(X))
+        graphs = self.graphs(self.check(X))
+        inner = (graphs.ops[:, 1:-1] >= 0).sum(axis=1)
         short = ["", "", *(op.removesuffix("-bn-relu") for op in OPS)]
-        bits = np.where(adjacency, "1", "0")
-        out = []
-        for row, matrix in zip(ops.tolist(), bits, strict=True):
-            there = [v for v, op in enumerate(row) if op >= 0]
-            words = ",".join(short[op] for op in row[1:-1] if op >= 0)
-            rows = ["".join(line[there]) for line in matrix[there]]
-            out.append("/".join(rows) + ":" + words)
+        out = [""] * len(inner)
+        for m in range(V - 1):  # graphs of one size are one block of characters
+            (rows,) = np.nonzero(inner == m)
+            there = [*range(m + 1), V - 1]
+            text = np.full((len(rows), m + 2, m + 3), ord("/"), dtype=np.uint8)
+            text[:, :, :-1] = graphs.adjacency[np.ix_(rows, there, there)] + np.uint8(ord("0"))
+            text[:, -1, -1] = ord(":")
+            lines, width = text.tobytes().decode(), text[:1].size
+            for k, (i, ops) in enumerate(
+                zip(rows.tolist(), graphs.ops[rows, 1 : m + 1].tolist(), strict=True)
+            ):
+                out[i] = lines[k * width : (k + 1) * width] + ",".join([short[op] for op in ops])
         return out
 
     def _parse(self, text: object) -> list[int]:
