@@ -1,0 +1,191 @@
+"""Real training as an evaluator: one row, one network, one result."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_model, save_model
+from torch import nn
+
+from foretell._rng import derive
+from foretell.errors import DataError, ForetellError
+from foretell.evaluators.base import Evaluator
+from foretell.history import Result
+from foretell.spaces.base import Rows, Space
+from foretell.training import loop
+from foretell.training.data import Data
+from foretell.training.recipe import Recipe
+
+
+class Trainer(Evaluator):
+    """Builds the network of a row, trains it by a recipe, and reports its validation metrics.
+
+    `evaluate` never reads the test split; `test` is the only one that does. Whatever goes wrong
+    with one network (it cannot be built, runs out of memory, its loss is not a number) is a
+    `Result` with `error`.
+
+    Args:
+        space: whose rows are trained, by `space.build(x, data.input_shape, data.n_outputs)`.
+        data: what to learn, from `foretell.training.data.load`.
+        recipe: how; the same for all rows.
+
+    `objective` is "val_acc" for classification and "val_r2" for regression, both to maximise.
+    """
+
+    def __init__(self, space: Space, data: Data, recipe: Recipe | None = None) -> None:
+        self.space = space.with_io(data.input_shape, data.n_outputs)
+        self.data = data
+        self.recipe = recipe or Recipe()
+        loop.pick_device(self.recipe.device)  # a wrong name fails here, not in every trial
+        self.objective = "val_acc" if data.task == "classification" else "val_r2"
+
+    def evaluate(
+        self,
+        x: Rows,
+        seed: int = 0,
+        weights: Path | None = None,
+        on_epoch: loop.OnEpoch | None = None,
+    ) -> Result:
+        """Train the row `x` and report "val_acc" or "val_r2" and "val_rmse", and "val_loss".
+
+        Args:
+            x: shape (d,).
+            seed: of weights, dropout, order and augmentation; equal seeds give equal results on
+                a CPU.
+            weights: a .safetensors file to write the trained weights to; written whole or not.
+            on_epoch: called after each epoch with its number, from 0, and its metrics.
+        """
+        start = time.perf_counter()
+        try:
+            with self._alone(seed) as device:
+                model = self._build(x)
+                fit = loop.fit(model, self.data, self.recipe, seed, device, on_epoch)
+                if weights is not None:
+                    _save(model, weights)
+        except Exception as error:
+            seconds = time.perf_counter() - start
+            return Result(seconds=seconds, seed=seed, error=reason(error))
+        return Result(fit.metrics, fit.curve, time.perf_counter() - start, seed)
+
+    def test(self, x: Rows, weights: Path) -> dict[str, float]:
+        """Metrics of trained weights on the test split: "test_acc" or "test_r2", "test_loss", ...
+
+        Args:
+            x: the row that was trained, shape (d,).
+            weights: the file that `evaluate` wrote.
+
+        Raises:
+            DataError: the file does not hold the weights of this row's network.
+        """
+        with self._alone(0) as device:
+            model = self._build(x)
+            try:
+                load_model(model, weights)
+            except Exception as error:
+                raise DataError(
+                    f"cannot read the weights {weights}",
+                    expected=f"those of {self.space.to_str(np.asarray(x)[None])[0]}",
+                    got=_line(error),
+                ) from error
+            return self._measure(model, "test", device)
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Metrics of a trained network on the validation split, as `evaluate` reports them.
+
+        Args:
+            model: moved to the recipe's device.
+        """
+        with self._alone(0) as device:
+            return self._measure(model, "val", device)
+
+    def _measure(self, model: nn.Module, part: str, device: torch.device) -> dict[str, float]:
+        loop.prepare(model, self.data, device)
+        split = loop.Split(self.data, part, device)
+        metrics = loop.evaluate(model, split, self.data, self.recipe)
+        return {f"{part}_{key}": value for key, value in metrics.items()}
+
+    def _build(self, x: Rows) -> nn.Module:
+        (row,) = self.space.check(np.asarray(x)[None])
+        try:
+            model = self.space.build(row, self.data.input_shape, self.data.n_outputs)
+        except MemoryError:
+            raise
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            raise BuildError(f"build failed with {type(error).__name__}: {_line(error)}") from error
+        if not isinstance(model, nn.Module):
+            raise BuildError("build", expected="an nn.Module", got=type(model).__name__)
+        return model
+
+    @contextlib.contextmanager
+    def _alone(self, seed: int) -> Iterator[torch.device]:
+        """The recipe's device and threads, with torch's generators seeded; all put back after."""
+        device = loop.pick_device(self.recipe.device)
+        index = device.index if device.index is not None else 0
+        threads = torch.get_num_threads()
+        with torch.random.fork_rng(devices=[index] if device.type == "cuda" else []):
+            torch.default_generator.manual_seed(derive(seed, "weights"))
+            if device.type == "cuda":
+                with torch.cuda.device(device):
+                    torch.cuda.manual_seed(derive(seed, "weights"))
+            torch.set_num_threads(self.recipe.threads)
+            try:
+                yield device
+            finally:
+                torch.set_num_threads(threads)
+                if device.type == "cuda":
+                    torch.cuda.empty_cache()
+
+
+class BuildError(ForetellError, RuntimeError):
+    """A space's `build` did not give a network."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, on a CPU or a GPU."""
+    text = str(error).lower()
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        isinstance(error, RuntimeError)
+        and any(
+            words in text
+            for words in ("enough memory", "out of memory", "can't alloc", "alloc_failed")
+        )
+    )
+
+
+def reason(error: BaseException) -> str:
+    """Why a trial failed, in one line.
+
+    >>> reason(MemoryError("64 GB"))
+    'out of memory: 64 GB'
+    >>> reason(ZeroDivisionError("division by zero"))
+    'ZeroDivisionError: division by zero'
+    """
+    if out_of_memory(error):
+        return f"out of memory: {_line(error)}"
+    return (
+        _line(error)
+        if isinstance(error, ForetellError)
+        else f"{type(error).__name__}: {_line(error)}"
+    )
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _save(model: nn.Module, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        save_model(model, str(part))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

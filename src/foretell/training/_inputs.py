@@ -1,0 +1,89 @@
+"""New files, read as the training data was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretell.errors import DataError
+from foretell.training import _images, _scaling, _tables, readers
+
+
+def read_inputs(path: str | Path, spec: Mapping[str, Any]) -> tuple[list[str], NDArray[np.float32]]:
+    """New examples, normalised and ready for a network that was trained on data of this `spec`.
+
+    Args:
+        path: an image or a folder of images, a .npz file with an array `x`, or a .csv file that
+            has the columns of training (the target may be absent).
+        spec: `Data.input_spec()`.
+
+    Shapes: returns names (n,) and float32 (n, *spec["shape"]).
+
+    Raises:
+        DataError: the file does not hold such inputs; the message says what was expected.
+    """
+    path = readers.existing(Path(path).expanduser())
+    shape = tuple(spec["shape"])
+    lower = path.name.lower()
+    mean, std = np.array(spec["mean"]), np.array(spec["std"])
+    if lower.endswith(_tables.SUFFIXES) and len(shape) == 1:
+        names, x = _rows(path, spec["columns"], shape)
+    elif lower.endswith(".npz"):
+        names, x = _npz(path)
+    elif len(shape) == 3 and (path.is_dir() or lower.endswith(_images.SUFFIXES)):
+        files = _images.image_paths(path)
+        if shape[0] not in (1, 3) or spec["scale"] is None:
+            raise DataError(
+                f"cannot read {path} as an input",
+                expected=f"a .npz with numbers {shape}",
+                got="an image",
+            )
+        x, _ = _images.read_files(files, shape[1:], shape[0])
+        names = [str(p.relative_to(path)) if path.is_dir() else p.name for p in files]
+    else:
+        kinds = "a .csv or .npz file" if len(shape) == 1 else "an image, a folder of them or a .npz"
+        raise DataError(
+            f"cannot tell what {path} is", expected=kinds, got=f"ending {path.suffix!r}"
+        )
+    if x.shape[1:] != shape:
+        raise DataError(f"inputs of {path}", expected=f"shape (n, {shape})", got=f"shape {x.shape}")
+    if x.dtype == np.uint8:
+        if spec["scale"] is None:
+            raise DataError(f"inputs of {path}", expected="floating-point numbers", got="bytes")
+        x = x / np.float32(spec["scale"])
+    elif spec["bytes"]:
+        raise DataError(f"inputs of {path}", expected="whole numbers 0 to 255", got=f"{x.dtype}")
+    return names, _scaling.normalised(x, mean, std, names.__getitem__)
+
+
+def _rows(
+    path: Path, columns: Sequence[dict[str, Any]] | None, shape: tuple[int, ...]
+) -> tuple[list[str], NDArray[Any]]:
+    sheet = _tables.read_csv(path)
+    if columns is None:  # trained on an array: the file's columns in their order
+        columns = [{"name": column.name, "fill": math.nan} for column in sheet.columns]
+    x = _tables.features(sheet.columns, columns)
+    gap = np.isnan(x).any(axis=1)
+    if gap.any():
+        line = sheet.lines[int(np.argmax(gap))]
+        raise DataError(
+            f"line {line} of {path}", expected=f"{shape[0]} numbers", got="a missing one"
+        )
+    return [f"line {line}" for line in sheet.lines], x
+
+
+def _npz(path: Path) -> tuple[list[str], NDArray[Any]]:
+    arrays = readers.read_npz(path)
+    found = [key for key in ("x", "X", "images", "data", "x_test") if key in arrays]
+    if not found and len(arrays) != 1:
+        raise DataError(
+            f"arrays of {path}", expected="one named x", got=", ".join(arrays) or "none"
+        )
+    key = found[0] if found else next(iter(arrays))
+    x = readers.as_inputs(arrays[key], f"{key} of {path}")
+    return [f"{key}[{i}]" for i in range(len(x))], x

@@ -1,0 +1,335 @@
+"""Every kind of source to one `Raw`: digits, folder, .npz, .csv, arrays, torch datasets."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretell.errors import DataError, SettingError
+from foretell.training import _images, _tables
+
+Array = NDArray[Any]
+_SOURCES = "'digits', a folder of class folders, a .npz or .csv file, (X, y), or a torch Dataset"
+_PAIRS = (("x", "y"), ("X", "y"), ("images", "labels"), ("data", "target"), ("data", "labels"))
+_PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A source as it came, all splits behind each other.
+
+    Shapes: `x` (n, channels, height, width) uint8 or float32, or (n, features) float64, or None
+    where `columns` hold the inputs; `y` (n,) or (n, targets).
+    """
+
+    name: str
+    x: Array | None
+    y: Array
+    where: Callable[[int], str]  # names row i in errors
+    parts: Mapping[str, int] = field(default_factory=dict)  # sizes of the source's own splits
+    columns: tuple[_tables.Column, ...] = ()
+    target_name: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def read(source: object, target: str | None, image_size: tuple[int, int] | None) -> Raw:
+    """Parse any source; see `foretell.training.data.load`."""
+    if isinstance(source, str) and source == "digits":
+        return _digits()
+    if isinstance(source, (str, Path)):
+        return _path(Path(source).expanduser(), target, image_size)
+    if isinstance(source, (tuple, list)) and source and all(map(_is_dataset, source)):
+        if len(source) > 3:
+            raise DataError(
+                "datasets", expected="(train, test) or (train, val, test)", got=len(source)
+            )
+        names = _PARTS if len(source) == 3 else ("train", "test")[: len(source)]
+        return _blocks("dataset", {k: _dataset(d, k) for k, d in zip(names, source, strict=True)})
+    if isinstance(source, (tuple, list)) and len(source) == 2:
+        return _blocks("arrays", {"train": (source[0], source[1])})
+    if _is_dataset(source):
+        return _blocks("dataset", {"train": _dataset(source, "dataset")})
+    raise DataError("data source", expected=_SOURCES, got=type(source).__name__)
+
+
+def as_inputs(value: object, label: str) -> Array:
+    """`value` as (n, channels, height, width) uint8 or float32, or (n, features) float64.
+
+    Three dimensions are grey images; the last of four is the channels if only it is 1, 3 or 4.
+
+    Args:
+        value: anything that numpy takes as an array of numbers.
+        label: what it is called in errors.
+    """
+    x = as_array(value, label)
+    if x.dtype.kind == "O":
+        try:
+            x = x.astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                label, expected="numbers", got=str(error), hint="tables with text go through .csv"
+            ) from error
+    if x.dtype.kind not in "biuf":
+        raise DataError(label, expected="an array of numbers", got=f"dtype {x.dtype}")
+    if x.ndim not in (2, 3, 4) or 0 in x.shape:
+        raise DataError(
+            label,
+            expected="shape (n, channels, height, width), (n, height, width) or (n, features)",
+            got=f"shape {x.shape}",
+        )
+    if x.ndim == 3:
+        x = x[:, None]
+    elif x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
+        x = np.moveaxis(x, 3, 1)
+    if x.ndim == 4 and x.dtype.kind in "iu" and (x.dtype == np.uint8 or _is_byte(x)):
+        return np.ascontiguousarray(x, dtype=np.uint8)
+    with np.errstate(over="ignore"):
+        x = np.ascontiguousarray(x, dtype=np.float32 if x.ndim == 4 else np.float64)
+    finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
+    if not finite.all():
+        i = int(np.argmin(finite))
+        raise DataError(
+            f"{label}[{i}]",
+            expected="finite numbers",
+            got="NaN or infinity",
+            hint="fill them in; missing cells of a .csv are filled with the median",
+        )
+    return x
+
+
+def as_array(value: object, label: str) -> Array:
+    """`value` as an array, or an error that names it."""
+    try:
+        array = np.asarray(value)
+    except Exception as error:
+        raise DataError(label, expected="an array", got=_line(error)) from error
+    if array.ndim == 0:
+        raise DataError(label, expected="an array", got=repr(value)[:80])
+    return array
+
+
+def read_npz(path: Path) -> dict[str, Array]:
+    """All arrays of a .npz file; object arrays (pickles) are refused."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise TypeError("a single .npy array")
+            return {key: file[key] for key in file.files}
+    except Exception as error:
+        raise DataError(
+            f"cannot read {path}",
+            expected="a .npz file of plain numeric arrays",
+            got=_line(error),
+            hint="write it with numpy.savez(path, x=x, y=y); objects cannot be read safely",
+        ) from error
+
+
+def existing(path: Path) -> Path:
+    """`path` if it exists, else an error that says where was looked."""
+    if not path.exists():
+        raise DataError(
+            f"no file or folder {path}", expected=_SOURCES, got=f"nothing at {path.absolute()}"
+        )
+    return path
+
+
+def _digits() -> Raw:
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    x = (bunch.images[:, None] / 16).astype(np.float32)
+    return Raw("digits", x, bunch.target, lambda i: f"digit {i}")
+
+
+def _path(path: Path, target: str | None, image_size: tuple[int, int] | None) -> Raw:
+    existing(path)
+    if path.is_dir():
+        folder = _images.read_folder(path, image_size)
+        return Raw(
+            path.name,
+            folder.x,
+            folder.y,
+            folder.names.__getitem__,
+            folder.parts,
+            notes=folder.notes,
+        )
+    name = path.name.lower()
+    if name.endswith(".npz"):
+        return _npz(path)
+    if name.endswith(_tables.SUFFIXES):
+        return _csv(path, target)
+    raise DataError(f"cannot tell what {path} is", expected=_SOURCES, got=f"ending {path.suffix!r}")
+
+
+def _npz(path: Path) -> Raw:
+    arrays = read_npz(path)
+    whole = [pair for pair in _PAIRS if set(pair) <= set(arrays)]
+    if whole:
+        x, y = whole[0]
+        return _blocks(path.stem, {"train": (arrays[x], arrays[y])}, str(path), {"train": whole[0]})
+    keys: dict[str, tuple[str, str]] = {}
+    for part in _PARTS:
+        tries = [
+            p
+            for x, y in _PAIRS
+            for p in ((f"{x}_{part}", f"{y}_{part}"), (f"{part}_{x}", f"{part}_{y}"))
+        ]
+        found = [pair for pair in tries if set(pair) <= set(arrays)]
+        if found:
+            keys[part] = found[0]
+    if "train" not in keys:
+        raise DataError(
+            f"arrays of {path}",
+            expected="x and y, or x_train, y_train, x_test and y_test (x_val and y_val too)",
+            got=", ".join(arrays) or "none",
+        )
+    pairs = {part: (arrays[x], arrays[y]) for part, (x, y) in keys.items()}
+    return _blocks(path.stem, pairs, str(path), keys)
+
+
+def _csv(path: Path, target: str | None) -> Raw:
+    columns, lines = _tables.read_csv(path)
+    names = [column.name for column in columns]
+    if target is not None and target not in names:
+        raise SettingError(
+            f"no target column {target!r} in {path}", expected="one of " + ", ".join(names)
+        )
+    at = len(names) - 1 if target is None else names.index(target)
+    y = columns[at]
+
+    def where(i: int) -> str:
+        return f"line {lines[i]} of {path}"
+
+    missing = [i for i, text in enumerate(y.texts) if not text]
+    if missing:
+        raise DataError(
+            f"column {y.name!r}, {where(missing[0])}",
+            expected="a target in every row",
+            got=f"{len(missing)} rows without",
+            hint="remove these rows, or choose another target column",
+        )
+    rest = columns[:at] + columns[at + 1 :]
+    if not rest:
+        raise DataError(
+            f"{path} has one column only", expected="features and a target", got=names[0]
+        )
+    return Raw(
+        path.name.split(".")[0],
+        None,
+        np.array(y.texts) if y.numbers is None else y.numbers,
+        where,
+        columns=rest,
+        target_name=y.name,
+        notes=(f"the target is the last column, {y.name!r}",) if target is None else (),
+    )
+
+
+def _blocks(
+    name: str,
+    pairs: Mapping[str, tuple[object, object]],
+    origin: str = "",
+    keys: Mapping[str, tuple[str, str]] | None = None,
+) -> Raw:
+    """One `Raw` of (x, y) blocks, checked against each other."""
+    if keys is None:
+        keys = {part: (f"x_{part}", f"y_{part}") for part in pairs}
+        keys = keys if len(pairs) > 1 else dict.fromkeys(pairs, ("X", "y"))
+    suffix = f" of {origin}" if origin else ""
+    xs: list[Array] = []
+    ys: list[Array] = []
+    for part, (x, y) in pairs.items():
+        x_name, y_name = keys[part]
+        xs.append(as_inputs(x, x_name + suffix))
+        ys.append(as_array(y, y_name + suffix))
+        if len(xs[-1]) != len(ys[-1]):
+            raise DataError(
+                f"{x_name} and {y_name}{suffix}",
+                expected="as many targets as inputs",
+                got=f"{len(xs[-1])} and {len(ys[-1])}",
+            )
+        if xs[-1].shape[1:] != xs[0].shape[1:] or ys[-1].shape[1:] != ys[0].shape[1:]:
+            raise DataError(
+                f"{x_name}{suffix} differs from the first",
+                expected=f"inputs {xs[0].shape[1:]}, targets {ys[0].shape[1:]}",
+                got=f"{xs[-1].shape[1:]}, {ys[-1].shape[1:]}",
+            )
+    if len({x.dtype for x in xs}) > 1:
+        raise DataError(
+            f"inputs{suffix}",
+            expected="one type of number",
+            got=", ".join(str(x.dtype) for x in xs),
+        )
+    if len(xs) == 1:
+        return Raw(name, xs[0], ys[0], lambda i: f"{x_name}[{i}]{suffix}")
+    starts = np.cumsum([0] + [len(x) for x in xs])
+
+    def where(i: int) -> str:
+        block = int(np.searchsorted(starts, i, side="right")) - 1
+        return f"{keys[list(pairs)[block]][0]}[{i - starts[block]}]{suffix}"
+
+    sizes = {part: len(x) for part, x in zip(pairs, xs, strict=True)}
+    return Raw(name, np.concatenate(xs), np.concatenate(ys), where, sizes)
+
+
+def _is_dataset(source: object) -> bool:
+    torch = sys.modules.get("torch")  # a Dataset cannot come without it
+    return torch is not None and isinstance(source, torch.utils.data.Dataset)
+
+
+def _dataset(source: Any, label: str) -> tuple[Array, Array]:
+    """All examples of a map-style torch Dataset, read once."""
+    try:
+        n = len(source)
+    except (TypeError, NotImplementedError) as error:
+        raise DataError(
+            label, expected="a Dataset with a length", got=type(source).__name__
+        ) from error
+    xs: list[Array] = []
+    ys: list[Array] = []
+    for i in range(n):
+        try:
+            item = source[i]
+        except Exception as error:
+            raise DataError(
+                f"{label}[{i}] failed", got=f"{type(error).__name__}: {_line(error)}"
+            ) from error
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            raise DataError(f"{label}[{i}]", expected="(x, y)", got=_what(item))
+        x, y = (_plain(value, f"{label}[{i}]") for value in item)
+        if xs and (x.shape, y.shape) != (xs[0].shape, ys[0].shape):
+            raise DataError(
+                f"{label}[{i}] differs from {label}[0]",
+                expected=f"shapes {xs[0].shape} and {ys[0].shape}",
+                got=f"{x.shape} and {y.shape}",
+                hint="resize or crop in the dataset's transform",
+            )
+        xs.append(x)
+        ys.append(y)
+    if not xs:
+        raise DataError(label, expected="examples", got="an empty dataset")
+    return np.stack(xs), np.stack(ys)
+
+
+def _plain(value: object, label: str) -> Array:
+    try:
+        return np.asarray(value)
+    except Exception as error:
+        raise DataError(label, expected="arrays, tensors or images", got=_line(error)) from error
+
+
+def _is_byte(x: Array) -> bool:
+    return bool(x.min() >= 0 and x.max() <= 255)
+
+
+def _what(item: object) -> str:
+    return f"{len(item)} values" if isinstance(item, Sequence) else type(item).__name__
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
