@@ -369,3 +369,11 @@ def test_vectors_are_refused():
     for call in (space.costs, lambda X: space.build(X[0], (64,), 10)):
         with pytest.raises(SpaceError, match="nb101 takes images"):
             call(row[None])
+
+
+@pytest.mark.parametrize(
+    "text", ["00/00:", "01111/00111/00011/00001/00000:" + ",".join(["conv3x3"] * 3)]
+)
+def test_what_a_network_must_have_is_said(text):
+    with pytest.raises(SpaceError, match="a path from input to output, and at most 9 edges"):
+        SPACE.from_str([text])

@@ -57,6 +57,7 @@ class Space:
     name: str = ""
     choices: tuple[Choice, ...]
     closed_form_costs: ClassVar[bool] = False  # `costs` needs no network: cheap on millions of rows
+    rule: ClassVar[str] = ""  # what `valid` asks for, in words, for its errors
     _declared: tuple[Choice, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -176,7 +177,11 @@ class Space:
         valid = self._is_valid(array)
         if not valid.all():
             row = int(np.argmin(valid))
-            raise SpaceError(f"row {row} is no network of space {self.name!r}", got=array[row])
+            raise SpaceError(
+                f"row {row} is no network of space {self.name!r}",
+                expected=self.rule or None,
+                got=array[row],
+            )
         return array
 
     def _row(self, x: ArrayLike) -> Rows:
@@ -343,7 +348,8 @@ class Space:
             rows[i] = self._parse(text)
         valid = self._is_valid(rows)
         if not valid.all():
-            raise self._bad_string(strings[int(np.argmin(valid))], "no network of this space")
+            rule = f"needs {self.rule}" if self.rule else "no network of this space"
+            raise self._bad_string(strings[int(np.argmin(valid))], rule)
         return self.canonical_form(rows)
 
     def _parse(self, text: object) -> list[int]:

@@ -52,6 +52,7 @@ class NB101(Space):
     """
 
     name = "nb101"
+    rule = "a path from input to output, and at most 9 edges that are on one"
     closed_form_costs = True
     _declared = (
         *(Choice((0, 1), f"edge_{i}_{j}") for i, j in PAIRS),
