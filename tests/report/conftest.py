@@ -150,7 +150,7 @@ class RunMaker:
         params, flops = self._costs(X)
         with (folder / "ranking.csv").open("w", newline="") as file:
             out = csv.writer(file)
-            out.writerow("arch,predicted,std,measured,params,flops,rank".split(","))
+            out.writerow(["arch", "predicted", "std", "measured", "params", "flops", "rank"])
             for i, text in enumerate(map(self.arch, self.space.to_str(X))):
                 std = "" if self.seed % 2 else 0.01
                 value = measured.get(text, "")
@@ -159,7 +159,7 @@ class RunMaker:
     def _write_predictions(self, folder: Path, trials: list, predicted: Any, rng: Any) -> None:
         with (folder / "predictions.csv").open("w", newline="") as file:
             out = csv.writer(file)
-            out.writerow("arch,id,phase,predicted,measured".split(","))
+            out.writerow(["arch", "id", "phase", "predicted", "measured"])
             ranked = iter(predicted)
             for t in trials:
                 if t["phase"] == "random":

@@ -70,10 +70,16 @@ def main_effects(run: Run) -> Effects | None:
     lines.sort(key=lambda line: line[:2])
     if not lines:
         return None
-    columns = [list(column) for column in zip(*lines, strict=True)]
-    less, _, decision, option, *values = columns
-    n, *floats = (np.array(column) for column in values)
-    return Effects(decision, option, n, *floats, -np.array(less))
+    less, _, decision, option, n, means, halves, shares = map(list, zip(*lines, strict=True))
+    return Effects(
+        decision=decision,
+        option=option,
+        n=np.array(n),
+        mean=np.array(means),
+        half=np.array(halves),
+        share=np.array(shares),
+        explained=-np.array(less),
+    )
 
 
 def _best_rows(run: Run) -> Rows | None:

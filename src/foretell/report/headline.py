@@ -11,7 +11,7 @@ from foretell.report.html import Html, h, join
 from foretell.report.parts import facts, tile
 from foretell.report.reading import Run, integer, section
 from foretell.report.units import examples_in, plural, seconds, tick, words
-from foretell.report.verdict import rival_value, test_value, verdict
+from foretell.report.verdict import rival_value, tested_value, verdict
 
 
 def title(run: Run) -> str:
@@ -51,7 +51,7 @@ def _tiles(run: Run) -> list[Html]:
     winner = run.winner
     if winner is None:
         return []
-    metric, test, rival = run.metric, test_value(run), rival_value(run, "test")
+    metric, test, rival = run.metric, tested_value(run), rival_value(run, "test")
     rivals = sum(trial.phase == "random" for trial in run.trials)
     failed = sum(not trial.ok for trial in run.trials)
     parts = [f"{rivals} to compare with" if rivals else "", f"{failed} failed" if failed else ""]

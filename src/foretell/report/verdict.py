@@ -26,16 +26,15 @@ def verdict(run: Run) -> str:
     trained = len({t.id for t in run.trials if t.phase in ("sample", "top")})
     out_of = f" of {size:,}" if isinstance(size, int) else ""
     lead = (
-        f"Found by training {trained:,}{out_of} networks"
+        f"Found by training {trained:,}{out_of} networks: "
         if run.finished
-        else f"Unfinished: the best so far of {plural(trained, 'network')}"
+        else f"Unfinished; the best of {plural(trained, 'network')} so far has "
     )
-    found = run.metric.show(winner.value)
-    test = test_value(run)
+    test = tested_value(run)
+    tested = f", {run.metric.show(test)} {words(run.metric.on('test'))}"
     said = [
-        f"{lead}: {found} {words(run.metric.name)}"
-        + (f", {run.metric.show(test)} {words(run.metric.on('test'))}" if np.isfinite(test) else "")
-        + "."
+        f"{lead}{run.metric.show(winner.value)} {run.metric.label}"
+        f"{tested if np.isfinite(test) else ''}."
     ]
     rival = _against_random(run)
     if rival:
@@ -57,7 +56,7 @@ def verdict(run: Run) -> str:
     return " ".join(said)
 
 
-def test_value(run: Run) -> float:
+def tested_value(run: Run) -> float:
     """The winner's metric on the test split, NaN before the end."""
     return number(section(run.final, "metrics").get(run.metric.on("test")))
 
@@ -69,7 +68,9 @@ def rival_value(run: Run, split: str) -> float:
 
 def _against_random(run: Run) -> str:
     n = section(run.final, "random").get("n")
-    for split, mine in (("test", test_value(run)), ("val", _winner_value(run))):
+    if run.winner is not None and section(run.final, "random").get("id") == run.winner.id:
+        return f"It is the best of {n} random networks too."
+    for split, mine in (("test", tested_value(run)), ("val", _winner_value(run))):
         theirs = rival_value(run, split)
         if np.isfinite(mine) and np.isfinite(theirs):
             gain = mine - theirs

@@ -1,0 +1,88 @@
+"""Sentences follow from the numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foretell.report.reading import read
+from foretell.report.verdict import gap_noise, next_steps, verdict
+
+MakeRun = Callable[..., Path]
+
+
+def with_final(folder: Path, mine: float, theirs: float | None) -> Path:
+    path = folder / "trials.jsonl"
+    lines = path.read_text().splitlines()
+    final = json.loads(lines[-1])
+    final["metrics"]["test_acc"] = mine
+    if theirs is None:
+        final["random"] = None
+    else:
+        # another network than the winner, or the two could not differ
+        final["random"] = {"id": 0, "n": 29, "metrics": {"val_acc": 0.5, "test_acc": theirs}}
+    path.write_text("\n".join([*lines[:-1], json.dumps(final)]) + "\n")
+    return folder
+
+
+def test_better_than_random_is_said_with_its_size(make_run: MakeRun) -> None:
+    text = verdict(read(with_final(make_run(), 0.9, 0.7)))
+    assert "Found by training 29 of 15,625 networks" in text
+    assert (
+        "On the test split it is 20.0 points above the best of 29 random networks (70.0 %)." in text
+    )
+    assert "the best of the 24 sampled networks" in text
+
+
+def test_worse_than_random_is_said_as_plainly(make_run: MakeRun) -> None:
+    text = verdict(read(with_final(make_run(), 0.6, 0.9)))
+    assert "30.0 points below the best of 29 random networks" in text
+
+
+def test_a_gap_that_the_test_split_cannot_show_is_owned_up_to(make_run: MakeRun) -> None:
+    run = read(with_final(make_run(), 0.91, 0.90))
+    text = verdict(run)
+    noise = gap_noise(run, "test", 0.91, 0.90)
+    assert noise == pytest.approx(1.96 * np.sqrt((0.91 * 0.09 + 0.9 * 0.1) / 270))
+    assert f"less than what 270 examples can tell apart (±{noise * 100:.1f} points)" in text
+    assert "level with" in verdict(read(with_final(make_run(), 0.9, 0.9)))
+
+
+def test_without_random_nothing_is_compared_with_it(make_run: MakeRun) -> None:
+    assert "random" not in verdict(read(with_final(make_run(), 0.9, None)))
+
+
+def test_a_sampled_winner_is_no_credit_to_the_predictor(make_run: MakeRun) -> None:
+    failed = {24 + i: "x" for i in range(4)}
+    run = read(make_run(failed=failed, n_top=5, value=lambda s, X: 0.9 - 0.1 * (X[:, 0] == 3)))
+    assert run.winner is not None
+    assert run.winner.phase == "sample"
+    assert "None of the 1 predicted best did better" in verdict(run)
+
+
+def test_advice_follows_from_the_run(make_run: MakeRun) -> None:
+    def steps(**changes: object) -> str:
+        return " ".join(next_steps(read(make_run(**changes))))
+
+    assert "trials failed" in steps(failed=dict.fromkeys(range(12), "x"))
+    assert "trials failed" not in steps()
+    assert "test split has 270 examples" in steps()
+    assert "test split has" not in steps(data={"sizes": {"train": 9, "val": 9, "test": 20_000}})
+    # curves that saturate need no more epochs, short ones do
+    assert "more epochs" in steps(epochs=5)
+    assert "more epochs" not in steps(epochs=60, noise=0.0)
+
+
+def test_a_weak_predictor_is_called_weak(make_run: MakeRun) -> None:
+    folder = make_run()
+    path = folder / "trials.jsonl"
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    for event in events:
+        if event["event"] == "rank":
+            event["cv"]["auto"]["mean"] = 0.12
+    path.write_text("\n".join(map(json.dumps, events)) + "\n")
+    assert "weakly (Kendall tau 0.12)" in " ".join(next_steps(read(folder)))
