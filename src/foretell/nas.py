@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from foretell import __version__, _catalog, predictors, spaces
+from foretell import __version__, _catalog, predictors
 from foretell.errors import SettingError
 from foretell.evaluators.executors import Workers
 from foretell.evaluators.trainer import Trainer
@@ -30,6 +30,7 @@ from foretell.runs.frame import Frame
 from foretell.runs.journal import Event, Journal
 from foretell.runs.progress import Progress, duration
 from foretell.spaces.base import Space
+from foretell.spaces.load import load as load_space
 from foretell.strategies import Strategy
 from foretell.training.data import Data, load
 from foretell.training.recipe import Recipe
@@ -204,12 +205,7 @@ class NAS(BaseEstimator):  # type: ignore[misc]
             raise SettingError(
                 "space", expected="a name, 'file.py:Name' or a Space", got=type(self.space).__name__
             )
-        if ":" not in self.space:
-            return spaces.get(self.space)
-        from foretell.spaces.load import load as load_space
-
-        own: Space = load_space(self.space)
-        return own
+        return load_space(self.space)
 
     def _recipe(self) -> Recipe:
         given = self.recipe
@@ -278,10 +274,10 @@ def _name(strategy: Strategy) -> str:
 
 
 def _plain(strategy: Strategy) -> dict[str, Any]:
-    if not dataclasses.is_dataclass(strategy):
-        return {}
-    values = {f.name: getattr(strategy, f.name) for f in dataclasses.fields(strategy)}
-    return {name: json.loads(json.dumps(value, default=repr)) for name, value in values.items()}
+    names = getattr(strategy, "__dataclass_fields__", ())
+    settings = {name: getattr(strategy, name) for name in names}
+    plain: dict[str, Any] = json.loads(json.dumps(settings, default=repr))
+    return plain
 
 
 def _versions() -> dict[str, str]:

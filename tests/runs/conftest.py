@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import pytest
 import torch
@@ -20,9 +22,11 @@ from foretell.evaluators.base import Evaluator
 from foretell.history import Result
 from foretell.spaces.base import Space, choice
 
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
+
 
 class Small(Space):
-    """Two to three layers; 252 networks."""
+    """One to three layers; 117 networks."""
 
     depth = choice([1, 2, 3])
     width = choice([2, 3, 4])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-import sys
 import threading
 import time
 from collections import deque
@@ -111,19 +111,13 @@ class Workers:
                     lost[job.id] += 1
                     suspects.append(job)
                 else:
-                    why = str(error).strip().partition("\n")[0]
-                    times = lost[job.id] + 1
-                    yield (
-                        job,
-                        Result(
-                            seed=job.seed, error=f"its worker process died {times} times: {why}"
-                        ),
-                    )
+                    reason = f"its worker process died {lost[job.id] + 1} times{_exit_codes(error)}"
+                    yield job, Result(seed=job.seed, error=reason)
 
     def _submit(self, job: Job) -> Future[Result]:
         for _ in range(2):
             if self._executor is None:
-                self._executor = _local(self.workers, self.evaluator)
+                self._executor = _local(self.workers)
             try:
                 return self._executor.submit(evaluate, self.evaluator, job.x, job.seed, job.weights)
             except BrokenExecutor as error:  # died while idle
@@ -163,39 +157,15 @@ def threads_per_worker(workers: int) -> int:
     return max(1, cores // max(1, workers))
 
 
-def _local(workers: int, evaluator: Evaluator) -> Executor:
+def _local(workers: int) -> Executor:
     import loky
 
-    _send_source(evaluator)
     threads = str(threads_per_worker(workers))
     env = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), threads)
     executor: Executor = loky.ProcessPoolExecutor(
         workers, initializer=_begin, initargs=(os.getpid(),), env=env
     )
     return executor
-
-
-def _send_source(evaluator: Evaluator) -> None:
-    """Let classes travel by value whose module a new process cannot import: a user's own file."""
-    import cloudpickle
-
-    makers = (type(evaluator), type(evaluator.space), getattr(evaluator.space, "_build", None))
-    for name in {getattr(maker, "__module__", None) for maker in makers} - {None, "__main__"}:
-        if name in sys.modules and not _importable(name):
-            cloudpickle.register_pickle_by_value(sys.modules[name])
-
-
-def _importable(name: str) -> bool:
-    path: Sequence[str] | None = None
-    done = ""
-    for part in name.split("."):
-        done = f"{done}.{part}".lstrip(".")
-        specs = (finder.find_spec(done, path, None) for finder in sys.meta_path)
-        spec = next((spec for spec in specs if spec is not None), None)
-        if spec is None:
-            return False
-        path = spec.submodule_search_locations
-    return True
 
 
 def _begin(driver: int) -> None:
@@ -208,6 +178,12 @@ def _begin(driver: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _exit_codes(error: BrokenExecutor) -> str:
+    """What loky says of how the workers ended."""
+    codes = re.search(r"exit codes of the workers are \{(.*?)\}", str(error))
+    return f" ({codes[1]}): out of memory, or a crash in compiled code" if codes else ""
 
 
 def _unusable(error: BaseException) -> RunError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import inspect
 import json
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save
 from torch import nn
 
 from foretell import __version__
@@ -36,7 +38,6 @@ class Winner:
         space: where it comes from.
         x: its row, (d,).
         module: the trained network, in eval mode on the CPU.
-        weights: its .safetensors file.
         task: "classification" or "regression".
         labels: class names; empty for regression.
         inputs: how new files are read, `Data.input_spec()`.
@@ -48,7 +49,6 @@ class Winner:
     space: Space
     x: Rows
     module: nn.Module
-    weights: Path
     task: str
     labels: tuple[str, ...]
     inputs: Mapping[str, Any]
@@ -72,7 +72,9 @@ def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> N
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(parents=True)
-        shutil.copyfile(winner.weights, part / "model.safetensors")
+        state = winner.module.state_dict()  # cloned: the format has no tensors that share memory
+        data = save({name: tensor.clone().contiguous() for name, tensor in state.items()})
+        (part / "model.safetensors").write_bytes(data)
         why, loads = "", True
         try:
             source = standalone.source_of(winner.module)
@@ -213,11 +215,11 @@ def _config(winner: Winner, why: str) -> dict[str, Any]:
 def settings_of(space: Space) -> dict[str, Any]:
     """A space's own constructor settings, as far as they are plain values."""
     names = set(inspect.signature(type(space).__init__).parameters)
-    return {
-        name: value
-        for name in sorted(names - {"self", "input_shape", "n_outputs"})
-        if isinstance(value := getattr(space, name, None), (bool, int, float, str, list, tuple))
-    }
+    settings = {}
+    for name in sorted(names - {"self", "input_shape", "n_outputs"}):
+        with contextlib.suppress(AttributeError, TypeError, ValueError):
+            settings[name] = json.loads(json.dumps(getattr(space, name)))
+    return settings
 
 
 # -- a network that cannot be written as statements: its space builds it ---------------------------

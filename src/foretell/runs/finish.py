@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_model
 from torch import nn
 
 from foretell.errors import RunError
@@ -59,7 +59,6 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Event:
             space=driver.space,
             x=winner.x,
             module=trained(driver.space, winner.x, path),
-            weights=path,
             task=data.task,
             labels=data.labels,
             inputs=data.input_spec(),
@@ -100,5 +99,5 @@ def trained(space: Space, x: Any, weights: Path) -> nn.Module:
     """The network of a row with its trained weights, in eval mode on the CPU."""
     with torch.random.fork_rng(devices=[]):  # initial weights, at once overwritten
         module: nn.Module = space.build(np.asarray(x), space.input_shape, space.n_outputs)
-    module.load_state_dict(load_file(weights))
+    load_model(module, weights)
     return module.eval()

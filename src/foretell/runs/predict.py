@@ -68,7 +68,7 @@ def predict(folder: str | Path, path: str | Path, *, batch_size: int = 256) -> l
     softmax(scores); values are in the unit of the training targets.
 
     Args:
-        folder: the `best/` folder of a run.
+        folder: the `best/` folder of a run, or the run's own.
         path: an image, a folder of images, a .npz file with `x`, or a .csv file.
         batch_size: inputs that go through the network at once.
 
@@ -78,6 +78,9 @@ def predict(folder: str | Path, path: str | Path, *, batch_size: int = 256) -> l
     """
     from foretell.training.data import read_inputs
 
+    folder = Path(folder)
+    if not (folder / "config.json").exists() and (folder / "best").is_dir():
+        folder = folder / "best"
     config = best.config_of(folder)
     try:
         spec, labels = config["input"], config["labels"]

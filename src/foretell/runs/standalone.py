@@ -51,7 +51,7 @@ def source_of(module: nn.Module) -> str:
         graph = fx.Tracer().trace(copy.deepcopy(module))  # tracing may leave constants behind
     except Exception as error:  # whatever a user's forward raises on symbols
         raise NotTraceable(" ".join(f"{type(error).__name__}: {error}".split())[:300]) from error
-    whole = _numbered(module) and type(module).forward is nn.Sequential.forward
+    whole = _is_chain(module)
     base = "Sequential" if whole else "Module"
     lines = [f"class Network(nn.{base}):", f'{INDENT}"""The network, in eval mode after `load`."""']
     lines += ["", f"{INDENT}def __init__(self) -> None:"]
@@ -103,7 +103,7 @@ def _expression(module: nn.Module) -> str:
         if isinstance(module, nn.Sequential):
             return _block("nn.Sequential(", inner, ")")
         return _block("nn.ModuleList([", inner, "])")
-    if kind.__module__.startswith("torch.nn") and not isinstance(module, _CONTAINERS):
+    if _is_leaf(module):
         return f"nn.{kind.__name__}({', '.join(_arguments(module))})"
     members = list(_members(module))
     if all(name.isidentifier() and not keyword.iskeyword(name) for name, _ in members):
@@ -119,6 +119,21 @@ def _numbered(module: nn.Module) -> bool:
         and not module._parameters
         and not module._buffers
     )
+
+
+def _is_chain(module: nn.Module) -> bool:
+    """Whether it is nothing but leaf modules called one after the other."""
+    return (
+        isinstance(module, nn.Sequential)
+        and _numbered(module)
+        and type(module).forward is nn.Sequential.forward
+        and all(_is_leaf(child) or _is_chain(child) for child in module.children())
+    )
+
+
+def _is_leaf(module: nn.Module) -> bool:
+    """Whether it stays whole; the tracer has the same rule."""
+    return type(module).__module__.startswith("torch.nn") and not isinstance(module, _CONTAINERS)
 
 
 def _block(head: str, items: list[str], tail: str) -> str:
@@ -241,20 +256,22 @@ def _forward(graph: fx.Graph, module: nn.Module) -> list[str]:
 
 def _whole_sequences(body: list[str], module: nn.Module) -> list[str]:
     """`a = self.s[0](x)`, `a = self.s[1](a)`, ... over all of an `nn.Sequential` as one call."""
-    out, i = [], 0
+    i = 0
     while i < len(body):
         match = _FIRST_CALL.fullmatch(body[i])
         length = _length(match["path"], module) if match else 0
-        if match and length > 1:
+        if match and length:
             name, path = match["name"], match["path"]
             rest = [f"{INDENT * 2}{name} = {path}[{j}]({name})" for j in range(1, length)]
             if body[i + 1 : i + length] == rest:
-                out.append(f"{INDENT * 2}{name} = {path}({match['arg']})")
-                i += length
-                continue
-        out.append(body[i])
+                body = [
+                    *body[:i],
+                    f"{INDENT * 2}{name} = {path}({match['arg']})",
+                    *body[i + length :],
+                ]
+                i = -1  # what encloses it may be whole now
         i += 1
-    return out
+    return body
 
 
 _FIRST_CALL = re.compile(r" +(?P<name>\w+) = (?P<path>self\.[\w.\[\]]*)\[0\]\((?P<arg>\w+)\)")
@@ -290,7 +307,7 @@ def _call(node: fx.Node, names: dict[fx.Node, str], module: nn.Module) -> str:
             left = f"({words[0]})" if words[0].startswith("-") else words[0]
             return f"{left} {_INFIX[target]} {words[1]}"
         if target is operator.getitem:
-            return f"{words[0]}[{words[1].strip('()') if _plain_index(node.args[1]) else words[1]}]"
+            return f"{words[0]}[{_index(node.args[1], names)}]"
         if target is operator.neg:
             return f"-{words[0]}"
         if target is builtins.getattr and len(node.args) == 2:
@@ -298,10 +315,15 @@ def _call(node: fx.Node, names: dict[fx.Node, str], module: nn.Module) -> str:
     return f"{_function(target)}({_inputs(node, names)})"
 
 
-def _plain_index(index: Any) -> bool:
-    return isinstance(index, tuple) and bool(index) and not any(
-        isinstance(item, (tuple, list)) for item in index
-    )  # fmt: skip
+def _index(index: Any, names: dict[fx.Node, str]) -> str:
+    """What stands between the brackets."""
+    if isinstance(index, tuple) and index:
+        return ", ".join(_index(item, names) for item in index) + "," * (len(index) == 1)
+    if isinstance(index, slice):
+        parts = (index.start, index.stop, index.step)
+        start, stop, step = ("" if part is None else _source(part, names) for part in parts)
+        return f"{start}:{stop}" + (f":{step}" if step else "")
+    return _source(index, names)
 
 
 def _inputs(node: fx.Node, names: dict[fx.Node, str], skip: int = 0) -> str:
@@ -319,9 +341,8 @@ def _source(value: Any, names: dict[fx.Node, str]) -> str:
             return f"[{inner}]"
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if isinstance(value, slice):
-        parts = [_source(part, names) for part in (value.start, value.stop, value.step)]
-        start, stop, step = ("" if part == "None" else part for part in parts)
-        return f"slice({', '.join(parts)})" if step else f"{start}:{stop}"
+        parts = (value.start, value.stop, value.step)
+        return f"slice({', '.join(_source(part, names) for part in parts)})"
     if value is Ellipsis:
         return "..."
     return _value(value)
