@@ -110,6 +110,13 @@ ENCODINGS = (
 
 PREDICTORS: tuple[Row, ...] = (
     Row(
+        "auto",
+        "foretell.predictors.auto:Auto",
+        "compares the others by cross-validation, blends them, and says what it chose",
+        "Breiman, Machine Learning 1996",
+        tags=frozenset({"std"}),
+    ),
+    Row(
         "mean",
         "foretell.predictors.baselines:Mean",
         "the mean of the targets: a baseline",

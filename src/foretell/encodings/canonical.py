@@ -35,9 +35,9 @@ class Canonical(Encoding):
 
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
-    >>> a, b = Canonical(space).transform([[3, 2, 1, 0, 1, 1], [2, 3, 1, 0, 1, 1]])
-    >>> bool((a == b).all()), float(a[:6].sum())  # two inputs of the same sum, swapped
-    (False, 8.0)
+    >>> a, b = Canonical(space).transform([[3, 2, 0, 0, 4, 1], [2, 3, 0, 0, 1, 4]])  # 1, 2 swapped
+    >>> bool((a == b).all()), a[:6]  # input, output, skip, conv 1x1, conv 3x3, pool
+    (True, array([1., 1., 1., 1., 1., 1.], dtype=float32))
     """
 
     def __init__(self, space: Space, iterations: int = 2, buckets: int = 256) -> None:

@@ -50,7 +50,7 @@ class GraphStats(Encoding):
         """Statistics (n, f)."""
         q = len(self.space.vocabulary) - 2
         words = range(2, q + 2)
-        sets = [(word,) for word in words]
+        sets: list[tuple[int, ...]] = [(word,) for word in words]
         if q <= _PAIRS:
             sets += list(combinations(words, 2))
         member = np.zeros((q + 3, len(sets) + 1), dtype=np.float32)  # last row: op -1, no vertex

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from foretell.errors import SettingError
 from foretell.spaces.base import Rows, Space
 
 _EXACT = 4096  # above so many possible sequences, columns are hashed
+_BASE = 1_000_003  # of the polynomial hash
 
 
 class Paths(Encoding):
@@ -26,9 +28,9 @@ class Paths(Encoding):
     encoding. Paths with equal sequences share a column; renaming vertices changes nothing.
 
     The longest path is that of the union of all edges seen in 1,024 rows drawn with a fixed seed.
-    Where more than 4,096 sequences are possible and `max_paths` is None, the sequence is hashed
-    to one of 4,096 columns, sum_i B^(L-i) (o_i + 1) mod 4,093. In a space of chains each row is
-    one path, and this encoding only tells equal from different: take `one-hot` or `canonical`.
+    Where more than 4,096 sequences are possible and `max_paths` is None, columns are hashed:
+    sum_i 1000003^(L-i) (o_i + 1) mod 4,093. In a space of chains each row is one path, and this
+    encoding only tells equal from different: take `one-hot` or `canonical` there.
 
     Args:
         space: the space whose rows it sees.
@@ -44,14 +46,12 @@ class Paths(Encoding):
 
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
-    >>> x = space.from_str(["|avg_pool_3x3~0|+|none~0|none~1|+|skip_connect~0|skip_connect~1|none~2|"])
-    >>> np.flatnonzero(Paths(space).transform(x)[0])  # skip, and pool then skip: (3 + 1) + 4 * 1
+    >>> x = [[4, 0, 0, 1, 1, 0]]  # a skip; and a pool (operation 3), then a skip (operation 0)
+    >>> np.flatnonzero(Paths(space).transform(x)[0])  # 0 + 1; (3 + 1) + 4 (0 + 1)
     array([1, 8])
     """
 
-    def __init__(
-        self, space: Space, max_paths: int | None = None, counts: bool = False
-    ) -> None:
+    def __init__(self, space: Space, max_paths: int | None = None, counts: bool = False) -> None:
         self.space = space
         self.max_paths = max_paths
         self.counts = counts
@@ -82,9 +82,10 @@ def _walk(
     """
     ops, adjacency = space.graphs(X)
     v, q = ops.shape[1], max(len(space.vocabulary) - 2, 1)
-    row = np.arange(len(X))
-    at, code, count = np.zeros_like(row), np.zeros_like(row), np.ones(len(X))
-    done: list[tuple[NDArray[np.int64], ...]] = []
+    row: NDArray[np.int64] = np.arange(len(X))
+    at, code = np.zeros_like(row), np.zeros_like(row)
+    count: NDArray[np.float64] = np.ones(len(X))
+    done: list[tuple[Any, ...]] = []
     for length in range(v - 1):
         step, to = np.nonzero(adjacency[row, at])
         row, code, count = row[step], code[step], count[step]
@@ -94,10 +95,7 @@ def _walk(
         if not len(row):
             break
         word = ops[row, at].astype(np.int64) - 1
-        if hashed:
-            code = (code * 1_000_003 + word) % 4093
-        else:
-            code = code + min(q**length, width) * word
+        code = (code * _BASE + word) % 4093 if hashed else code + min(q**length, width) * word
         keep = code < width
         key = (row[keep] * v + at[keep]) * width + code[keep]
         key, back = np.unique(key, return_inverse=True)
@@ -112,7 +110,7 @@ def _walk(
 def n_sequences(space: Space) -> int:
     """How many sequences of operations a path can have: sum of q^l up to the longest path."""
     graphs = space.graphs(space.sample(1024, rng=0))
-    union = graphs.adjacency.any(axis=0)
+    union: NDArray[np.bool_] = np.any(graphs.adjacency, axis=0)
     longest = np.full(len(union), -1)  # inner vertices on the longest path from the input
     longest[0] = 0
     for j in range(1, len(union)):

@@ -13,8 +13,8 @@ from foretell.predictors._targets import Scale, Target
 from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
 
-_START = (1.0, 0.0, -2.0)  # log of length scale, signal and noise variance: mean of the prior
-_WIDTH = 2.0  # its standard deviation
+_START = (2.0, 0.0, -2.0)  # log of length scale, signal and noise variance: mean of the prior
+_WIDTH = 1.5  # its standard deviation
 _JITTER = 1e-6
 _BLOCK = 4096
 
@@ -119,7 +119,8 @@ class _Standard:
 def _squares(A: Floats, B: Floats) -> Floats:
     """Squared distances (n, m) of features (n, f) and (m, f)."""
     squares = (A * A).sum(axis=1)[:, None] + (B * B).sum(axis=1) - 2.0 * (A @ B.T)
-    return np.maximum(squares, 0.0)
+    positive: Floats = np.maximum(squares, 0.0)
+    return positive
 
 
 def _kernel(distances: list[Floats], theta: Floats) -> tuple[Floats, Floats, Floats]:

@@ -55,7 +55,7 @@ class NGB(OnFeatures):
         depth: int = 4,
         max_features: float = 0.5,
         subsample: float = 0.5,
-        encoding: Encodings = ("one-hot", "graph-stats"),
+        encoding: Encodings = ("graph-stats", "one-hot"),
         target: Target = "rank",
         random_state: int | None = None,
     ) -> None:

@@ -49,7 +49,7 @@ class RF(OnFeatures):
         trees: int = 200,
         max_features: float = 0.33,
         min_leaf: int = 1,
-        encoding: Encodings = ("one-hot", "graph-stats"),
+        encoding: Encodings = ("graph-stats", "one-hot"),
         target: Target = "rank",
         random_state: int | None = None,
     ) -> None:

@@ -47,7 +47,7 @@ class XGB(OnFeatures):
         depth: int = 4,
         subsample: float = 0.7,
         max_features: float = 0.5,
-        encoding: Encodings = ("one-hot", "graph-stats"),
+        encoding: Encodings = ("graph-stats", "one-hot"),
         target: Target = "rank",
         random_state: int | None = None,
     ) -> None:
