@@ -204,15 +204,16 @@ class Mobile(Space):
 
     def costs(self, X: ArrayLike) -> Costs:
         """Parameters and flops, closed form: sums over stages of tables over a stage's rows."""
+        rows = self.check(X)
         channels, *side = image_shape(self.name, self.input_shape)
         stem, *halve = strides(self.input_shape, self.n_stages)
         kernel = max(3, 2 * stem - 1)
         side = [math.ceil(s / stem) for s in side]
         weights = channels * self.stem_channels * kernel**2
-        params = np.full(len(np.asarray(X)), weights + 2 * self.stem_channels, dtype=np.int64)
+        params = np.full(len(rows), weights + 2 * self.stem_channels, dtype=np.int64)
         flops = np.full(len(params), 2 * weights * math.prod(side), dtype=np.int64)
         came = np.full(len(params), self.stem_channels)
-        for stride, (stage, at) in zip(halve, self._stage_rows(self.check(X)), strict=True):
+        for stride, (stage, at) in zip(halve, self._stage_rows(rows), strict=True):
             before = math.prod(side)
             side = [math.ceil(s / stride) for s in side]
             incoming, which = np.unique(came, return_inverse=True)

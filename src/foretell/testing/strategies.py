@@ -6,10 +6,7 @@
 
 from __future__ import annotations
 
-import random
-import sys
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +16,7 @@ from foretell.history import History
 from foretell.search import Search
 from foretell.spaces.base import Rows, Space
 from foretell.strategies.base import Strategy
+from foretell.testing._globals import global_states
 
 
 def check_strategy(strategy: Strategy, space: Space) -> None:
@@ -76,20 +74,10 @@ def check_global_randomness(strategy: Strategy, space: Space) -> None:
     """The global generators of random, numpy and (when it is loaded) torch are not touched."""
     history = mixed_history(space, 40)
     strategy.propose(space, history, 5, stream(0, "global"))  # what it imports may draw
-    before = _global_states()
+    before = global_states()
     strategy.propose(space, history, 5, stream(0, "global"))
-    for name, state in _global_states().items():
+    for name, state in global_states().items():
         assert state == before[name], f"propose used the global generator of {name}"
-
-
-def _global_states() -> dict[str, object]:
-    legacy: Any = np.random.get_state(legacy=False)  # noqa: NPY002  # read, never drawn from
-    key, position = legacy["state"]["key"].tobytes(), legacy["state"]["pos"]
-    states: dict[str, object] = {"random": random.getstate(), "numpy": (key, position)}
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        states["torch"] = torch.get_rng_state().numpy().tobytes()
-    return states
 
 
 def check_replay(strategy: Strategy, space: Space) -> None:
