@@ -95,8 +95,8 @@ def read_files(
     with ThreadPoolExecutor(_THREADS) as pool:
         headers = list(pool.map(_header, files))
         notes = []
-        if channels is None:
-            channels = 1 if all(grey for *_, grey in headers) else 3
+        undecided = channels is None
+        channels = channels or (1 if all(grey for *_, grey in headers) else 3)
         found = np.array([header[:2] for header in headers])
         height, width = image_size or _common_size(found)
         if (found != (height, width)).any():
@@ -112,7 +112,7 @@ def read_files(
 
         for _ in pool.map(fill, range(len(files))):
             pass
-    if channels == 3 and _all_grey(x):
+    if undecided and channels == 3 and _all_grey(x):
         x = np.ascontiguousarray(x[:, :1])
         notes.append("stored as RGB, but all pixels are grey: one channel is used")
     return x, notes

@@ -51,7 +51,8 @@ def read_inputs(path: str | Path, spec: Mapping[str, Any]) -> tuple[list[str], N
             f"cannot tell what {path} is", expected=kinds, got=f"ending {path.suffix!r}"
         )
     if x.shape[1:] != shape:
-        raise DataError(f"inputs of {path}", expected=f"shape (n, {shape})", got=f"shape {x.shape}")
+        wanted = ", ".join(map(str, ("n", *shape)))
+        raise DataError(f"inputs of {path}", expected=f"shape ({wanted})", got=f"shape {x.shape}")
     if x.dtype == np.uint8:
         if spec["scale"] is None:
             raise DataError(f"inputs of {path}", expected="floating-point numbers", got="bytes")

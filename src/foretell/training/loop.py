@@ -216,6 +216,8 @@ def _checked(out: object, y: Tensor, data: Data) -> Tensor:
 
 def _optimiser(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
     weights = [p for p in model.parameters() if p.requires_grad]
+    if not weights:
+        raise SpaceError("the network has no weights to train")
     groups = [
         {"params": [p for p in weights if p.ndim >= 2], "weight_decay": recipe.weight_decay},
         {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},

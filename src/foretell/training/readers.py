@@ -117,8 +117,9 @@ def as_array(value: object, label: str) -> Array:
 def read_npz(path: Path) -> dict[str, Array]:
     """All arrays of a .npz file; object arrays (pickles) are refused."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
+        with path.open("rb") as handle:
+            file = np.load(handle, allow_pickle=False)
+            if isinstance(file, np.ndarray):
                 raise TypeError("a single .npy array")
             return {key: file[key] for key in file.files}
     except Exception as error:

@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+import foretell as ft
+from foretell.errors import DataError, SettingError
+from foretell.evaluators.trainer import Trainer, reason
+from foretell.training.data import load
+from foretell.training.recipe import Recipe
+
+FAST = Recipe(epochs=2)
+
+
+def block(a, b, stride=1):
+    return [nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU()]
+
+
+def build_cnn(decisions, input_shape, n_outputs):
+    w = decisions["width"]
+    return nn.Sequential(
+        *block(input_shape[0], w),
+        *block(w, 2 * w, 2),
+        *block(2 * w, 2 * w),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Dropout(decisions["dropout"]),
+        nn.Linear(2 * w, n_outputs),
+    )
+
+
+def build_mlp(decisions, input_shape, n_outputs):
+    w = decisions["width"]
+    return nn.Sequential(nn.Linear(*input_shape, w), nn.ReLU(), nn.Linear(w, n_outputs))
+
+
+def cnn_space():
+    return ft.Space.from_choices({"width": [4, 16, 18], "dropout": [0.0, 0.2]}, build=build_cnn)
+
+
+def mlp_space():
+    return ft.Space.from_choices({"width": [16, 64]}, build=build_mlp)
+
+
+def space_of(build):
+    return ft.Space.from_choices({"width": [4, 16]}, build=build)
+
+
+def trainer(recipe=FAST, space=None):
+    return Trainer(space or cnn_space(), load("digits"), recipe)
+
+
+# -- what it reports -------------------------------------------------------------------------
+
+
+def test_a_small_network_learns_digits_well_and_quickly(tmp_path):
+    """Some 20,000 parameters, at most 15 epochs: above 97 % on the test split."""
+    tr = trainer(Recipe(epochs=12))
+    x = np.array([2, 0])
+    assert 10_000 < sum(p.numel() for p in tr._build(x).parameters()) < 25_000
+    start = time.process_time()
+    result = tr.evaluate(x, seed=0, weights=tmp_path / "w.safetensors")
+    seconds = time.process_time() - start
+    test = tr.test(x, tmp_path / "w.safetensors")
+    assert result.ok
+    assert test["test_acc"] > 0.97
+    assert abs(result.metrics["val_acc"] - test["test_acc"]) < 0.03
+    assert seconds < 20  # some 1 s on an idle core
+
+
+def test_result():
+    result = trainer().evaluate(np.array([1, 1]), seed=7)
+    assert result.ok
+    assert result.seed == 7
+    assert result.seconds > 0
+    assert set(result.metrics) == {"val_acc", "val_loss"}
+    assert set(result.curve) == {"train_loss", "val_acc", "val_loss"}
+    assert result.curve["val_acc"][-1] == result.metrics["val_acc"]
+    assert trainer().objective == "val_acc"
+    assert trainer().direction == "max"
+
+
+def test_regression():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 4))
+    y = 1e4 + 300 * (x[:, 0] * x[:, 1] + np.sin(x[:, 2]))
+    tr = Trainer(mlp_space(), load((x, y)), Recipe(epochs=30))
+    result = tr.evaluate([1])
+    assert tr.objective == "val_r2"
+    assert set(result.metrics) == {"val_r2", "val_rmse", "val_loss"}
+    assert result.metrics["val_r2"] > 0.8  # a linear fit has about 0.3 here
+    val = tr.data.split["val"]
+    spread = tr.data.y[val].std() * tr.data.target_std[0]
+    expected = spread * np.sqrt(1 - result.metrics["val_r2"])
+    assert result.metrics["val_rmse"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_real_images(data_dir):
+    """CIFAR-10: far above chance (0.1) after one epoch, with shifts and mirroring."""
+    data = load(data_dir / "cifar10_small.npz")
+    result = Trainer(cnn_space(), data, Recipe(epochs=1)).evaluate([1, 0])
+    assert result.metrics["val_acc"] > 0.2
+
+
+# -- determinism -----------------------------------------------------------------------------
+
+
+def test_equal_seeds_give_equal_results_other_seeds_others():
+    tr = trainer()
+    x = np.array([0, 1])
+    first, again, other = tr.evaluate(x, 3), tr.evaluate(x, 3), tr.evaluate(x, 4)
+    assert (first.metrics, first.curve) == (again.metrics, again.curve)
+    assert first.curve != other.curve
+
+
+def test_the_same_in_another_process(tmp_path):
+    tr = trainer()
+    here = tr.evaluate([0, 1], 3, weights=tmp_path / "w.safetensors")
+    (tmp_path / "trainer.pickle").write_bytes(pickle.dumps(tr))
+    code = f"""
+import importlib.util, json, pathlib, pickle, sys, torch
+spec = importlib.util.spec_from_file_location({__name__!r}, {__file__!r})
+sys.modules[{__name__!r}] = module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+torch.manual_seed(99)
+tr = pickle.loads(pathlib.Path(sys.argv[1], "trainer.pickle").read_bytes())
+r = tr.evaluate([0, 1], 3, weights=pathlib.Path(sys.argv[1], "there.safetensors"))
+print(json.dumps([r.metrics, r.curve]))
+"""
+    out = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    ).stdout
+    assert json.loads(out) == [here.metrics, here.curve]
+    ours, theirs = (tmp_path / name for name in ("w.safetensors", "there.safetensors"))
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+def tiny_trainer(recipe):
+    rng = np.random.default_rng(0)
+    return Trainer(mlp_space(), load((rng.normal(size=(60, 4)), np.arange(60) % 2)), recipe)
+
+
+def test_global_states_do_not_move():
+    torch_state, threads = torch.get_rng_state(), torch.get_num_threads()
+    numpy_state = np.random.get_state()[1].copy()  # noqa: NPY002
+    assert tiny_trainer(Recipe(epochs=1, threads=threads + 1)).evaluate([1]).ok
+    assert torch.equal(torch.get_rng_state(), torch_state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+    assert torch.get_num_threads() == threads
+
+
+def test_threads_of_the_recipe_are_used():
+    used = []
+    tr = tiny_trainer(Recipe(epochs=1, threads=3))
+    tr.evaluate([0], on_epoch=lambda *_: used.append(torch.get_num_threads()))
+    assert used == [3]
+
+
+# -- the test split --------------------------------------------------------------------------
+
+
+def test_evaluate_never_reads_the_test_split(tmp_path):
+    """The test rows are poisoned: no number that `evaluate` gives changes; `test` notices."""
+    data = load("digits")
+    x, y = data.x.copy(), data.y.copy()
+    x[data.split["test"]] = np.nan
+    y[data.split["test"]] = 12345
+    poisoned = dataclasses.replace(data, x=x, y=y)
+    clean = Trainer(cnn_space(), data, FAST)
+    dirty = Trainer(cnn_space(), poisoned, FAST)
+    a = clean.evaluate([1, 1], 0, tmp_path / "a.safetensors")
+    b = dirty.evaluate([1, 1], 0, tmp_path / "b.safetensors")
+    assert (a.metrics, a.curve) == (b.metrics, b.curve)
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    x[data.split["test"]] = 0.0
+    y[data.split["test"]] = (data.y[data.split["test"]] + 1) % 10
+    shifted = Trainer(cnn_space(), dataclasses.replace(data, x=x, y=y), FAST)
+    assert clean.test([1, 1], tmp_path / "a.safetensors")["test_acc"] > 0.5
+    assert shifted.test([1, 1], tmp_path / "a.safetensors")["test_acc"] < 0.3
+
+
+def test_splits_do_not_overlap():
+    split = load("digits").split
+    assert not set(split["val"]) & set(split["test"])
+    assert not set(split["train"]) & (set(split["val"]) | set(split["test"]))
+
+
+# -- weights ---------------------------------------------------------------------------------
+
+
+def test_weights_give_the_validation_metrics_again(tmp_path):
+    from foretell.training import loop
+
+    tr = trainer()
+    result = tr.evaluate([1, 1], 0, tmp_path / "deep" / "w.safetensors")
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["w.safetensors"]
+    model = tr._build([1, 1])
+    model.load_state_dict(load_file(tmp_path / "deep" / "w.safetensors"))
+    part = loop.Split(tr.data, "val", torch.device("cpu"))
+    again = loop.evaluate(model, part, tr.data, tr.recipe)
+    assert again["acc"] == result.metrics["val_acc"]
+    assert again["loss"] == pytest.approx(result.metrics["val_loss"], rel=1e-5)
+
+
+def test_weights_of_another_network(tmp_path):
+    tr = trainer()
+    tr.evaluate([0, 0], 0, tmp_path / "w.safetensors")
+    with pytest.raises(DataError, match=r"cannot read the weights .*width=16,dropout=0.0"):
+        tr.test([1, 0], tmp_path / "w.safetensors")
+    with pytest.raises(DataError, match="cannot read the weights"):
+        tr.test([0, 0], tmp_path / "none.safetensors")
+
+
+# -- failures --------------------------------------------------------------------------------
+
+
+class Raises(nn.Module):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+        self.weight = nn.Parameter(torch.zeros(1, 1))
+
+    def forward(self, x):
+        raise self.error
+
+
+class Explodes(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.head(x.flatten(1)) * float("inf")
+
+
+def raising(error):
+    def build(*_):
+        raise error
+
+    return build
+
+
+def flat(*layers):
+    return lambda *_: nn.Sequential(nn.Flatten(), *layers)
+
+
+def forward_raising(error):
+    return lambda *_: Raises(error)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (raising(KeyError("width")), "build failed with KeyError: 'width'"),
+        (raising(ValueError("one\ntwo")), "build failed with ValueError: one two"),
+        (raising(MemoryError()), "out of memory: MemoryError"),
+        (lambda *_: None, "build: expected an nn.Module, got NoneType"),
+        (flat(nn.Linear(64, 64)), "expected a tensor (63, 10), got shape (63, 64)"),
+        (flat(nn.Linear(63, 10)), "RuntimeError: mat1 and mat2 shapes"),
+        (flat(nn.Linear(64, 10).requires_grad_(False)), "no weights to train"),
+        (lambda *_: Explodes(), "the training loss is not a number in epoch 1"),
+        (forward_raising(ValueError("odd")), "ValueError: odd"),
+        (forward_raising(torch.OutOfMemoryError("CUDA oom")), "out of memory: CUDA oom"),
+        (forward_raising(RuntimeError("x: not enough memory: y")), "out of memory: x: not"),
+        (forward_raising(RuntimeError("can't allocate memory")), "out of memory: can't"),
+    ],
+)
+def test_what_goes_wrong_with_a_network_is_a_result(build, message, tmp_path):
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    result = trainer(space=space_of(build)).evaluate([1], 5, tmp_path / "w.safetensors")
+    assert not result.ok
+    assert message in result.error
+    assert "\n" not in result.error
+    assert (result.metrics, result.seed) == ({}, 5)
+    assert list(tmp_path.iterdir()) == []
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+
+
+def test_memory_that_really_is_not_there():
+    def build(*_):
+        return nn.Linear(1 << 24, 1 << 24)  # a petabyte
+
+    result = trainer(space=space_of(build)).evaluate([1])
+    assert result.error.startswith("out of memory")
+
+
+def test_a_row_of_another_space_is_a_result():
+    assert "width" in trainer().evaluate([9, 0]).error
+    assert "shape" in trainer().evaluate([1, 0, 0]).error
+
+
+def test_interruption_passes():
+    tr = trainer(space=space_of(lambda *_: Raises(KeyboardInterrupt())))
+    with pytest.raises(KeyboardInterrupt):
+        tr.evaluate([1])
+
+
+def test_a_wrong_device_fails_at_once():
+    with pytest.raises(SettingError, match=r"'device'.*use 'auto' or 'cpu'"):
+        trainer(Recipe(device="tpu"))
+
+
+def test_reason_is_short():
+    assert len(reason(ValueError("x" * 10_000))) < 400
+
+
+# -- CUDA ------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_cuda(tmp_path):
+    tr = trainer(Recipe(epochs=8, device="cuda"))
+    state = torch.cuda.get_rng_state()
+    result = tr.evaluate([1, 1], 0, tmp_path / "w.safetensors")
+    assert result.metrics["val_acc"] > 0.95
+    assert torch.equal(torch.cuda.get_rng_state(), state)
+    on_gpu = tr.test([1, 1], tmp_path / "w.safetensors")
+    on_cpu = trainer(Recipe(device="cpu")).test([1, 1], tmp_path / "w.safetensors")
+    assert abs(on_gpu["test_acc"] - on_cpu["test_acc"]) < 0.02
