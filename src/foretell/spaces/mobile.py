@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foretell.errors import SettingError
-from foretell.spaces._choices import Choice, Layout, listed
+from foretell.spaces._choices import Choice, Layout
 from foretell.spaces._grid import Grid
 from foretell.spaces._image import at_least, image_shape
+from foretell.spaces._settings import numbers
 from foretell.spaces._views import Costs, Graphs, chain
 from foretell.spaces.base import Rows, Space
 
@@ -104,11 +105,11 @@ class Mobile(Space):
         self.n_stages = usual.n_stages if n_stages is None else n_stages
         at_least(n_stages=(self.n_stages, 1))
         options = {
-            "width": _numbers("width", [width], 0.01, 100),
-            "widths": _numbers("widths", widths or usual.widths, 0.01, 100),
-            "depth": _numbers("depths", depths or usual.depths, 1, 100, whole=True),
-            "kernel": _numbers("kernels", kernels or usual.kernels, 1, 31, whole=True),
-            "expand": _numbers("expands", expands or usual.expands, 2, 100, whole=True),
+            "width": numbers(self.name, "width", [width], 0.01, 100),
+            "widths": numbers(self.name, "widths", widths or usual.widths, 0.01, 100),
+            "depth": numbers(self.name, "depths", depths or usual.depths, 1, 100, whole=True),
+            "kernel": numbers(self.name, "kernels", kernels or usual.kernels, 1, 31, whole=True),
+            "expand": numbers(self.name, "expands", expands or usual.expands, 2, 100, whole=True),
         }
         if not all(kernel % 2 for kernel in options["kernel"]):
             raise SettingError("kernels of space 'mobile'", expected="odd", got=options["kernel"])
@@ -312,22 +313,6 @@ def _word(
     parts += [f"e{expand}"] if op in ("fused", "mbconv") else []
     parts += [f"c{channels}"] if whole else []
     return "_".join([*parts, f"se{se}"])
-
-
-def _numbers(
-    name: str, values: Sequence[Any], low: float, high: float, whole: bool = False
-) -> tuple[Any, ...]:
-    kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
-    numbers = listed(values, name)
-    if any(
-        isinstance(v, bool) or not isinstance(v, kinds) or not low <= v <= high for v in numbers
-    ):
-        raise SettingError(
-            f"{name} of space 'mobile'",
-            expected=f"{'whole ' if whole else ''}numbers from {low} to {high}",
-            got=list(numbers),
-        )
-    return numbers
 
 
 def _round(channels: float) -> int:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from foretell.errors import SettingError
 from foretell.spaces._choices import Choice
 from foretell.spaces._image import at_least
+from foretell.spaces._settings import numbers
 from foretell.spaces._views import Costs, Graphs, chain
 from foretell.spaces.base import Rows, Space
 
@@ -30,7 +30,7 @@ class Tabular(Space):
     Args:
         max_depth: most hidden layers, from 2.
         widths: options for the units of a hidden layer.
-        dropouts: options for the dropout rate.
+        dropouts: options for the dropout rate, 0 to 0.99.
         input_shape: (features,).
         n_outputs: number of classes, or of regression targets.
 
@@ -58,20 +58,14 @@ class Tabular(Space):
         n_outputs: int = 10,
     ) -> None:
         at_least(max_depth=(max_depth, 2))
-        if not all(isinstance(w, (int, np.integer)) and w > 0 for w in widths):
-            raise SettingError(
-                "widths of space 'tabular'", expected="positive integers", got=list(widths)
-            )
-        if not all(0 <= rate < 1 for rate in dropouts):
-            raise SettingError(
-                "dropouts of space 'tabular'", expected="rates from 0 to below 1", got=dropouts
-            )
+        units = numbers(self.name, "widths", widths, 1, 100_000, whole=True)
+        rates = numbers(self.name, "dropouts", dropouts, 0, 0.99)
         self._declared = (
             Choice(tuple(range(1, max_depth + 1)), "depth"),
-            Choice(tuple(widths), "width", repeat="depth"),
+            Choice(units, "width", repeat="depth"),
             Choice(ACTIVATIONS, "activation"),
             Choice(NORMS, "norm"),
-            Choice(tuple(dropouts), "dropout"),
+            Choice(rates, "dropout"),
             Choice((False, True), "residual", when={"depth": range(2, max_depth + 1)}),
         )
         super().__init__(input_shape=input_shape, n_outputs=n_outputs)
