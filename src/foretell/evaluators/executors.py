@@ -75,7 +75,7 @@ class Workers:
         if workers < 0:
             raise SettingError("workers", expected="0 or more", got=workers)
         self.evaluator, self.workers, self.retries = evaluator, workers, retries
-        self._own = executor is None and workers > 0
+        self._own, self._foreign = executor is None and workers > 0, executor is not None
         self._executor = executor if executor or workers else InProcess()
 
     def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Result]]:
@@ -89,7 +89,7 @@ class Workers:
         out: dict[Future[Result], Job] = {}
         while todo or suspects or out:
             # own workers get one job each, so that a dead one says which jobs were in work
-            room = self.workers if self._own else len(jobs)
+            room = len(jobs) if self._foreign else max(self.workers, 1)
             alone = any(job.id in lost for job in out.values())
             while (suspects and not out) or (
                 todo and not suspects and not alone and len(out) < room

@@ -178,7 +178,8 @@ class Driver:
         mean = dict(zip(self.space.row_key(proposal.ranking.X), proposal.ranking.mean, strict=True))
         foretold = np.array([mean.get(key, math.nan) for key in self.space.row_key(X)])
         self._predicted(X, foretold, "top", ids)
-        self.journal.append({**event, "predictor": self._predictor_name()})
+        if self.journal.events[-1]["event"] != "rank":  # else this is where the run was broken off
+            self.journal.append({**event, "predictor": self._predictor_name()})
         note = f" ({event['note']})" if event["note"] else ""
         self.say(f"{event['chosen']} ranked {event['n_scored']:,} networks{note}", final=True)
         return self._enter(X, "top", recorded, started)
