@@ -199,14 +199,14 @@ def test_splits_do_not_overlap():
 
 
 def test_weights_give_the_validation_metrics_again(tmp_path):
-    from foretell.training import loop
+    from foretell.training import batches, loop
 
     tr = trainer()
     result = tr.evaluate([1, 1], 0, tmp_path / "deep" / "w.safetensors")
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["w.safetensors"]
     model = tr._build([1, 1])
     model.load_state_dict(load_file(tmp_path / "deep" / "w.safetensors"))
-    part = loop.Split(tr.data, "val", torch.device("cpu"))
+    part = batches.Split(tr.data, "val", torch.device("cpu"))
     again = loop.evaluate(model, part, tr.data, tr.recipe)
     assert again["acc"] == result.metrics["val_acc"]
     assert again["loss"] == pytest.approx(result.metrics["val_loss"], rel=1e-5)

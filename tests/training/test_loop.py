@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss, r2_score, root_mean_squared_error
 from torch import nn
 
 from foretell.errors import SettingError, SpaceError
-from foretell.training import loop
+from foretell.training import batches, loop
 from foretell.training.data import load
 from foretell.training.recipe import Recipe
 
@@ -76,7 +76,7 @@ def test_metrics_of_classification_against_scikit_learn():
     with torch.no_grad():
         model[1].weight.copy_(torch.from_numpy(oracle.coef_))
         model[1].bias.copy_(torch.from_numpy(oracle.intercept_))
-    metrics = loop.evaluate(model, loop.Split(data, "test", CPU), data, Recipe())
+    metrics = loop.evaluate(model, batches.Split(data, "test", CPU), data, Recipe())
     assert metrics["acc"] == pytest.approx(oracle.score(flat[test], data.y[test]))
     assert metrics["loss"] == pytest.approx(
         log_loss(data.y[test], oracle.predict_proba(flat[test])), rel=1e-4
@@ -88,7 +88,7 @@ def test_metrics_of_several_targets_against_scikit_learn():
     x = rng.normal(size=(100, 3))
     data = load((x, x @ rng.normal(size=(3, 2)) * [1, 100]))
     model = linear(data)
-    metrics = loop.evaluate(model, loop.Split(data, "val", CPU), data, Recipe())
+    metrics = loop.evaluate(model, batches.Split(data, "val", CPU), data, Recipe())
     rows = data.split["val"]
     with torch.no_grad():
         out = model(torch.from_numpy(data.x[rows])).numpy()
@@ -101,7 +101,7 @@ def test_metrics_of_several_targets_against_scikit_learn():
 
 def test_batches_of_bytes_are_normalised():
     data = small_images()
-    x, y = loop.Split(data, "train", CPU).batch(torch.tensor([3, 0]))
+    x, y = batches.Split(data, "train", CPU).batch(torch.tensor([3, 0]))
     rows = data.split["train"][[3, 0]]
     each = (1, 3, 1, 1)
     expected = (data.x[rows] / 255 - data.mean.reshape(each)) / data.std.reshape(each)
@@ -114,9 +114,9 @@ def test_data_that_stays_on_disk_trains_to_the_same(tmp_path, monkeypatch):
     data = load((rng.integers(0, 256, (400, 3, 32, 32), dtype=np.uint8), np.arange(400) % 2))
     recipe = Recipe(epochs=1)
     held = loop.fit(linear(data), data, recipe, 0, CPU)
-    monkeypatch.setattr(loop, "IN_MEMORY", 1000)
+    monkeypatch.setattr(batches, "IN_MEMORY", 1000)
     spilled = data.spill(tmp_path)
-    assert loop.Split(spilled, "train", CPU).held is None
+    assert batches.Split(spilled, "train", CPU).held is None
     assert loop.fit(linear(data), spilled, recipe, 0, CPU) == held
 
 
@@ -154,7 +154,7 @@ def test_kept_epoch():
     assert last.epoch == 5
     assert best.epoch == int(np.argmin(best.curve["val_loss"])) < 5
     assert best.metrics["val_acc"] == best.curve["val_acc"][best.epoch]
-    again = loop.evaluate(model, loop.Split(data, "val", CPU), data, common)
+    again = loop.evaluate(model, batches.Split(data, "val", CPU), data, common)
     assert again["loss"] == pytest.approx(best.metrics["val_loss"])
     assert last.metrics["val_loss"] == last.curve["val_loss"][-1]
 
@@ -192,8 +192,8 @@ def test_weight_decay_leaves_vectors_alone():
 
 
 def test_devices():
-    assert loop.pick_device("cpu") == CPU
-    assert loop.pick_device("auto").type in ("cpu", "cuda")
+    assert batches.pick_device("cpu") == CPU
+    assert batches.pick_device("auto").type in ("cpu", "cuda")
     for name in ("tpu", "cuda:99", "cpuu"):
         with pytest.raises(SettingError, match=f"'device'.*got '{name}'"):
-            loop.pick_device(name)
+            batches.pick_device(name)

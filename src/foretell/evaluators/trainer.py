@@ -18,7 +18,7 @@ from foretell.errors import DataError, ForetellError
 from foretell.evaluators.base import Evaluator
 from foretell.history import Result
 from foretell.spaces.base import Rows, Space
-from foretell.training import loop
+from foretell.training import batches, loop
 from foretell.training.data import Data
 from foretell.training.recipe import Recipe
 
@@ -42,7 +42,7 @@ class Trainer(Evaluator):
         self.space = space.with_io(data.input_shape, data.n_outputs)
         self.data = data
         self.recipe = recipe or Recipe()
-        loop.pick_device(self.recipe.device)  # a wrong name fails here, not in every trial
+        batches.pick_device(self.recipe.device)  # a wrong name fails here, not in every trial
         self.objective = "val_acc" if data.task == "classification" else "val_r2"
 
     def evaluate(
@@ -106,7 +106,7 @@ class Trainer(Evaluator):
 
     def _measure(self, model: nn.Module, part: str, device: torch.device) -> dict[str, float]:
         loop.prepare(model, self.data, device)
-        split = loop.Split(self.data, part, device)
+        split = batches.Split(self.data, part, device)
         metrics = loop.evaluate(model, split, self.data, self.recipe)
         return {f"{part}_{key}": value for key, value in metrics.items()}
 
@@ -127,10 +127,12 @@ class Trainer(Evaluator):
     @contextlib.contextmanager
     def _alone(self, seed: int) -> Iterator[torch.device]:
         """The recipe's device and threads, with torch's generators seeded; all put back after."""
-        device = loop.pick_device(self.recipe.device)
-        index = device.index if device.index is not None else 0
+        device = batches.pick_device(self.recipe.device)
+        devices = [torch.cuda.current_device()] if device.type == "cuda" else []
+        if device.index is not None:
+            devices = [device.index] * len(devices)
         threads = torch.get_num_threads()
-        with torch.random.fork_rng(devices=[index] if device.type == "cuda" else []):
+        with torch.random.fork_rng(devices=devices):
             torch.default_generator.manual_seed(derive(seed, "weights"))
             if device.type == "cuda":
                 with torch.cuda.device(device):

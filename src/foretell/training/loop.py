@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foretell._rng import derive
-from foretell.errors import ForetellError, SettingError, SpaceError
+from foretell.errors import ForetellError, SpaceError
 from foretell.training import augment
+from foretell.training.batches import Split
 from foretell.training.data import Data
 from foretell.training.recipe import Recipe
 
 OnEpoch = Callable[[int, dict[str, float]], None]
-IN_MEMORY = 1 << 30  # bytes of a split that are held as one tensor; larger ones stay mapped
 
 
 class DivergedError(ForetellError, ArithmeticError):
@@ -35,38 +35,6 @@ class Fit(NamedTuple):
     metrics: dict[str, float]
     curve: dict[str, list[float]]
     epoch: int
-
-
-class Split:
-    """One split of the data, on the device where it fits; batches come normalised as float32."""
-
-    def __init__(self, data: Data, part: str, device: torch.device) -> None:
-        self.rows = data.split[part]
-        self.device = device
-        self.data = data
-        self.y: Tensor = torch.from_numpy(data.y[self.rows]).to(device)
-        self.held = None
-        if self.rows.size * data.x[:1].nbytes <= _room(device):
-            self.held = torch.from_numpy(data.x[self.rows]).to(device)
-        shape = (1, -1, *(1,) * (data.x.ndim - 2))
-        scale, shift = 1 / (255 * data.std), data.mean / data.std  # of bytes
-        self.scale = torch.tensor(scale, dtype=torch.float32, device=device).view(shape)
-        self.shift = torch.tensor(shift, dtype=torch.float32, device=device).view(shape)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def batch(self, at: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs and targets at positions `at` (a CPU tensor) of this split."""
-        if self.held is not None:
-            at = at.to(self.device)
-            x = self.held.index_select(0, at)
-        else:
-            x = torch.from_numpy(self.data.x[self.rows[at.numpy()]]).to(self.device)
-        y = self.y.index_select(0, at.to(self.device))
-        if x.dtype == torch.uint8:
-            x = x.float().mul_(self.scale).sub_(self.shift)
-        return x.contiguous(memory_format=_layout(self.data)), y
 
 
 def fit(
@@ -150,7 +118,8 @@ def fit(
 def prepare(model: nn.Module, data: Data, device: torch.device) -> None:
     """Move `model` to the device; images run channels last, on CPUs some 1.3 times faster."""
     model.to(device)
-    model.to(memory_format=_layout(data))  # type: ignore[call-overload]
+    if len(data.input_shape) == 3:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 @torch.no_grad()
@@ -177,27 +146,6 @@ def evaluate(model: nn.Module, part: Split, data: Data, recipe: Recipe) -> dict[
     unit = torch.from_numpy(data.target_std).to(out.device)
     rmse = (residual * unit).square().mean().sqrt()
     return {"r2": float(r2.mean()), "rmse": float(rmse), "loss": loss}
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of a recipe; "auto" is CUDA where torch sees a device, else the CPU."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise SettingError(
-            "recipe setting 'device'",
-            expected="a device that torch has here",
-            got=f"{name!r} ({str(error).splitlines()[0]})",
-            hint="use 'auto' or 'cpu'",
-        ) from error
-    return device
-
-
-def _layout(data: Data) -> torch.memory_format:
-    return torch.channels_last if len(data.input_shape) == 3 else torch.contiguous_format
 
 
 def _loss(out: Tensor, y: Tensor, data: Data, smoothing: float = 0.0) -> Tensor:
@@ -240,9 +188,3 @@ def _optimiser(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.
 def _autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[object]:
     on = recipe.amp and device.type == "cuda" and torch.cuda.is_bf16_supported()
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=on)
-
-
-def _room(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0]) // 2
-    return IN_MEMORY

@@ -133,10 +133,12 @@ def read_npz(path: Path) -> dict[str, Array]:
 
 def existing(path: Path) -> Path:
     """`path` if it exists, else an error that says where was looked."""
-    if not path.exists():
-        raise DataError(
-            f"no file or folder {path}", expected=_SOURCES, got=f"nothing at {path.absolute()}"
-        )
+    try:
+        found = path.exists()
+    except OSError:  # a name that the file system does not take
+        found = False
+    if not found:
+        raise DataError(f"no file or folder {str(path)[:200]!r}", expected=_SOURCES)
     return path
 
 
@@ -151,7 +153,14 @@ def _digits() -> Raw:
 def _path(path: Path, target: str | None, image_size: tuple[int, int] | None) -> Raw:
     existing(path)
     if path.is_dir():
-        folder = _images.read_folder(path, image_size)
+        try:
+            folder = _images.read_folder(path, image_size)
+        except (OSError, MemoryError) as error:
+            raise DataError(
+                f"cannot read the folder {path}",
+                got=_line(error),
+                hint="check its permissions, or ask for smaller images with image_size",
+            ) from error
         return Raw(
             path.name,
             folder.x,

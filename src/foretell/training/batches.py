@@ -1,0 +1,66 @@
+"""A split on the device that trains: whole where it fits, else a batch at a time from disk."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from foretell.errors import SettingError
+from foretell.training.data import Data
+
+IN_MEMORY = 1 << 30  # bytes of a split that are held as one tensor; larger ones stay mapped
+
+
+class Split:
+    """One split of the data, on the device where it fits; batches come normalised as float32."""
+
+    def __init__(self, data: Data, part: str, device: torch.device) -> None:
+        self.rows = data.split[part]
+        self.device = device
+        self.data = data
+        self.y: Tensor = torch.from_numpy(data.y[self.rows]).to(device)
+        self.held = None
+        if self.rows.size * data.x[:1].nbytes <= _room(device):
+            self.held = torch.from_numpy(data.x[self.rows]).to(device)
+        shape = (1, -1, *(1,) * (data.x.ndim - 2))
+        scale, shift = 1 / (255 * data.std), data.mean / data.std  # of bytes
+        self.scale = torch.tensor(scale, dtype=torch.float32, device=device).view(shape)
+        self.shift = torch.tensor(shift, dtype=torch.float32, device=device).view(shape)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def batch(self, at: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs and targets at positions `at` (a CPU tensor) of this split."""
+        if self.held is not None:
+            at = at.to(self.device)
+            x = self.held.index_select(0, at)
+        else:
+            x = torch.from_numpy(self.data.x[self.rows[at.numpy()]]).to(self.device)
+        y = self.y.index_select(0, at.to(self.device))
+        if x.dtype == torch.uint8:
+            x = x.float().mul_(self.scale).sub_(self.shift)
+        return x, y
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of a recipe; "auto" is CUDA where torch sees a device, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingError(
+            "recipe setting 'device'",
+            expected="a device that torch has here",
+            got=f"{name!r} ({str(error).splitlines()[0]})",
+            hint="use 'auto' or 'cpu'",
+        ) from error
+    return device
+
+
+def _room(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0]) // 2
+    return IN_MEMORY
