@@ -139,6 +139,20 @@ PREDICTORS: tuple[Row, ...] = (
         tags=frozenset({"baseline"}),
     ),
     Row(
+        "gcn",
+        "foretell.predictors.gcn:GCN",
+        "ensemble of bidirectional graph networks, trained to rank",
+        "Wen et al., ECCV 2020",
+        tags=frozenset({"std"}),
+    ),
+    Row(
+        "gcn-two-stage",
+        "foretell.predictors.gcn_two_stage:TwoStageGCN",
+        "a graph network rejects broken networks, another ranks the others",
+        "Wen et al., ECCV 2020",
+        tags=frozenset({"std"}),
+    ),
+    Row(
         "mlp",
         "foretell.predictors.mlp:MLP",
         "ensemble of feed-forward networks",

@@ -1,0 +1,130 @@
+"""The graph network of the Neural Predictor: several members, trained and run as one."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from foretell.spaces.base import Graphs
+
+
+class Batch(NamedTuple):
+    """Graphs as tensors, vertices that are there first.
+
+    Shapes: `ops` (n, v) int64, the size of the vocabulary where there is no vertex; `adjacency`
+    (n, v, v) bool; `features` (n, f) float32, of the whole graph.
+    """
+
+    ops: Tensor
+    adjacency: Tensor
+    features: Tensor
+
+    def take(self, rows: Tensor | slice) -> Batch:
+        """Some of the graphs."""
+        return Batch(self.ops[rows], self.adjacency[rows], self.features[rows])
+
+
+def batch(graphs: Graphs, features: NDArray[np.float32], words: int) -> Batch:
+    """Tensors of `graphs`, cut to the largest number of vertices that one of them has."""
+    there = graphs.ops >= 0
+    order = np.argsort(~there, axis=1, kind="stable")[:, : max(int(there.sum(1).max()), 1)]
+    ops = np.take_along_axis(np.where(there, graphs.ops, words), order, axis=1)
+    line = np.arange(len(ops))[:, None, None]
+    adjacency = graphs.adjacency[line, order[:, :, None], order[:, None, :]]
+    return Batch(
+        torch.from_numpy(ops.astype(np.int64)),
+        torch.from_numpy(adjacency),
+        torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32)),
+    )
+
+
+class GraphNet(nn.Module):
+    """M graph networks side by side, each with weights of its own.
+
+    With A the adjacency plus the identity, F = rownorm(A), B = rownorm(F^T) and one-hot vertices
+    V_0, layer l is
+
+        V_{l+1} = 1/2 relu(F V_l W_l^+) + 1/2 relu(B V_l W_l^-);
+
+    the score is the mean of V_L over the vertices, beside the features of the graph, through
+    two linear maps. Nowhere is a bias, so vertices that are not there stay zero.
+
+    Args:
+        members: M.
+        words: size of the vocabulary.
+        features: features of the whole graph, f.
+        hidden, layers, head: width and number of layers; width between the two linear maps.
+        relu: whether a relu is between the two linear maps.
+        dropout: share of channels left out of each graph, the same ones at all its vertices.
+        generator: draws the initial weights, Xavier-uniform.
+
+    Shapes: (n graphs) to scores (M, n).
+    """
+
+    def __init__(
+        self,
+        members: int,
+        words: int,
+        features: int,
+        *,
+        hidden: int,
+        layers: int,
+        head: int,
+        relu: bool,
+        dropout: float,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.relu, self.dropout = relu, dropout
+
+        def weight(rows: int, columns: int, parts: int = 1) -> nn.Parameter:
+            bound = (6.0 / (rows + columns)) ** 0.5
+            drawn = torch.rand(members, rows, parts * columns, generator=generator)
+            return nn.Parameter((2.0 * drawn - 1.0) * bound)
+
+        sizes = [words] + [hidden] * layers
+        self.convolutions = nn.ParameterList(
+            weight(rows, hidden, parts=2) for rows in sizes[:-1]
+        )  # W^+ and W^- side by side
+        self.inner = weight(hidden + features, head)
+        self.outer = weight(head, 1)
+
+    def forward(self, graphs: Batch, generator: torch.Generator | None = None) -> Tensor:
+        """Scores (M, n); with a `generator`, dropout is on."""
+        members, words = self.convolutions[0].shape[:2]
+        n, v = graphs.ops.shape
+        hot = nn.functional.one_hot(graphs.ops, words + 1)[..., :-1].to(torch.float32)
+        there = hot.sum(-1)
+        forth, back = self._directions(graphs.adjacency, members)
+        H = hot.view(1, n * v, words).expand(members, -1, -1)
+        for weight in self.convolutions:
+            hidden = weight.shape[-1] // 2
+            f, b = torch.bmm(H, weight).view(members * n, v, 2 * hidden).chunk(2, dim=-1)
+            H = torch.relu(torch.bmm(forth, f)) + torch.relu(torch.bmm(back, b))
+            H = self._drop(H.view(members, n, v, hidden), generator).view(members, n * v, hidden)
+        share = (there / there.sum(1, keepdim=True)).unsqueeze(1)  # (n, 1, v)
+        pooled = torch.matmul(share, H.view(members, n, v, -1)).squeeze(2)
+        wide = torch.cat([pooled, graphs.features.expand(members, -1, -1)], dim=-1)
+        inner = torch.bmm(wide, self.inner)
+        inner = self._drop(torch.relu(inner) if self.relu else inner, generator)
+        return torch.bmm(inner, self.outer).squeeze(-1)
+
+    def _drop(self, H: Tensor, generator: torch.Generator | None) -> Tensor:
+        if generator is None or self.dropout == 0.0:
+            return H
+        shape = (*H.shape[:2], 1, H.shape[3]) if H.ndim == 4 else H.shape
+        keep = torch.rand(shape, generator=generator) >= self.dropout
+        return H * (keep / (1.0 - self.dropout))
+
+    @staticmethod
+    def _directions(adjacency: Tensor, members: int) -> tuple[Tensor, Tensor]:
+        """F and B, each halved, for all members: (M n, v, v)."""
+        linked = adjacency.to(torch.float32) + torch.eye(adjacency.shape[-1])
+        forth = linked / linked.sum(-1, keepdim=True)
+        back = forth.transpose(-1, -2)
+        back = back / back.sum(-1, keepdim=True)
+        return tuple(one.mul(0.5).repeat(members, 1, 1) for one in (forth, back))  # type: ignore[return-value]

@@ -1,0 +1,105 @@
+"""The Neural Predictor in two stages: a classifier rejects, a regressor ranks the rest."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.base import clone
+
+from foretell._rng import derive
+from foretell.errors import SettingError
+from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.gcn import GCN
+from foretell.spaces.base import Rows, Space
+
+
+class TwoStageGCN(Predictor):
+    """A graph network that accepts or rejects, and one that is trained on the accepted rows.
+
+    A few broken networks dominate a squared error. So a classifier with logits c(x), trained by
+    binary cross-entropy, learns whether y >= t; a regressor f learns from the rows with y >= t
+    alone. Where c(x) > 0 the prediction is f(x), squeezed to stay above l = t - m; elsewhere it
+    is l - 2 m |c(x)| / (1 + |c(x)|), so what is rejected ranks last; m is half the distance from
+    t to the mean of the rejected training rows. Where fewer than two training rows are on either
+    side of t there is one stage.
+
+    Args:
+        space: the space whose rows it sees.
+        threshold: t, in units of y; None for the split of the targets in two classes with the
+            largest variance between them (Otsu 1979).
+        network: settings of both stages, a `GCN` (its loss is that of the regressor); None for
+            `GCN(space)`.
+        random_state: non-negative seed, or None for fresh entropy.
+
+    Attributes:
+        threshold_: t, or None where there is one stage.
+
+    References: Wen et al. 2020, Neural Predictor for Neural Architecture Search, section 3.2.
+    Differs: the paper reads t off the histogram of the accuracies (91 % on NAS-Bench-101).
+
+    >>> import foretell as ft
+    >>> space = ft.spaces.get("nb201")
+    >>> X = space.sample(60, rng=0)
+    >>> y = np.where((X == 3).any(axis=1), 90.0 + (X == 3).sum(axis=1), 10.0)
+    >>> model = TwoStageGCN(space, random_state=0).fit(X, y)
+    >>> broken, good = model.predict([[2, 2, 2, 2, 2, 2], [3, 3, 3, 3, 3, 3]])
+    >>> model.threshold_, bool(broken < 60), bool(good > 92)
+    (91.0, True, True)
+    """
+
+    has_std = True
+
+    def __init__(
+        self,
+        space: Space,
+        threshold: float | None = None,
+        network: GCN | None = None,
+        random_state: int | None = None,
+    ) -> None:
+        self.space = space
+        self.threshold = threshold
+        self.network = network
+        self.random_state = random_state
+
+    def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
+        network = GCN(self.space) if self.network is None else self.network
+        if network.loss == "bce":
+            raise SettingError("network", expected="a GCN with a loss on targets", got="'bce'")
+        threshold = _otsu(y) if self.threshold is None else self.threshold
+        good = y >= threshold
+        self.threshold_ = float(threshold) if min(good.sum(), (~good).sum()) > 1 else None
+        seeds = [derive(int(rng.integers(2**31)), stage) for stage in ("classify", "regress")]
+        classifier, regressor = (clone(network).set_params(random_state=seed) for seed in seeds)
+        if self.threshold_ is None:
+            self.regressor_ = regressor.fit(X, y)
+            return
+        self.classifier_ = classifier.set_params(loss="bce").fit(X, good.astype(np.float64))
+        self.regressor_ = regressor.fit(X[good], y[good])
+        self.margin_ = float(self.threshold_ - y[~good].mean()) / 2
+        self.rejected_std_ = float(y[~good].std())
+
+    def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
+        mean, std = self.regressor_.predict(X, return_std=True)
+        if self.threshold_ is None:
+            return mean, std
+        logit, margin = self.classifier_.predict(X), self.margin_
+        under = np.minimum(mean - self.threshold_, 0.0)
+        squeezed = self.threshold_ + margin * np.expm1(under / margin)
+        mean = np.where(mean < self.threshold_, squeezed, mean)
+        rejected = self.threshold_ - margin * (1 + 2 * np.abs(logit) / (1 + np.abs(logit)))
+        accepted = logit > 0
+        return np.where(accepted, mean, rejected), np.where(accepted, std, self.rejected_std_)
+
+
+def _otsu(y: Floats) -> float:
+    """The smallest value of the upper of two classes with the largest variance between them.
+
+    >>> _otsu(np.array([10.0, 11.0, 90.0, 91.0, 92.0]))
+    90.0
+    """
+    ordered = np.sort(y)
+    low = np.arange(1, len(y))  # size of the lower class
+    between = np.zeros(len(y))
+    sums = np.cumsum(ordered)[:-1]
+    between[1:] = (sums - low * y.mean()) ** 2 / (low * (len(y) - low))
+    between[1:][np.diff(ordered) == 0] = 0.0
+    return float(ordered[np.argmax(between)])
