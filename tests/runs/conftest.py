@@ -20,7 +20,7 @@ from torch import nn
 from foretell.errors import DataError
 from foretell.evaluators.base import Evaluator
 from foretell.history import Result
-from foretell.spaces.base import Space, choice
+from foretell.spaces.base import Costs, Space, choice
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
 
@@ -28,9 +28,17 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot im
 class Small(Space):
     """One to three layers; 117 networks."""
 
+    closed_form_costs = True
     depth = choice([1, 2, 3])
     width = choice([2, 3, 4])
     op = choice(["linear", "relu", "tanh"], repeat="depth")
+
+    def costs(self, X):
+        rows = self.canonical_form(self.check(X))
+        more, width = rows[:, 0].astype(int), 2 + rows[:, 1].astype(int)
+        size, out = math.prod(self.input_shape), self.n_outputs
+        weights = size * width + more * width**2 + width * out
+        return Costs(weights + (1 + more) * width + out, 2 * weights)
 
     def build(self, x, input_shape, n_outputs):
         a = self.decode(x)

@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
+from torch import nn
 
 from foretell import strategies
 from foretell._rng import derive
 from foretell.errors import RunError
 from foretell.evaluators.executors import Workers
+from foretell.nets.costs import measure
 from foretell.runs import best, journal, ranks
 from foretell.runs.driver import Driver, Plan
 from foretell.runs.finish import finish
@@ -26,6 +28,7 @@ from foretell.runs.folder import RunFolder
 from foretell.runs.frame import Frame
 from foretell.runs.journal import Journal
 from foretell.search import Search
+from foretell.spaces.base import Space, choice
 from foretell.strategies.base import Strategy
 from foretell.training.data import load
 
@@ -122,12 +125,12 @@ def test_the_journal_tells_the_whole_run(run, tmp_path, space):
         assert row.tolist() == event["x"]
         assert event["seed"] == derive(0, "trial", int(space.row_key(row[None])[0]), 0)
         assert event["status"] == "ok"
-        costs = space.costs(row[None])
-        assert (event["params"], event["flops"]) == (costs.params[0], costs.flops[0])
+        measured = measure(lambda row=row: space.build(row, (1, 8, 8), 10), (1, 8, 8))
+        assert (event["params"], event["flops"]) == measured
     (rank,) = events(folder, "rank")
     assert rank["chosen"] == "rf"
     assert rank["predictor"] == "rf"
-    assert set(rank["cv"]) == {"rf", "mean"}
+    assert set(rank["cv"]) == {"rf", "n-params", "mean"}
     assert rank["n_scored"] == space.size - 8
     kinds = [event["event"] for event in journal.read(folder / "trials.jsonl")]
     assert kinds[:10] == ["ask", *["trial"] * 8, "rank"]
@@ -245,6 +248,21 @@ def test_the_ranking_is_of_networks_that_were_not_known(run, space, tmp_path):
     assert np.isnan(out.ranking["measured"][4:]).all()
     counted = space.costs(space.from_str(out.ranking["arch"][:100].tolist()))
     np.testing.assert_array_equal(out.ranking["params"][:100], counted.params)
+
+
+def test_costs_of_networks_that_cannot_be_built_are_missing_alone():
+    class Picky(Space):
+        width = choice([1, 2, 3])
+
+        def build(self, x, input_shape, n_outputs):
+            if self.decode(x)["width"] == 2:
+                raise ZeroDivisionError
+            return nn.Linear(3, self.decode(x)["width"])
+
+    params, flops = ranks.costs(Picky(input_shape=(3,)), np.array([[0], [1], [2]]))
+    np.testing.assert_array_equal(params, [4, np.nan, 12])
+    np.testing.assert_array_equal(flops, [6, np.nan, 18])
+    assert len(ranks.costs(Picky(), np.zeros((0, 1), dtype=np.int8))[0]) == 0
 
 
 # -- failures -------------------------------------------------------------------------------------

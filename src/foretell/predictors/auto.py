@@ -14,7 +14,7 @@ from sklearn.base import clone
 from foretell import _catalog
 from foretell._rng import derive
 from foretell.encodings.size import Size
-from foretell.errors import SettingError
+from foretell.errors import ForetellError, SettingError
 from foretell.metrics import kendall
 from foretell.predictors._targets import Scale
 from foretell.predictors.base import Floats, Predictor
@@ -58,6 +58,8 @@ class Auto(Predictor):
         chosen_: names of the members, heaviest first, as "gp + xgb".
         weights_: name -> weight of each member; they sum to 1.
         cv_scores_: name -> (Kendall tau, its jackknife standard error), candidates and "auto".
+        oof_: out-of-fold prediction of each row by what was chosen, (n,); NaN for rows that the
+            comparison left out. Only set when predictors were compared.
         note_: one sentence on what was chosen and why.
 
     References: Breiman 1996, Stacked regressions (non-negative weights); Caruana et al. 2004,
@@ -135,6 +137,7 @@ class Auto(Predictor):
         rng: np.random.Generator,
         remarks: list[str],
     ) -> None:
+        self.oof_ = np.full(len(y), np.nan)
         rows = rng.permutation(len(y))[: self.max_rows]  # in random order, so folds are random
         X, y = X[rows], y[rows]
         fold = np.arange(len(y)) % min(self.folds, len(y))
@@ -153,8 +156,10 @@ class Auto(Predictor):
         self.cv_scores_["auto"] = kendall_error(y, blended)
         if BASELINE in seen and self.cv_scores_["auto"][0] <= self.cv_scores_[BASELINE][0]:
             self.weights_ = {BASELINE: 1.0}
+            blended = seen[BASELINE].score
         else:
             self.weights_ = _weigh({name: one.score for name, one in seen.items()}, scores)
+        self.oof_[rows] = self.scale_.value(blended)
         remarks.insert(0, self._verdict())
         late = [name for name in candidates if name not in seen]
         if late:
@@ -227,7 +232,7 @@ def _weigh(scores: dict[str, Floats], y: Floats) -> dict[str, float]:
     found, _ = nnls(
         np.concatenate([Z, pull * np.eye(m)]), np.concatenate([y, np.full(m, pull / m)])
     )
-    share = found / max(found.sum(), 1e-12)
+    share = found / found.sum() if found.any() else np.full(m, 1.0 / m)
     kept = {
         name: float(w)
         for w, name in sorted(zip(share, scores, strict=True), reverse=True)
@@ -253,8 +258,8 @@ def _sizes_known(space: Space, remarks: list[str]) -> bool:
     """Whether parameters and flops can be had, tried on one row; if not, a remark says why."""
     try:
         Size(space).encode(space.sample(1, rng=0))
-    except Exception as error:  # a user's own `build` may raise anything
-        remarks.append(f"sizes are unknown ({type(error).__name__}: {str(error)[:120]})")
+    except ForetellError as error:
+        remarks.append(f"sizes are unknown ({str(error)[:200]})")
         return False
     return True
 

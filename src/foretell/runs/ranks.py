@@ -50,16 +50,19 @@ def scores(
 ) -> tuple[dict[str, Any], Floats]:
     """The `rank` event of a proposal, and the out-of-fold prediction of each known result.
 
-    A predictor that has compared candidates itself (`cv_scores_`) is believed; any other one is
+    A predictor that has compared candidates itself (`cv_scores_`, `oof_`) is believed; any other one is
     cross-validated here beside the baselines.
     """
     model = proposal.model
     name = getattr(model, "chosen_", "") or type(model).__name__.lower()
-    oof, taus = cross_validate(model, space, known, seed)
     cv = {
         str(key): {"mean": float(mean), "std": float(std)}
         for key, (mean, std) in getattr(model, "cv_scores_", {}).items()
     }
+    oof = getattr(model, "oof_", None)
+    taus = np.zeros(0)
+    if oof is None:
+        oof, taus = cross_validate(model, space, known, seed)
     if not cv and len(taus):
         cv[name] = {"mean": float(taus.mean()), "std": float(taus.std())}
         for baseline in ("n-params", "mean") if space.closed_form_costs else ("mean",):
