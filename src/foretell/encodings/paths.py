@@ -99,7 +99,7 @@ def _walk(
         keep = code < width
         key = (row[keep] * v + at[keep]) * width + code[keep]
         key, back = np.unique(key, return_inverse=True)
-        count = np.bincount(back, weights=count[keep], minlength=len(key))
+        count = np.bincount(back, count[keep], len(key)).astype(np.float64)
         key, code = np.divmod(key, width)
         row, at = np.divmod(key, v)
     rows, codes, counts = zip(*done, strict=True)

@@ -11,7 +11,7 @@ from sklearn.gaussian_process.kernels import DotProduct
 
 from foretell.encodings.base import Encoding
 from foretell.encodings.onehot import OneHot
-from foretell.errors import SettingError
+from foretell.errors import ForetellError, SettingError, SpaceError
 from foretell.spaces.base import Rows, Space
 
 
@@ -29,6 +29,9 @@ class Size(Encoding):
         max_builds: how many networks may be built.
 
     Shapes: (n, d) to (n, 2).
+
+    Raises:
+        SpaceError: the space's `build` fails.
 
     References: Ning et al. 2021, Evaluating efficient performance estimators of neural
     architectures: the number of parameters is a baseline that many predictors do not beat.
@@ -60,7 +63,16 @@ class Size(Encoding):
 
 
 def _logs(space: Space, X: Rows) -> NDArray[np.float64]:
-    costs = space.costs(X)
+    try:
+        costs = space.costs(X)
+    except ForetellError:
+        raise
+    except Exception as error:  # a user's own `build` may raise anything
+        raise SpaceError(
+            f"a network of space {space.name!r} cannot be built to count its parameters",
+            got=f"{type(error).__name__}: {error}",
+            hint="`foretell space check` says what is wrong",
+        ) from error
     return np.log1p(np.stack([costs.params, costs.flops], axis=1).astype(np.float64))
 
 

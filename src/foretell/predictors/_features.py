@@ -37,6 +37,8 @@ def encode(parts: list[Encoding], X: Rows) -> NDArray[np.float32]:
 class OnFeatures(Predictor):
     """Base of predictors that fit a scikit-learn regressor on encoded rows.
 
+    Equal targets leave nothing to learn: they are predicted everywhere, with no deviation.
+
     A subclass lists its parameters, `encoding` and `target` among them, and implements `_make`;
     one with an uncertainty sets `has_std` and implements `_score` as well.
 
@@ -63,8 +65,12 @@ class OnFeatures(Predictor):
         self.encodings_ = resolve(self.encoding, self.space)
         self.scale_ = Scale.of(y, self.target)
         self.model_ = self._make(int(rng.integers(2**31)))
-        self.model_.fit(encode(self.encodings_, X), self.scale_.score(y))
+        self.constant_ = float(y[0]) if np.ptp(y) == 0 else None
+        if self.constant_ is None:
+            self.model_.fit(encode(self.encodings_, X), self.scale_.score(y))
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
+        if self.constant_ is not None:
+            return np.full(len(X), self.constant_), np.zeros(len(X)) if self.has_std else None
         score, std = self._score(self.model_, encode(self.encodings_, X))
         return self.scale_.value(score), None if std is None else self.scale_.spread(score, std)

@@ -25,7 +25,7 @@ class NGB(OnFeatures):
         trees: number of boosting rounds.
         rate: shrinkage of each round, in (0, 1].
         depth: largest depth of a tree.
-        max_features: share of the features tried at a split, in (0, 1].
+        max_features: share of the features that a round sees, in (0, 1].
         subsample: share of the training rows that a round sees, in (0, 1].
         encoding: a name of the catalog, an `Encoding`, or a tuple of them side by side.
         target: "rank" to learn ranks of the targets, "value" to learn standardised values.
@@ -74,10 +74,11 @@ class NGB(OnFeatures):
         from sklearn.tree import DecisionTreeRegressor
 
         return NGBRegressor(
-            Base=DecisionTreeRegressor(max_depth=self.depth, max_features=self.max_features),
+            Base=DecisionTreeRegressor(max_depth=self.depth, random_state=seed),
             n_estimators=self.trees,
             learning_rate=self.rate,
             minibatch_frac=self.subsample,
+            col_sample=self.max_features,
             random_state=seed,
             verbose=False,
         )
