@@ -155,7 +155,7 @@ def _opaque(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits a pixel; convert("L") would clip at 255
         deep = np.asarray(image).astype(np.float64)
         return Image.fromarray(np.clip(deep / 257, 0, 255).round().astype(np.uint8))
-    if image.has_transparency_data:
+    if "A" in image.getbands() or "transparency" in image.info:
         colour = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour)
     return image
