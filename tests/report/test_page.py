@@ -291,3 +291,56 @@ def test_odd_values_in_the_journal_do_not_stop_the_report(make_run: Callable[...
         file.write(json.dumps(odd) + "\n")
     _, page = read(folder)
     assert "no val_acc" in page.words("td")
+
+
+OWN = """
+import foretell as ft
+from torch import nn
+
+
+class Small(ft.Space):
+    depth = ft.choice([1, 2, 3])
+    width = ft.choice([8, 16, 32], repeat="depth")
+    drop = ft.choice([0.0, 0.1])
+
+    def build(self, x, input_shape, n_outputs):
+        a = self.decode(x)
+        layers, size = [nn.Flatten()], 64
+        for width in a["width"]:
+            layers += [nn.Linear(size, width), nn.ReLU()]
+            size = width
+        return nn.Sequential(*layers, nn.Dropout(a["drop"]), nn.Linear(size, n_outputs))
+"""
+
+
+def test_a_real_run_of_an_own_space(tmp_path: Path) -> None:
+    (tmp_path / "my_space.py").write_text(OWN)
+    nas = ft.NAS(
+        space=f"{tmp_path / 'my_space.py'}:Small",
+        n_train=5,
+        top_k=1,
+        epochs=2,
+        workers=0,
+        predictor="rf",
+        compare_random=True,
+        out=tmp_path / "run",
+    )
+    nas.fit("digits")
+    assert nas.report_ == tmp_path / "run" / "report.html"
+    first = nas.report_.read_text(encoding="utf-8")
+    page = Page(first)
+    assert page.words("h1") == ["digits · Small"]
+    assert "unfinished" not in first
+    assert {"depth", "width", "drop"} <= {word.partition("=")[0] for word in page.words("text")}
+    assert "best/" in " ".join(page.words("code")) or "run/best" in page.words("code")
+    assert f"{100 * nas.best_metrics_['val_acc']:.1f} %" in page.words("strong")
+    assert f"{100 * nas.best_metrics_['test_acc']:.1f} %" in page.words("strong")
+    assert read(tmp_path / "run")[0] == first
+
+
+def test_many_decisions_are_folded(make_run: Callable[..., Path]) -> None:
+    _, few = read(make_run("few"))
+    _, many = read(make_run("many", space=ft.spaces.get("mobile"), spec="mobile"))
+    assert few.words("caption") == ["Its decisions"]
+    assert any(re.match(r"Its \d+ decisions", text) for text in many.words("summary"))
+    assert "Its decisions" not in many.words("caption")

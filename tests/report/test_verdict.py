@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import foretell as ft
 from foretell.report.reading import read
 from foretell.report.verdict import gap_noise, next_steps, verdict
 
@@ -86,3 +87,21 @@ def test_a_weak_predictor_is_called_weak(make_run: MakeRun) -> None:
             event["cv"]["auto"]["mean"] = 0.12
     path.write_text("\n".join(map(json.dumps, events)) + "\n")
     assert "weakly (Kendall tau 0.12)" in " ".join(next_steps(read(folder)))
+
+
+def test_ties_in_validation_are_named(make_run: MakeRun) -> None:
+    folder = make_run(value=lambda space, X: np.full(len(X), 0.9), noise=0.0)
+    steps = " ".join(next_steps(read(folder)))
+    assert "34 networks share the best validation accuracy" in steps
+    assert "269 examples" in steps
+    assert "share the best" not in " ".join(next_steps(read(make_run())))
+
+
+def test_the_largest_option_is_pointed_out(make_run: MakeRun) -> None:
+    space = ft.Space.from_choices({"width": [8, 16, 32], "op": ["a", "b", "c"]}, build=print)
+    changes = {"space": space, "ranked": 9, "noise": 0.0}
+    changes["costs"] = lambda X: (X.sum(axis=1) + 10, X.sum(axis=1) + 50)
+    up = make_run("up", value=lambda s, X: 0.5 + 0.1 * X[:, 0], **changes)
+    down = make_run("down", value=lambda s, X: 0.5 - 0.1 * X[:, 0], **changes)
+    assert "largest option of width" in " ".join(next_steps(read(up, space)))
+    assert "largest option" not in " ".join(next_steps(read(down, space)))

@@ -110,7 +110,7 @@ def effects(run: Run) -> Display | None:
         return None
     trials = run.of("sample", "random")
     average = float(np.mean([trial.value for trial in trials]))
-    shown = _lines(found.decision)
+    shown = _lines(found)
     hidden = len(set(found.decision)) - len({found.decision[i] for i in shown})
     known = bool(np.isfinite(found.share).any())
     caption = (
@@ -226,12 +226,13 @@ def effects(run: Run) -> Display | None:
     )
 
 
-def _lines(decision: list[str]) -> list[int]:
-    """The lines of the first decisions, whole decisions up to about `_ROWS`."""
+def _lines(found: Effects) -> list[int]:
+    """Lines that are drawn: whole decisions, up to `_ROWS`; few of those that explain nothing."""
     shown: list[int] = []
-    for name in dict.fromkeys(decision):
-        lines = [i for i, one in enumerate(decision) if one == name]
-        if shown and len(shown) + len(lines) > _ROWS:
+    for name in dict.fromkeys(found.decision):
+        lines = [i for i, one in enumerate(found.decision) if one == name]
+        room = _ROWS if found.explained[lines[0]] >= 0.005 else _ROWS // 2
+        if shown and len(shown) + len(lines) > room:
             break
         shown += lines
     return shown

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell import spaces
 from foretell.errors import RunError
 from foretell.report.units import Metric
 from foretell.runs import journal
 from foretell.runs.folder import RunFolder
 from foretell.spaces.base import Rows, Space
+from foretell.spaces.load import load
 
 Floats = NDArray[np.float64]
 
@@ -225,12 +225,7 @@ def _space(entry: dict[str, Any]) -> tuple[Space | None, str]:
         for key, value in section(entry, "settings").items()
     }
     try:
-        if spec in spaces.names():
-            space = spaces.get(spec, **settings)
-        else:
-            from foretell.spaces.load import load
-
-            space = load(spec, **settings)
+        space = load(spec, **settings)
         same = (space.d, space.size) == (entry.get("d"), entry.get("size"))
     except Exception as error:  # a user's file may raise anything; the report goes on without it
         return None, f"{type(error).__name__}: {error}"

@@ -35,6 +35,7 @@ from foretell.report.units import MISSING, count, plural, seconds
 from foretell.report.verdict import next_steps
 
 _RANKED = 50  # rows of the ranking that are shown
+_UNFOLDED = 8  # decisions that are shown at once
 _DECISIONS = 24  # decisions whose best options are listed
 _FAILED = 100  # failed trials that are shown
 
@@ -77,7 +78,10 @@ def _decisions(run: Run, winner: Trial) -> Html | None:
         parts = [part.partition("=") for part in winner.arch.split(",")]
         pairs = {name: value for name, equals, value in parts if equals}
         pairs = pairs or {f"decision {j}": value for j, value in enumerate(winner.x)}
-    return settings_table({str(k): str(v) for k, v in pairs.items()}, "Its decisions")
+    pairs = {str(k): str(v) for k, v in pairs.items() if v is not None and v != ""}
+    if len(pairs) <= _UNFOLDED:
+        return settings_table(pairs, "Its decisions")
+    return h("details", h("summary", f"Its {len(pairs)} decisions"), settings_table(pairs))
 
 
 def _prediction(run: Run) -> Html | None:
@@ -123,7 +127,7 @@ def _effects(run: Run) -> Html | None:
             cells.append(found.option[known[np.argmax(column[known])]] if len(known) else MISSING)
         cells.append(taken.get(name, MISSING))
         rows.append(h("tr", h("th", name, scope="row"), [h("td", text) for text in cells]))
-    heads = ("Decision", "Explains", "Best mean", "Most predicted", "Winner takes")
+    heads = ("Decision", "Explains", "Best mean", "Predictor likes", "Winner takes")
     return h("div", figure(display, title=False, more=table(heads, rows)), class_="grid one")
 
 

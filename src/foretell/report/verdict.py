@@ -123,6 +123,9 @@ def next_steps(run: Run) -> list[str]:
             "time and leave the predictor less to learn from."
         )
     steps += _predictor_advice(run)
+    tied = _tied(run)
+    if tied:
+        steps.append(tied)
     rising = _still_rising(run)
     if rising:
         steps.append(rising)
@@ -163,6 +166,20 @@ def _predictor_advice(run: Run) -> list[str]:
         if tau < 0.3:
             return [f"Predictions order the sampled networks weakly (Kendall tau {tau:.2f})."]
     return []
+
+
+def _tied(run: Run) -> str:
+    """Advice when the validation split cannot tell the best networks apart."""
+    values = np.array([trial.value for trial in run.ok])
+    n = int((values == values.max()).sum()) if len(values) else 0
+    examples = examples_in(section(run.settings, "data"), "val")
+    if n < 3:
+        return ""
+    with_n = f" of {plural(examples, 'example')}" if examples else ""
+    return (
+        f"{n} networks share the best {run.metric.label}: the validation split{with_n} cannot "
+        "choose between them. A larger one, or shorter training, would tell them apart."
+    )
 
 
 def _still_rising(run: Run) -> str:
