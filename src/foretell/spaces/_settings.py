@@ -1,4 +1,4 @@
-"""Settings of spaces that are lists of numbers."""
+"""Settings of spaces: lists of numbers, and what goes in and out of networks."""
 
 from __future__ import annotations
 
@@ -28,3 +28,18 @@ def numbers(
             got=list(given),
         )
     return given
+
+
+def io_of(space: str, input_shape: Sequence[int], n_outputs: int) -> tuple[tuple[int, ...], int]:
+    """Shape of one example and number of outputs, or an error where they are no such things."""
+    try:
+        shape, outputs = tuple(int(size) for size in input_shape), int(n_outputs)
+    except (TypeError, ValueError):
+        shape, outputs = (), 0
+    if not shape or min(shape) < 1 or outputs < 1:
+        raise SettingError(
+            f"input_shape or n_outputs of space {space!r}",
+            expected="positive integers such as (3, 32, 32) and 10",
+            got=f"{input_shape!r} and {n_outputs!r}",
+        )
+    return shape, outputs

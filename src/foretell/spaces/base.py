@@ -22,6 +22,7 @@ from foretell.spaces import _hash, _moves
 from foretell.spaces._choices import Choice, Layout, as_choice, choice
 from foretell.spaces._grid import Grid
 from foretell.spaces._rows import as_integers
+from foretell.spaces._settings import io_of
 from foretell.spaces._strings import Notation, NotationError
 from foretell.spaces._views import Costs, Graphs, decision_chain, words
 
@@ -76,7 +77,7 @@ class Space:
 
     def __init__(self, *, input_shape: Sequence[int] = (3, 32, 32), n_outputs: int = 10) -> None:
         self.name = self.name or type(self).__name__
-        self._set_io(input_shape, n_outputs)
+        self.input_shape, self.n_outputs = io_of(self.name, input_shape, n_outputs)
         if not self._declared:
             raise SpaceError(
                 f"space {self.name!r} has no choices",
@@ -95,19 +96,6 @@ class Space:
         )
         self._grid = Grid(self._layout, conditional)
         self._counted: int | None = self._grid.size if self._regular else None
-
-    def _set_io(self, input_shape: Sequence[int], n_outputs: int) -> None:
-        try:
-            shape, outputs = tuple(int(s) for s in input_shape), int(n_outputs)
-        except (TypeError, ValueError):
-            shape, outputs = (), 0
-        if not shape or min(shape) < 1 or outputs < 1:
-            raise SettingError(
-                f"input_shape or n_outputs of space {self.name!r}",
-                expected="positive integers such as (3, 32, 32) and 10",
-                got=f"{input_shape!r} and {n_outputs!r}",
-            )
-        self.input_shape, self.n_outputs = shape, outputs
 
     @staticmethod
     def from_choices(
@@ -394,7 +382,7 @@ class Space:
     def with_io(self, input_shape: Sequence[int], n_outputs: int) -> Self:
         """The same space for other data: networks adapt their stem and head."""
         other = copy.copy(self)
-        other._set_io(input_shape, n_outputs)
+        other.input_shape, other.n_outputs = io_of(self.name, input_shape, n_outputs)
         return other
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

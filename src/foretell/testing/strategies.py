@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def check_determinism(strategy: Strategy, space: Space) -> None:
     before = [array.copy() for array in (history.X, history.y, history.status, history.seconds)]
     first, second = (strategy.propose(space, history, 5, stream(0, "same")) for _ in range(2))
     assert np.array_equal(first, second), "equal history and generator gave different rows"
-    after = (history.X, history.y, history.status, history.seconds)
+    after: tuple[Any, ...] = (history.X, history.y, history.status, history.seconds)
     for old, new in zip(before, after, strict=True):
         assert np.array_equal(old, new, equal_nan=True), "propose changed the history"
 
