@@ -154,6 +154,21 @@ def test_the_winner_is_the_best_in_validation_and_tested_with_its_own_weights(ru
     assert config["trial"] == {"id": winner.id, "seed": winner.seed, "phase": winner.phase}
 
 
+def test_ties_go_to_the_lower_loss(run, quick, monkeypatch):
+    real = quick._metrics
+
+    def saturated(self, network, name):
+        metrics = real(self, network, name)
+        return {**metrics, f"{name}_acc": min(metrics[f"{name}_acc"], 0.5)}
+
+    monkeypatch.setattr(quick, "_metrics", saturated)
+    out = run()
+    tied = [t for t in out.driver.trials.values() if t.value == 0.5]
+    assert len(tied) > 1
+    losses = {t.id: t.result.metrics["val_loss"] for t in tied}
+    assert out.final["id"] == min(losses, key=losses.get)
+
+
 def test_test_data_is_read_once_for_each_reported_network(run, monkeypatch, quick):
     seen = []
     real = quick.test

@@ -300,7 +300,7 @@ class Driver:
     # -- what may still win -------------------------------------------------------------------
 
     def best(self, of: Callable[[Trial], bool] = lambda trial: trial.phase != "random") -> Trial:
-        """The trial with the highest objective; the first one on ties."""
+        """The trial with the highest objective; on ties that with the lowest validation loss."""
         able = [t for t in self.trials.values() if of(t) and not math.isnan(t.value)]
         if not able:
             raise RunError("no network has been trained yet")
@@ -407,8 +407,10 @@ class Driver:
         self.on_event(replace(self.progress, text=text, final=final))
 
 
-def _rank(trial: Trial) -> tuple[float, int]:
-    return trial.value, -trial.id
+def _rank(trial: Trial) -> tuple[float, float, int]:
+    """Higher wins: the objective, then (a small validation set has many ties) the lower loss."""
+    loss = trial.result.metrics.get("val_loss", math.inf) if trial.result else math.inf
+    return trial.value, -loss if math.isfinite(loss) else -math.inf, -trial.id
 
 
 def _result(event: Event) -> Result:

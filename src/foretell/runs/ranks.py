@@ -50,8 +50,8 @@ def scores(
 ) -> tuple[dict[str, Any], Floats]:
     """The `rank` event of a proposal, and the out-of-fold prediction of each known result.
 
-    A predictor that has compared candidates itself (`cv_scores_`, `oof_`) is believed; any other one is
-    cross-validated here beside the baselines.
+    A predictor that has compared candidates itself (`cv_scores_`, `oof_`) is believed; any other
+    one is cross-validated here beside the baselines.
     """
     model = proposal.model
     name = getattr(model, "chosen_", "") or type(model).__name__.lower()

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from torch import nn
+
+import foretell as ft
+from foretell.errors import DataError, RunError, SettingError, UnknownNameError
+from foretell.runs import best
+from foretell.runs.predict import predict
+
+SPACE = """
+import foretell as ft
+from torch import nn
+
+
+class Own(ft.Space):
+    width = ft.choice([4, 8, 16, 32])
+    act = ft.choice(["relu", "tanh"])
+    bias = ft.choice([True, False])
+
+    def build(self, x, input_shape, n_outputs):
+        a = self.decode(x)
+        size = 1
+        for n in input_shape:
+            size *= n
+        act = {"relu": nn.ReLU, "tanh": nn.Tanh}[a["act"]]
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(size, a["width"], bias=a["bias"]), act(),
+            nn.Linear(a["width"], n_outputs),
+        )
+"""
+
+
+@pytest.fixture
+def spec(tmp_path):
+    (tmp_path / "own_space.py").write_text(SPACE)
+    return f"{tmp_path / 'own_space.py'}:Own"
+
+
+@pytest.fixture
+def small(spec, tmp_path):
+    """Settings of a run that takes a second or two."""
+    return {
+        "space": spec,
+        "n_train": 5,
+        "top_k": 2,
+        "epochs": 2,
+        "workers": 0,
+        "predictor": "rf",
+        "out": tmp_path / "run",
+    }
+
+
+def arrays(n=200):
+    bunch = load_digits()
+    return bunch.images[:n, None] / 16, bunch.target[:n]
+
+
+def test_it_is_a_scikit_learn_estimator_until_it_is_fitted():
+    nas = ft.NAS(space="nb201", n_train=7, recipe={"lr": 0.1})
+    params = nas.get_params()
+    assert params["n_train"] == 7
+    assert clone(nas).get_params() == params
+    assert nas.set_params(top_k=3).top_k == 3
+    assert "n_train=7" in repr(nas)
+    assert not [name for name in vars(nas) if name.endswith("_")]
+
+
+def test_arrays_in_a_trained_network_out(small, tmp_path):
+    X, y = arrays()
+    told = []
+    nas = ft.NAS(**small, compare_random=True)
+    assert nas.fit((X, y), on_event=told.append) is nas
+    assert isinstance(nas.best_model_, nn.Module)
+    assert not nas.best_model_.training
+    assert nas.folder_ == tmp_path / "run"
+    assert nas.report_.read_text().startswith("<!")
+    assert set(nas.best_metrics_) == {"val_acc", "val_loss", "test_acc", "test_loss"}
+    assert nas.best_metrics_["val_acc"] == pytest.approx(nas.history_.y.max())
+    assert told[-1].done == len(nas.history_)
+    frame = nas.ranking_
+    assert len(frame.head()) == 5
+    assert frame.columns == ("arch", "predicted", "std", "measured", "params", "flops", "rank")
+    (folder,) = [tmp_path / "run" / "best"]
+    twin = best.load(folder)
+    x = torch.zeros(2, 1, 8, 8)
+    with torch.no_grad():
+        assert torch.equal(twin(x), nas.best_model_(x))
+    np.savez(tmp_path / "new.npz", x=X[:3])
+    assert len(predict(folder, tmp_path / "new.npz")) == 3
+    summary = json.loads(json.dumps(nas.summary_))
+    assert summary["metrics"] == nas.best_metrics_
+    assert summary["random"]["n"] == 7
+    assert any("best of 7 random networks" in line for line in nas.summary_lines_)
+
+
+def test_the_settings_of_a_run_are_written_down(small, tmp_path):
+    ft.NAS(**small, name="numbers").fit(arrays())
+    settings = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert settings["name"] == settings["data"]["name"] == "numbers"
+    assert settings["space"]["spec"] == small["space"]
+    assert settings["space"]["size"] == 16
+    assert settings["strategy"]["name"] == "neural-predictor"
+    assert settings["strategy"]["n_train"] == settings["n_train"] == 5
+    assert settings["recipe"]["epochs"] == 2
+    assert settings["data"]["digest"]
+    assert set(settings["versions"]) >= {"python", "torch", "numpy"}
+
+
+def test_the_same_call_continues_and_a_changed_one_is_refused(small, tmp_path):
+    first = ft.NAS(**small).fit(arrays())
+    told = []
+    again = ft.NAS(**{**small, "workers": 1}).fit(arrays(), on_event=lambda p: told.append(str(p)))
+    assert again.best_metrics_ == first.best_metrics_
+    assert any("has ended before" in line for line in told)
+    for change, word in (
+        ({"seed": 1}, "seed"),
+        ({"epochs": 3}, "recipe.epochs"),
+        ({"top_k": 3}, "top_k"),
+        ({"recipe": {"lr": 0.01}}, "recipe.lr"),
+        ({"space": "mobile"}, "space.name"),
+    ):
+        with pytest.raises(RunError, match=word):
+            ft.NAS(**{**small, **change}).fit(arrays())
+    with pytest.raises(RunError, match=r"data\."):
+        ft.NAS(**small).fit(arrays(199))
+
+
+@pytest.mark.parametrize("strategy", ["random", "regularized-evolution"])
+def test_strategies_without_a_predictor_run_too(strategy, small):
+    nas = ft.NAS(**{**small, "strategy": strategy}).fit(arrays())
+    assert len(nas.history_) == 7
+    assert np.isfinite(nas.ranking_["measured"]).all()
+    assert nas.summary_["predictor"] is None
+
+
+def test_values_of_a_table_are_predicted_too(tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4))
+    y = 3 * X[:, 0] - X[:, 1] * X[:, 2]
+    nas = ft.NAS(
+        space="tabular", n_train=4, top_k=1, epochs=3, workers=0, predictor="mean",
+        out=tmp_path / "run",
+    ).fit((X, y))  # fmt: skip
+    assert {"val_r2", "test_r2"} <= set(nas.best_metrics_)
+    np.savez(tmp_path / "new.npz", x=X[:50])
+    values = [row.values[0] for row in predict(tmp_path / "run", tmp_path / "new.npz")]
+    assert np.corrcoef(values, y[:50])[0, 1] > 0.3
+
+
+def test_the_default_folder_is_named_after_the_run(small, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    nas = ft.NAS(**{**small, "out": None, "name": "my data"}).fit(arrays())
+    assert str(nas.folder_) == "runs/my-data-Own-seed0"
+
+
+def test_global_random_state_is_left_alone(small):
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    ft.NAS(**small).fit(arrays())
+    assert torch.equal(before[0], torch.get_rng_state())
+    np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "word"),
+    [
+        ({"n_train": 0}, SettingError, "n_train"),
+        ({"top_k": -1}, SettingError, "top_k"),
+        ({"top_k": 2.5}, SettingError, "top_k"),
+        ({"workers": -2}, SettingError, "workers"),
+        ({"seed": True}, SettingError, "seed"),
+        ({"executor": 7}, SettingError, "executor"),
+        ({"space": 7}, SettingError, "space"),
+        ({"space": "nb200"}, UnknownNameError, "nb201"),
+        ({"strategy": "neural-predicter"}, UnknownNameError, "neural-predictor"),
+        ({"strategy_settings": {"speed": 1}}, SettingError, "speed"),
+        ({"predictor": "gnc"}, UnknownNameError, "gcn"),
+        ({"recipe": {"epoch": 1}}, SettingError, "epochs"),
+        ({"epochs": 0}, SettingError, "epochs"),
+    ],
+)
+def test_wrong_settings_are_told_before_anything_is_made(change, error, word, small, tmp_path):
+    with pytest.raises(error, match=word):
+        ft.NAS(**{**small, **change}).fit(arrays())
+    assert not (tmp_path / "run").exists()
+
+
+def test_wrong_data_is_told_before_anything_is_made(small, tmp_path):
+    with pytest.raises(DataError):
+        ft.NAS(**small).fit(tmp_path / "nothing-here")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_results_are_the_same_with_local_workers(small, tmp_path):
+    one = ft.NAS(**small).fit(arrays())
+    two = ft.NAS(**{**small, "workers": 2, "out": tmp_path / "other"}).fit(arrays())
+    assert two.best_metrics_ == one.best_metrics_
+    np.testing.assert_array_equal(two.history_.y, one.history_.y)
+    np.testing.assert_array_equal(two.history_.X, one.history_.X)
+    weights = [nas.folder_ / "best" / "model.safetensors" for nas in (one, two)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert not math.isnan(one.best_metrics_["test_acc"])
