@@ -33,6 +33,7 @@ from foretell.spaces.base import Space
 from foretell.spaces.load import load as load_space
 from foretell.strategies import Strategy
 from foretell.training.data import Data, load
+from foretell.training.loop import pick_device
 from foretell.training.recipe import Recipe
 
 
@@ -261,7 +262,7 @@ class NAS(BaseEstimator):  # type: ignore[misc]
             "data": data.describe(),
             "recipe": recipe.to_dict(),
             "workers": int(self.workers),
-            "device": recipe.device,
+            "device": str(pick_device(recipe.device)),
             "versions": _versions(),
         }
 

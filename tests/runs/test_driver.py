@@ -280,6 +280,32 @@ def test_costs_of_networks_that_cannot_be_built_are_missing_alone():
     assert len(ranks.costs(Picky(), np.zeros((0, 1), dtype=np.int8))[0]) == 0
 
 
+def test_a_read_back_network_of_another_quality_is_refused(run, quick, monkeypatch, tmp_path):
+    real, seen = quick.validate, []
+
+    def worse_when_read_back(self, network):
+        metrics = real(self, network)
+        seen.append(network)
+        return {**metrics, "val_acc": metrics["val_acc"] - (0.1 if len(seen) == 1 else 0.0)}
+
+    monkeypatch.setattr(quick, "validate", worse_when_read_back)
+    with pytest.raises(RunError, match="read back has another val_acc"):
+        run()
+    assert not (tmp_path / "run" / "best").exists()
+    assert not events(tmp_path / "run", "final")
+    assert run().final["id"] >= 0, "the same command ends the run"
+
+
+def test_another_device_may_round_otherwise(run, quick, monkeypatch):
+    real = quick.validate
+
+    def shifted(self, network):
+        return {key: value - 0.001 for key, value in real(self, network).items()}
+
+    monkeypatch.setattr(quick, "validate", shifted)
+    assert any("here, was" in str(progress) for progress in run().told)
+
+
 # -- failures -------------------------------------------------------------------------------------
 
 
