@@ -32,8 +32,8 @@ from foretell.runs.progress import Progress, duration
 from foretell.spaces.base import Space
 from foretell.spaces.load import load as load_space
 from foretell.strategies import Strategy
+from foretell.training.batches import pick_device
 from foretell.training.data import Data, load
-from foretell.training.loop import pick_device
 from foretell.training.recipe import Recipe
 
 
