@@ -139,6 +139,13 @@ PREDICTORS: tuple[Row, ...] = (
         tags=frozenset({"baseline"}),
     ),
     Row(
+        "bayes-lin-reg",
+        "foretell.predictors.bayes_lin_reg:BayesLinReg",
+        "Bayesian linear regression on encodings and their products",
+        "Bishop 2006; White et al., NeurIPS 2021",
+        tags=frozenset({"std"}),
+    ),
+    Row(
         "gcn",
         "foretell.predictors.gcn:GCN",
         "ensemble of bidirectional graph networks, trained to rank",
