@@ -35,7 +35,7 @@ class AdjacencyOneHot(Encoding):
         """Bits (n, f)."""
         edges, ops = _parts(self.space, X)
         q = len(self.space.vocabulary) - 2
-        bits = (ops[:, :, None] == np.arange(1, q + 1)).reshape(len(X), -1)
+        bits = (ops[:, :, None] == np.arange(1, q + 1)).reshape(len(X), ops.shape[1] * q)
         return np.concatenate([edges, bits], axis=1, dtype=np.float32)
 
 

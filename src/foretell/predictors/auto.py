@@ -266,9 +266,9 @@ def _sizes_known(space: Space, remarks: list[str]) -> bool:
 
 def _with_size(model: Predictor) -> Predictor:
     """The predictor, with size among its features if it takes an encoding."""
-    if "encoding" not in model.get_params(deep=False):
+    encoding = model.get_params(deep=False).get("encoding")
+    if encoding is None:
         return model
-    encoding = model.get_params(deep=False)["encoding"]
     parts = encoding if isinstance(encoding, tuple) else (encoding,)
     model.set_params(encoding=(*parts, "size"))
     return model
