@@ -18,6 +18,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from foretell import __version__, _catalog, predictors
+from foretell._console import duration
 from foretell.errors import SettingError
 from foretell.evaluators.executors import Workers
 from foretell.evaluators.trainer import Trainer
@@ -28,7 +29,7 @@ from foretell.runs.finish import finish, trained
 from foretell.runs.folder import RunFolder
 from foretell.runs.frame import Frame
 from foretell.runs.journal import Event, Journal
-from foretell.runs.progress import Progress, duration
+from foretell.runs.progress import Progress
 from foretell.spaces.base import Space
 from foretell.spaces.load import load as load_space
 from foretell.strategies import Strategy
@@ -171,7 +172,7 @@ class NAS(BaseEstimator):  # type: ignore[misc]
         self.folder_ = folder.path
         self.ranking_: Frame = driver.write_tables()
         driver.clean_up()
-        self.report_ = write(folder.path)
+        self.report_ = write(folder.path, space)
         winner = driver.trials[final["id"]]
         self.best_model_ = trained(space, winner.x, folder.best / "model.safetensors")
         self.best_arch_ = winner.arch

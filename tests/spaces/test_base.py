@@ -517,3 +517,16 @@ def test_default_costs_count_each_distinct_row_once():
 
 def test_every_error_is_foretells():
     assert issubclass(SpaceError, ForetellError)
+
+
+def test_settings_given_by_name_make_the_same_space_again():
+    space = ft.spaces.get("mobile", preset="base", n_stages=3, input_shape=(1, 8, 8))
+    assert space.settings == {"preset": "base", "n_stages": 3}
+    for same in (
+        ft.spaces.get("mobile", **space.settings),
+        space.with_io((3, 16, 16), 2),
+        copy.copy(space),
+        cloudpickle.loads(cloudpickle.dumps(space)),  # noqa: S301  # our own bytes
+    ):
+        assert same.choices == space.choices
+        assert same.settings == space.settings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import inspect
 import json
 import os
 import shutil
@@ -213,12 +212,11 @@ def _config(winner: Winner, why: str) -> dict[str, Any]:
 
 
 def settings_of(space: Space) -> dict[str, Any]:
-    """A space's own constructor settings, as far as they are plain values."""
-    names = set(inspect.signature(type(space).__init__).parameters)
+    """The settings that a space was made with, as far as they are plain values."""
     settings = {}
-    for name in sorted(names - {"self", "input_shape", "n_outputs"}):
-        with contextlib.suppress(AttributeError, TypeError, ValueError):
-            settings[name] = json.loads(json.dumps(getattr(space, name)))
+    for name, value in space.settings.items():
+        with contextlib.suppress(TypeError, ValueError):
+            settings[name] = json.loads(json.dumps(value))
     return settings
 
 
@@ -296,7 +294,7 @@ tags: [foretell, neural-architecture-search, {task}]
 
 # {title}
 
-The best of a search of the space `{space}` by [foretell](https://pypi.org/project/foretell/).
+The best of a search of the space `{space}` by foretell.
 
 | metric | value |
 |---|---|

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from foretell._console import duration
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -43,17 +45,3 @@ class Progress:
         if self.seconds_left is not None and self.done < self.total:
             parts.append(f"{duration(self.seconds_left)} left")
         return " · ".join([*parts, self.text] if self.text else parts)
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words.
-
-    >>> duration(8.4), duration(75), duration(4000)
-    ('8 s', '1 min 15 s', '1 h 07 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

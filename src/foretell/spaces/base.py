@@ -57,6 +57,7 @@ class Space:
 
     name: str = ""
     choices: tuple[Choice, ...]
+    settings: dict[str, Any]  # as given to the constructor by name, input and outputs apart
     closed_form_costs: ClassVar[bool] = False  # `costs` needs no network: cheap on millions of rows
     rule: ClassVar[str] = ""  # what `valid` asks for, in words, for its errors
     _declared: tuple[Choice, ...] = ()
@@ -74,6 +75,14 @@ class Space:
                     )
                 named[key] = as_choice(key, value)
         cls._declared = tuple(named.values())
+
+    def __new__(cls, *args: Any, **settings: Any) -> Self:
+        """Keeps the settings, so that a run can make the same space again."""
+        space = super().__new__(cls)
+        for name in ("input_shape", "n_outputs"):
+            settings.pop(name, None)
+        space.settings = settings
+        return space
 
     def __init__(self, *, input_shape: Sequence[int] = (3, 32, 32), n_outputs: int = 10) -> None:
         self.name = self.name or type(self).__name__
