@@ -120,6 +120,15 @@ def test_the_network_read_back_is_the_one_that_was_given(written):
     assert not (folder / "__pycache__").exists()
 
 
+def test_model_py_normalises_as_the_training_did(written, digits):
+    folder, _ = written
+    space = {"__name__": "model", "__file__": str(folder / "model.py")}
+    exec((folder / "model.py").read_text(), space)
+    x = np.random.default_rng(0).random((3, 1, 8, 8)).astype(np.float32)
+    expected = (x - digits.mean[0]) / digits.std[0]
+    np.testing.assert_allclose(space["normalised"](torch.from_numpy(x)), expected, rtol=1e-5)
+
+
 def test_other_weights_are_found_out(written):
     folder, winner = written
     name, tensor = next(iter(winner.module.state_dict().items()))

@@ -9,7 +9,7 @@ SETTINGS: dict[str, Any] = {
     "space": "mobile",
     "n_train": 24,
     "top_k": 5,
-    "epochs": 12,
+    "epochs": 4,
     "compare_random": True,
 }
 

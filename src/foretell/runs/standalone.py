@@ -455,7 +455,8 @@ def read_safetensors(path: str | Path) -> dict[str, torch.Tensor]:
 def normalised(x: torch.Tensor) -> torch.Tensor:
     """Inputs (batch, *INPUT_SHAPE) as the network was trained on them: (x - MEAN) / STD."""
     shape = (-1, *(1 for _ in INPUT_SHAPE[1:]))
-    return (x - torch.tensor(MEAN).reshape(shape)) / torch.tensor(STD).reshape(shape)
+    mean, std = (torch.tensor(v, device=x.device).reshape(shape) for v in (MEAN, STD))
+    return (x - mean) / std
 
 
 def load(folder: str | Path | None = None) -> nn.Module:
