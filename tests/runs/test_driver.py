@@ -343,8 +343,11 @@ def test_a_value_that_is_not_finite_is_a_failure(run, quick, monkeypatch):
 
 
 def test_a_space_that_is_used_up_ends_the_search(run, space):
-    out = run(Plan(strategies.get("random"), 0, 200, 300))
+    plan = Plan(strategies.get("random"), 0, 200, 300, compare_random=True)
+    out = run(plan)
     assert len(out.driver.trials) == space.size
+    assert len(events(out.driver.folder.path, "ask")) == 1
+    assert run(plan).final == out.final
 
 
 # -- continuing -----------------------------------------------------------------------------------

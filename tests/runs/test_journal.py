@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from foretell.errors import RunError
 from foretell.runs.journal import Journal, read
 
-EVENT = {"event": "trial", "id": 3, "x": [1, 2], "error": ""}
+EVENT = {
+    "event": "trial", "id": 3, "x": [1, 2], "error": "", "seed": 1, "seconds": 0.5,
+    "metrics": {}, "curve": {},
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -70,14 +73,28 @@ def test_a_whole_event_without_its_newline_is_kept(path):
     assert [event["id"] for event in read(path)] == [3, 4]
 
 
-@pytest.mark.parametrize("line", [b"", b"{", b"[1]", b'{"event": "dance"}', b"\x00\xff", b"null"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b'{"event": "dance"}',
+        b"\x00\xff",
+        b"null",
+        b'{"event": "trial"}',
+        b'{"event": []}',
+        b'{"event": "ask", "phase": "top", "ids": 3, "archs": []}',
+    ],
+)
 def test_any_other_bad_line_is_an_error_that_has_its_number(path, line):
     good = written(path, EVENT)
     path.write_bytes(good + line + b"\n" + good)
     with pytest.raises(RunError, match="line 2"):
         Journal(path)
-    with pytest.raises(RunError, match="line 2"):
-        read(path)
+    if b"event" not in line or b"dance" in line:  # a report can do with less
+        with pytest.raises(RunError, match="line 2"):
+            read(path)
     assert path.read_bytes() == good + line + b"\n" + good, "nothing is thrown away"
 
 

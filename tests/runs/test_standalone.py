@@ -12,7 +12,8 @@ from torch import nn
 
 import foretell as ft
 from foretell.runs import standalone
-from foretell.runs.standalone import NotTraceable, model_file, source_of
+from foretell.runs.model_file import model_file
+from foretell.runs.standalone import NotTraceable, source_of
 
 SHAPE = (3, 12, 12)
 F = nn.functional

@@ -22,6 +22,7 @@ from torch import nn
 from foretell import __version__
 from foretell.errors import RunError
 from foretell.runs import standalone
+from foretell.runs.model_file import model_file
 from foretell.spaces.base import Rows, Space
 
 FORMAT = 1
@@ -177,7 +178,7 @@ def same_outputs(one: nn.Module, other: nn.Module, input_shape: tuple[int, ...])
 
 
 def _model_py(source: str, winner: Winner) -> str:
-    return standalone.model_file(
+    return model_file(
         source,
         title=f"The best network of a search of {winner.space.name}.",
         version=__version__,

@@ -22,6 +22,7 @@ from foretell.runs.folder import RunFolder
 from foretell.runs.frame import Frame
 from foretell.runs.journal import Event, Journal
 from foretell.runs.progress import Progress
+from foretell.runs.trial import Trial, rank, result_of
 from foretell.search import Search
 from foretell.spaces.base import Rows, Space
 from foretell.strategies import Strategy
@@ -62,21 +63,6 @@ class Plan:
     n_train: int
     budget: int
     compare_random: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """One network of the run, finished or not."""
-
-    id: int
-    phase: str
-    x: Rows
-    arch: str
-    seed: int
-    params: float = math.nan
-    flops: float = math.nan
-    result: Result | None = None
-    value: float = math.nan  # the objective
 
 
 @dataclass
@@ -205,7 +191,9 @@ class Driver:
         self, X: Rows, phase: str, recorded: Event | None, started: float | None = None
     ) -> list[Trial]:
         """Make trials of rows, and write the ask down if it is new."""
-        archs = self.space.to_str(X) if len(X) else []
+        if not len(X):
+            return []
+        archs = self.space.to_str(X)
         ids = list(range(len(self.trials), len(self.trials) + len(X)))
         if recorded is not None and (recorded["archs"], recorded["ids"]) != (archs, ids):
             raise RunError(
@@ -213,7 +201,7 @@ class Driver:
                 "proposes other networks now",
                 hint="use the versions in run.json, or start anew with another --out",
             )
-        if recorded is None and len(X):
+        if recorded is None:
             self.journal.append(
                 {
                     "event": "ask",
@@ -250,13 +238,13 @@ class Driver:
             if event is None:
                 jobs.append(self._job(trial))
             else:
-                self._end(trial, _result(event))
+                self._end(trial, result_of(event))
         if trials:
             self._prune()
             self.say("")
         for job, result in self.workers.run(jobs):
             trial = self._end(self.trials[job.id], result)
-            self.journal.append(self._event(trial))
+            self.journal.append(trial.event())
             self._prune()
             why = trial.result.error if trial.result else ""
             self.say(f"{trial.arch[:60]}: {why[:60]}" if why else "")
@@ -266,36 +254,15 @@ class Driver:
         return Job(trial.id, trial.x, trial.seed, self.folder.checkpoint(trial.id).absolute())
 
     def _end(self, trial: Trial, result: Result) -> Trial:
-        value = result.metrics.get(self.evaluator.objective, math.nan) if result.ok else math.nan
-        if result.ok and not math.isfinite(value):
-            result = replace(result, error=f"no finite {self.evaluator.objective}")
-        trial = replace(trial, result=result, value=value)
+        trial = trial.ended(result, self.evaluator.objective)
         self.trials[trial.id] = trial
         self._done += 1
-        self._failed += not result.ok
-        if result.ok:
+        self._failed += trial.failed
+        if not trial.failed:
             self._seconds += result.seconds
             held = self._best.get(trial.phase)
-            self._best[trial.phase] = trial if held is None else max(trial, held, key=_rank)
+            self._best[trial.phase] = trial if held is None else max(trial, held, key=rank)
         return trial
-
-    def _event(self, trial: Trial) -> Event:
-        result = trial.result or Result()
-        return {
-            "event": "trial",
-            "id": trial.id,
-            "phase": trial.phase,
-            "arch": trial.arch,
-            "x": trial.x.tolist(),
-            "seed": trial.seed,
-            "status": "ok" if result.ok else "failed",
-            "error": result.error,
-            "metrics": result.metrics,
-            "curve": result.curve,
-            "seconds": result.seconds,
-            "params": None if math.isnan(trial.params) else int(trial.params),
-            "flops": None if math.isnan(trial.flops) else int(trial.flops),
-        }
 
     # -- what may still win -------------------------------------------------------------------
 
@@ -304,7 +271,7 @@ class Driver:
         able = [t for t in self.trials.values() if of(t) and not math.isnan(t.value)]
         if not able:
             raise RunError("no network has been trained yet")
-        return max(able, key=_rank)
+        return max(able, key=rank)
 
     def best_random(self) -> Trial | None:
         """The best network of random search; None without that comparison, or if all failed."""
@@ -336,7 +303,7 @@ class Driver:
         """Remove the weights of networks that can no longer win."""
         groups = (("sample", "top"), ("sample", "random"), ("random",))
         held = [[self._best[phase] for phase in group if phase in self._best] for group in groups]
-        keep = {max(trials, key=_rank).id for trials in held if trials}
+        keep = {max(trials, key=rank).id for trials in held if trials}
         for path in self.folder.checkpoints.glob("*.safetensors"):
             trial = self.trials.get(int(path.stem)) if path.stem.isdigit() else None
             if trial is None or (trial.result and trial.id not in keep):
@@ -405,18 +372,3 @@ class Driver:
     def say(self, text: str, final: bool = False) -> None:
         """Tell whoever watches."""
         self.on_event(replace(self.progress, text=text, final=final))
-
-
-def _rank(trial: Trial) -> tuple[float, float, int]:
-    """Higher wins: the objective, then (a small validation set has many ties) the lower loss."""
-    loss = trial.result.metrics.get("val_loss", math.inf) if trial.result else math.inf
-    return trial.value, -loss if math.isfinite(loss) else -math.inf, -trial.id
-
-
-def _result(event: Event) -> Result:
-    number = {key: math.nan if v is None else float(v) for key, v in event["metrics"].items()}
-    curve = {
-        key: [math.nan if v is None else float(v) for v in values]
-        for key, values in event["curve"].items()
-    }
-    return Result(number, curve, float(event["seconds"]), int(event["seed"]), event["error"])

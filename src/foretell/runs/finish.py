@@ -14,8 +14,9 @@ from torch import nn
 
 from foretell.errors import RunError
 from foretell.runs import best
-from foretell.runs.driver import Driver, Trial
+from foretell.runs.driver import Driver
 from foretell.runs.journal import Event
+from foretell.runs.trial import Trial
 from foretell.spaces.base import Space
 from foretell.training.data import Data
 

@@ -11,7 +11,19 @@ from typing import Any, Self
 from foretell.errors import RunError
 
 Event = dict[str, Any]
-EVENTS = ("ask", "trial", "rank", "final")
+EVENTS: dict[str, dict[str, type | tuple[type, ...]]] = {  # and the fields that a run relies on
+    "ask": {"phase": str, "ids": list, "archs": list},
+    "trial": {
+        "id": int,
+        "seed": int,
+        "error": str,
+        "seconds": (int, float),
+        "metrics": dict,
+        "curve": dict,
+    },
+    "rank": {"chosen": str, "note": str},
+    "final": {"id": int, "metrics": dict, "random": (dict, type(None))},
+}
 
 
 class Journal:
@@ -30,9 +42,9 @@ class Journal:
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> with Journal(Path(folder.name) / "trials.jsonl") as journal:
-    ...     journal.append({"event": "ask", "k": 0, "ids": [0, 1]})
+    ...     journal.append({"event": "rank", "chosen": "rf", "note": ""})
     >>> read(Path(folder.name) / "trials.jsonl")
-    [{'event': 'ask', 'k': 0, 'ids': [0, 1]}]
+    [{'event': 'rank', 'chosen': 'rf', 'note': ''}]
     >>> folder.cleanup()
     """
 
@@ -54,7 +66,7 @@ class Journal:
 
     def _read(self) -> None:
         self._file.seek(0)
-        self.events, sound, torn = _parse(self._file.read(), self.path)
+        self.events, sound, torn = _parse(self._file.read(), self.path, strict=True)
         if torn:
             self.note = f"cut off a torn last line of {self.path.name} ({len(torn)} bytes)"
             self._file.truncate(sound)
@@ -104,6 +116,8 @@ class Journal:
 def read(path: Path) -> list[Event]:
     """The events of a journal that somebody else may be writing; changes nothing.
 
+    A report can do with less than a run, so events that lack fields are given as they are.
+
     Raises: RunError naming the line that is no event.
     """
     try:
@@ -112,12 +126,12 @@ def read(path: Path) -> list[Event]:
         raise _cannot("read", path, error) from error
 
 
-def _parse(data: bytes, path: Path) -> tuple[list[Event], int, bytes]:
+def _parse(data: bytes, path: Path, strict: bool = False) -> tuple[list[Event], int, bytes]:
     """Events, how many bytes of the file are sound, and the torn rest."""
     *lines, last = data.split(b"\n")
     events = []
     for number, line in enumerate(lines, start=1):
-        event = _event(line)
+        event = _event(line, strict)
         if event is None:
             raise RunError(
                 f"{path}, line {number} is not an event of a run",
@@ -127,18 +141,24 @@ def _parse(data: bytes, path: Path) -> tuple[list[Event], int, bytes]:
                 "written by a newer foretell?",
             )
         events.append(event)
-    whole = _event(last) if last else None
+    whole = _event(last, strict) if last else None
     if whole is not None:  # complete but for its newline
         return [*events, whole], len(data), b""
     return events, len(data) - len(last), last
 
 
-def _event(line: bytes) -> Event | None:
+def _event(line: bytes, strict: bool) -> Event | None:
     try:
         event = json.loads(line)
     except ValueError:
         return None
-    return event if isinstance(event, dict) and event.get("event") in EVENTS else None
+    kind = event.get("event") if isinstance(event, dict) else None
+    if not isinstance(kind, str) or kind not in EVENTS:
+        return None
+    sound = all(
+        field in event and isinstance(event[field], types) for field, types in EVENTS[kind].items()
+    )
+    return event if sound or not strict else None
 
 
 def _plain(value: Any) -> Any:

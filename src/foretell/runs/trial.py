@@ -1,0 +1,86 @@
+"""One network of a run, and how the journal tells of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Self
+
+from foretell.history import Result
+from foretell.runs.journal import Event
+from foretell.spaces.base import Rows
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One network of a run, finished or not.
+
+    Args:
+        id: its number in the order of the asks, from 0.
+        phase: "sample", "top" (chosen by a predictor) or "random" (the baseline).
+        x: its row, (d,).
+        arch: the row as a string.
+        seed: of its training.
+        params: trainable numbers, NaN if they are not known.
+        flops: of one forward pass, NaN if they are not known.
+        result: None until it has ended.
+        value: the objective, NaN until it has ended and if it failed.
+    """
+
+    id: int
+    phase: str
+    x: Rows
+    arch: str
+    seed: int
+    params: float = math.nan
+    flops: float = math.nan
+    result: Result | None = None
+    value: float = math.nan
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended without a usable number."""
+        return self.result is not None and not self.result.ok
+
+    def ended(self, result: Result, objective: str) -> Self:
+        """The same trial with its result; one without a finite objective has failed."""
+        value = result.metrics.get(objective, math.nan)
+        if result.ok and not math.isfinite(value):
+            result = replace(result, error=f"no finite {objective}")
+        return replace(self, result=result, value=value if result.ok else math.nan)
+
+    def event(self) -> Event:
+        """What the journal says of a trial that has ended."""
+        result = self.result or Result()
+        return {
+            "event": "trial",
+            "id": self.id,
+            "phase": self.phase,
+            "arch": self.arch,
+            "x": self.x.tolist(),
+            "seed": self.seed,
+            "status": "ok" if result.ok else "failed",
+            "error": result.error,
+            "metrics": result.metrics,
+            "curve": result.curve,
+            "seconds": result.seconds,
+            "params": None if math.isnan(self.params) else int(self.params),
+            "flops": None if math.isnan(self.flops) else int(self.flops),
+        }
+
+
+def result_of(event: Event) -> Result:
+    """The result that an event of the journal holds."""
+    metrics = {name: _number(value) for name, value in event["metrics"].items()}
+    curve = {name: [_number(v) for v in values] for name, values in event["curve"].items()}
+    return Result(metrics, curve, float(event["seconds"]), int(event["seed"]), event["error"])
+
+
+def rank(trial: Trial) -> tuple[float, float, int]:
+    """For `max`: by the objective; ties go to the lower validation loss, then the older trial."""
+    loss = trial.result.metrics.get("val_loss", math.nan) if trial.result else math.nan
+    return trial.value, -loss if math.isfinite(loss) else -math.inf, -trial.id
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
