@@ -146,7 +146,9 @@ class Auto(Predictor):
         start = time.monotonic()
         for name, one in candidates.items():
             if not seen or self.budget_s is None or time.monotonic() - start < self.budget_s:
-                seen[name] = _predict_unseen(one, X, y, fold, self.scale_)
+                # the baseline learns no order, so a fit for each fold would only blur its own
+                folds = np.zeros_like(fold) if name == BASELINE else fold
+                seen[name] = _predict_unseen(one, X, y, folds, self.scale_)
                 self.cv_scores_[name] = kendall_error(y, seen[name].score)
         blended = np.zeros(len(y))  # each fold by the weights of the others
         for k in range(fold.max() + 1):
@@ -208,10 +210,12 @@ def _scores(model: Predictor, X: Rows, scale: Scale) -> tuple[Floats, Floats]:
 def _predict_unseen(
     model: Predictor, X: Rows, y: Floats, fold: NDArray[np.intp], scale: Scale
 ) -> _Unseen:
+    """What fits without the row's fold say of each row; a single fold is predicted by itself."""
     score, variance = np.zeros(len(y)), np.zeros(len(y))
     for k in range(fold.max() + 1):
         out = fold == k
-        fitted = clone(model).fit(X[~out], y[~out])
+        rest = out if out.all() else ~out
+        fitted = clone(model).fit(X[rest], y[rest])
         score[out], variance[out] = _scores(fitted, X[out], scale)
     return _Unseen(score, variance)
 

@@ -161,11 +161,11 @@ def check_scikit_learn(model: Predictor) -> None:
 
 
 def check_learns(model: Predictor) -> None:
-    """On an additive target, 60 rows rank 200 others with a Kendall tau of at least 0.5."""
+    """On an additive target, 60 rows rank 200 others with a Kendall tau of at least 0.3."""
     X, y = examples(model, 260)
     predicted = clone(model).fit(X[:60], y[:60]).predict(X[60:])
     tau = kendall(y[60:], predicted)
-    assert tau >= 0.5, f"Kendall tau {tau:.2f} on an additive target"
+    assert tau >= 0.3, f"Kendall tau {tau:.2f} on an additive target"
 
 
 def _raises(error: type[Exception], call: Callable[[], object], what: str) -> None:

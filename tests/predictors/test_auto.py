@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+import foretell as ft
+from foretell import _catalog
+from foretell.errors import SettingError, UnknownNameError
+from foretell.predictors.auto import Auto, _weigh, kendall_error
+
+NB201 = ft.spaces.get("nb201")
+FAST = ("gp", "rf")
+
+
+def data(n=60, seed=0):
+    X = NB201.sample(n, rng=seed)
+    y = ft.encodings.get("graph-stats", NB201).transform(X)[:, 2].astype(float)  # 3x3 that count
+    return X, y + 0.1 * np.random.default_rng(seed).normal(size=n)
+
+
+def test_what_it_tells():
+    X, y = data()
+    model = Auto(NB201, candidates=FAST, random_state=0).fit(X, y)
+    assert set(model.cv_scores_) == {"auto", "gp", "n-params", "rf"}
+    assert sum(model.weights_.values()) == pytest.approx(1.0)
+    assert model.chosen_ == " + ".join(model.weights_)
+    assert f"{model.cv_scores_['auto'][0]:.2f}" in model.note_
+    assert list(model.weights_.values()) == sorted(model.weights_.values(), reverse=True)
+
+
+def test_says_when_nothing_beats_the_number_of_parameters():
+    X, _ = data(40)
+    y = np.log(NB201.costs(X).params)
+    model = Auto(NB201, candidates=("mean",), random_state=0).fit(X, y)
+    assert model.chosen_ == "n-params"
+    assert "no candidate beats the number of parameters (tau 1.00)" in model.note_
+    assert ft.metrics.kendall(y, model.predict(X)) == pytest.approx(1.0)
+
+
+def test_noise_is_called_noise():
+    """Targets without any order: the honest tau is near 0, though each member fits its rows."""
+    X = NB201.sample(100, rng=0)
+    taus = []
+    for seed in range(4):
+        y = np.random.default_rng(seed).normal(size=100)
+        taus.append(Auto(NB201, candidates=FAST, random_state=0).fit(X, y).cv_scores_["auto"][0])
+    assert abs(np.mean(taus)) < 0.1
+
+
+def test_stated_score_is_what_new_rows_give():
+    """Nested estimate against 500 unseen rows, over five draws."""
+    gaps = []
+    for seed in range(5):
+        X, y = data(560, seed)
+        model = Auto(NB201, candidates=FAST, random_state=0).fit(X[:60], y[:60])
+        gaps.append(model.cv_scores_["auto"][0] - ft.metrics.kendall(y[60:], model.predict(X[60:])))
+    assert -0.12 < np.mean(gaps) < 0.06  # fits of the folds have fewer rows: rather too low
+
+
+def test_std_is_calibrated_where_errors_are_even():
+    X, y = data(500)
+    y = y + np.random.default_rng(1).normal(size=500)
+    mean, std = (
+        Auto(NB201, candidates=FAST, random_state=0)
+        .fit(X[:100], y[:100])
+        .predict(X[100:], return_std=True)
+    )
+    assert 0.75 < ft.metrics.coverage(y[100:], mean, std, level=0.9) < 0.99
+
+
+@pytest.mark.parametrize("n", [1, 2, 9])
+def test_few_results(n):
+    X, y = data(n)
+    model = Auto(NB201, random_state=0).fit(X, y)
+    assert model.chosen_ == "gp + n-params"
+    assert "too few" in model.note_
+    assert not model.cv_scores_
+    new = NB201.sample(200, rng=3)
+    mean, std = model.predict(new, return_std=True)
+    assert np.isfinite(mean).all()
+    assert np.isfinite(std).all()
+    if n == 1:  # nothing but the size is known
+        assert ft.metrics.kendall(NB201.costs(new).params, mean) == pytest.approx(1.0)
+
+
+def test_space_without_sizes():
+    def broken(decisions, input_shape, n_outputs):
+        raise ValueError("no network")
+
+    space = ft.Space.from_choices({"a": [1, 2, 3, 4], "b": [1, 2, 3, 4]}, build=broken)
+    X = np.concatenate(list(space.enumerate()))
+    for rows in (X, X[:4]):
+        model = Auto(space, candidates=FAST, random_state=0).fit(rows, rows.sum(axis=1))
+        assert "sizes are unknown" in model.note_
+        assert "n-params" not in model.weights_
+
+
+def test_budget():
+    X, y = data()
+    model = Auto(NB201, candidates=FAST, budget_s=0.0, random_state=0).fit(X, y)
+    assert model.chosen_ == "n-params"
+    assert "no time was left for gp and rf" in model.note_
+
+
+def test_missing_extras_are_left_out(monkeypatch):
+    rows = tuple(
+        _catalog.Row("xgb", r.target, r.summary, extra="trees", packages=("no_such_package",))
+        if r.name == "xgb" else r
+        for r in _catalog.PREDICTORS if r.name != "gcn"
+    )  # fmt: skip
+    monkeypatch.setattr(_catalog, "PREDICTORS", rows)
+    monkeypatch.setitem(_catalog.KINDS, "predictor", rows)
+    model = Auto(NB201, random_state=0).fit(*data(15))
+    assert set(model.cv_scores_) == {"auto", "gp", "mlp", "n-params", "rf"}
+
+
+def test_settings_in_words():
+    X, y = data(12)
+    with pytest.raises(SettingError, match="folds"):
+        Auto(NB201, folds=1).fit(X, y)
+    with pytest.raises(UnknownNameError, match="xgb"):
+        Auto(NB201, candidates=("xbg",)).fit(X, y)
+
+
+def test_jackknife_against_leaving_rows_out():
+    rng = np.random.default_rng(0)
+    y, score = rng.normal(size=25), rng.normal(size=25)
+    score += y
+    tau, error = kendall_error(y, score)
+    left = [kendalltau(np.delete(y, i), np.delete(score, i)).statistic for i in range(25)]
+    assert tau == pytest.approx(kendalltau(y, score).statistic)
+    assert error == pytest.approx(np.sqrt(24 / 25 * np.sum((left - np.mean(left)) ** 2)))
+
+
+def test_weights_go_to_what_explains():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=400)
+    good, bad, wrong = y + 0.3 * rng.normal(size=400), rng.normal(size=400), -y
+    weights = _weigh({"bad": bad, "wrong": wrong, "good": good}, y)
+    assert next(iter(weights)) == "good"
+    assert weights["good"] > 0.8
+    assert "wrong" not in weights
+    nothing = _weigh({"wrong": wrong * 100, "too": wrong * 100}, y)
+    assert nothing == {"wrong": 0.5, "too": 0.5}
+
+
+@pytest.mark.slow
+def test_beats_its_floors_on_nas_bench_201(data_dir):
+    """Protocol P1, one seed of its five, at n = 20 and 78: floors of the issue less seed spread."""
+    table = ft.Table.open(data_dir / "nb201.csv.gz", space=NB201)
+    y = table.query(table.X, "cifar10_test_200ep")
+    order = np.random.default_rng(0).permutation(15_625)
+    test = order[:2000]
+    for n, floor in ((20, 0.60), (78, 0.72)):
+        train = order[2000 : 2000 + n]
+        model = ft.predictors.get("auto", space=NB201, random_state=0)
+        model.fit(table.X[train], y[train])
+        assert ft.metrics.kendall(y[test], model.predict(table.X[test])) > floor
