@@ -40,12 +40,12 @@ def test_says_when_nothing_beats_the_number_of_parameters():
 
 def test_noise_is_called_noise():
     """Targets without any order: the honest tau is near 0, though each member fits its rows."""
-    X = NB201.sample(100, rng=0)
+    X = NB201.sample(80, rng=0)
     taus = []
-    for seed in range(4):
-        y = np.random.default_rng(seed).normal(size=100)
+    for seed in range(3):
+        y = np.random.default_rng(seed).normal(size=80)
         taus.append(Auto(NB201, candidates=FAST, random_state=0).fit(X, y).cv_scores_["auto"][0])
-    assert abs(np.mean(taus)) < 0.1
+    assert abs(np.mean(taus)) < 0.12
 
 
 def test_stated_score_is_what_new_rows_give():
@@ -112,7 +112,7 @@ def test_missing_extras_are_left_out(monkeypatch):
     monkeypatch.setattr(_catalog, "PREDICTORS", rows)
     monkeypatch.setitem(_catalog.KINDS, "predictor", rows)
     model = Auto(NB201, random_state=0).fit(*data(15))
-    assert set(model.cv_scores_) == {"auto", "gp", "mlp", "n-params", "rf"}
+    assert set(model.cv_scores_) == {"auto", "gp", "n-params", "rf"}
 
 
 def test_settings_in_words():
@@ -143,6 +143,12 @@ def test_weights_go_to_what_explains():
     assert "wrong" not in weights
     nothing = _weigh({"wrong": wrong * 100, "too": wrong * 100}, y)
     assert nothing == {"wrong": 0.5, "too": 0.5}
+
+
+def test_weights_start_from_equal_ones_of_all_but_the_baseline():
+    """One row that says nothing: the solution of min |w - u|^2 is u."""
+    flat = {name: np.zeros(1) for name in ("n-params", "gp", "rf")}
+    assert _weigh(flat, np.zeros(1)) == {"gp": 0.5, "rf": 0.5}
 
 
 @pytest.mark.slow

@@ -32,8 +32,7 @@ class Scale:
             raise SettingError("target", expected="'value' or 'rank'", got=repr(target))
         values, counts = np.unique(y, return_counts=True)
         if target == "value":
-            spread = float(y.std()) or 1.0
-            return cls(np.array([-1.0, 1.0]), y.mean() + spread * np.array([-1.0, 1.0]))
+            return cls(np.array([-1.0, 1.0]), y.mean() + deviation(y) * np.array([-1.0, 1.0]))
         if len(values) == 1:
             return cls(np.array([-1.0, 1.0]), values[0] + np.array([-1.0, 1.0]))
         scores = (np.cumsum(counts) - counts / 2) / len(y)
@@ -49,10 +48,17 @@ class Scale:
 
     def spread(self, scores: Floats, std: Floats) -> Floats:
         """Standard deviation of targets where scores have `std`: half of what one std spans."""
-        return (self.value(scores + std) - self.value(scores - std)) / 2
+        half: Floats = (self.value(scores + std) - self.value(scores - std)) / 2
+        return half
+
+
+def deviation(y: Floats) -> float:
+    """The standard deviation, or 1 where all values are equal."""
+    return float(y.std()) if np.ptp(y) > 0 else 1.0
 
 
 def _through(at: Floats, x: Floats, y: Floats) -> Floats:
     slope = (y[-1] - y[0]) / (x[-1] - x[0])
-    inside = np.interp(at, x, y)
-    return inside + slope * (np.minimum(at - x[0], 0.0) + np.maximum(at - x[-1], 0.0))
+    beyond = np.minimum(at - x[0], 0.0) + np.maximum(at - x[-1], 0.0)
+    through: Floats = np.interp(at, x, y) + slope * beyond
+    return through

@@ -21,7 +21,7 @@ from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
 
 BASELINE = "n-params"
-CANDIDATES = ("gp", "xgb", "mlp", "rf", "gcn")  # what `auto` compares, in this order
+CANDIDATES = ("gp", "xgb", "rf", "gcn")  # what `auto` compares, in this order
 _FEWEST = 10  # results below which nothing can be compared
 _FEW = ("gp", BASELINE)  # what is averaged then
 _LEAST = 0.05  # a lighter member is left out of the blend
@@ -33,9 +33,9 @@ class Auto(Predictor):
     1. Each candidate predicts every training row from `folds` fits that have not seen it, and is
        scored by Kendall's tau of these predictions.
     2. Predictions s_m become comparable on the scale of the ranks t of the targets, and are blended
-       as sum_m w_m s_m, with weights that explain the unseen rows, pulled to equal ones:
-       min over w >= 0 of |t - sum_m w_m s_m|^2 + sqrt(n) |w - 1/m|^2, then divided by their sum;
-       members under 5 percent are left out.
+       as sum_m w_m s_m, with weights that explain the unseen rows, pulled to u, equal weights of
+       all but `n-params`: min over w >= 0 of |t - sum_m w_m s_m|^2 + sqrt(n) |w - u|^2, then
+       divided by their sum; members under 5 percent are left out.
     3. The blend's own tau is honest: the weights for each fold come from the other folds.
     4. If that tau is not above the one of `n-params`, the size of the network ranks.
 
@@ -48,6 +48,8 @@ class Auto(Predictor):
         space: the space whose rows it sees.
         candidates: names of the catalog; None for those in `CANDIDATES` that are installed. Sizes
             are added to the features of those that take an encoding, where the space can tell them.
+            `n-params` is always compared. `mlp` and `ngb` are left out by default: they take longer
+            than the others together and added nothing on NAS-Bench-201.
         folds: of the cross-validation, at least 2.
         max_rows: cross-validate on at most so many rows, drawn at random; members see all rows.
         budget_s: start no further candidate when this many seconds of wall clock have passed;
@@ -231,11 +233,11 @@ def _mix(weights: dict[str, float], seen: dict[str, _Unseen]) -> tuple[Floats, F
 
 def _weigh(scores: dict[str, Floats], y: Floats) -> dict[str, float]:
     """Weights of a blend of scores (n,) for targets y (n,), heaviest first; they sum to 1."""
-    Z, m, n = np.stack(list(scores.values()), axis=1), len(scores), len(y)
-    pull = np.sqrt(np.sqrt(n))
-    found, _ = nnls(
-        np.concatenate([Z, pull * np.eye(m)]), np.concatenate([y, np.full(m, pull / m)])
-    )
+    Z, m = np.stack(list(scores.values()), axis=1), len(scores)
+    start = np.array([float(name != BASELINE) for name in scores])
+    start /= max(start.sum(), 1.0)
+    pull = len(y) ** 0.25
+    found, _ = nnls(np.concatenate([Z, pull * np.eye(m)]), np.concatenate([y, pull * start]))
     share = found / found.sum() if found.any() else np.full(m, 1.0 / m)
     kept = {
         name: float(w)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from foretell.encodings.size import Size
+from foretell.predictors._targets import deviation
 from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
 
@@ -68,9 +69,8 @@ class BySize(Predictor, ABC):
 
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
         size = self._size(X)
-        spread = float(size.std()) or 1.0
-        r = float(np.mean((size - size.mean()) * (y - y.mean()))) / (spread * (float(y.std()) or 1))
-        self.slope_ = max(r, 0.01) * (float(y.std()) or 1.0) / spread
+        r = float(np.mean((size - size.mean()) * (y - y.mean()))) / deviation(size) / deviation(y)
+        self.slope_ = max(r, 0.01) * deviation(y) / deviation(size)
         self.intercept_ = float(y.mean() - self.slope_ * size.mean())
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
