@@ -18,7 +18,7 @@ from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
 
 _KNOTS = 32  # of the map from scores to targets
-_BLOCK = 2**21  # floats of one layer that are scored at a time: about what a cache holds
+_BLOCK = 2**19  # floats of one layer that are scored at a time: they stay in the cache
 
 
 class GCN(Predictor):
@@ -32,8 +32,9 @@ class GCN(Predictor):
     Scores of a member are standardised on the training rows, then averaged. With the losses
     "rank" and "hinge", a strictly increasing piecewise linear map takes the k-th quantile of the
     training scores to the k-th quantile of the training targets, so predictions are in units of
-    y. The standard deviation is the spread of the members' scores through the same map: how
-    little the network knows, not the noise of one training.
+    y. The standard deviation is the spread of the members' scores through the same map: it tells
+    where the networks disagree, not the noise of one training, and is too narrow as an interval
+    (`auto` widens it by cross-validation).
 
     Args:
         space: the space whose rows it sees.
@@ -46,7 +47,7 @@ class GCN(Predictor):
         loss: "rank" (logistic) or "hinge" on pairs; "mse" on the target; or "bce" on targets in
             [0, 1], whose predictions are then log-odds.
         target: of "mse": "rank" or "value"; ranking losses look at the order alone.
-        members: networks that differ by their initial weights and batches, at least 1.
+        members: networks that differ by their initial weights (and dropout), at least 1.
         epochs: passes through the training rows, at least 1; as many more as `min_steps` needs.
         min_steps: fewest optimiser steps.
         batch_size: architectures in a step, at least 2.
@@ -58,7 +59,8 @@ class GCN(Predictor):
     References: Wen et al. 2020, Neural Predictor for Neural Architecture Search, section 3;
     Burges et al. 2005 (pairwise logistic loss).
     Differs: the paper has one member, squared error, 144 channels and no features of the graph:
-    `GCN.paper(space)`; its dropout is drawn for each vertex, here for each graph.
+    `GCN.paper(space)`; there weight decay is Adam's, dropout is drawn for each vertex, here for
+    each graph.
 
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
@@ -74,19 +76,19 @@ class GCN(Predictor):
     def __init__(
         self,
         space: Space,
-        hidden: int = 64,
+        hidden: int = 48,
         layers: int = 3,
-        head: int = 64,
+        head: int = 48,
         encoding: Encodings | None = "graph-stats",
         loss: Loss = "rank",
         target: Target = "rank",
-        members: int = 5,
+        members: int = 4,
         epochs: int = 60,
         min_steps: int = 150,
-        batch_size: int = 64,
-        lr: float = 5e-3,
+        batch_size: int = 32,
+        lr: float = 1e-2,
         weight_decay: float = 1e-2,
-        dropout: float = 0.1,
+        dropout: float = 0.0,
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -120,6 +122,7 @@ class GCN(Predictor):
             "batch_size": 10,
             "lr": 1e-4,
             "weight_decay": 1e-3,
+            "dropout": 0.1,
         }
         return cls(space, random_state=random_state, **{**settings, **changes})
 
