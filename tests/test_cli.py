@@ -107,7 +107,7 @@ def test_any_training_setting_is_taken_or_refused_by_name(pairs: list[tuple[str,
     from foretell.training.recipe import Recipe
 
     with contextlib.suppress(ForetellError):
-        Recipe.from_dict(cli._assignments([f"{key}={value}" for key, value in pairs]))
+        Recipe.from_dict(cli._assignments([f"{key}={value}" for key, value in pairs], "--set"))
 
 
 @settings(max_examples=150)

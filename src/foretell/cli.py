@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,9 +56,6 @@ def main() -> None:
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(0)
-    except KeyboardInterrupt:
-        console.fail("stopped; nothing finished is lost. Next: the same command continues")
-        sys.exit(130)
 
 
 # -- the main job ---------------------------------------------------------------------------------
@@ -72,10 +69,11 @@ def demo(
     json: Json = False,
 ) -> None:
     """The whole main job on handwritten digits: real training, a minute or two on a laptop."""
-    from foretell.runs.demo import SETTINGS, write_samples
+    from foretell.runs import demo as job
 
-    result = _run({"seed": seed, "workers": workers, "out": out, **SETTINGS}, "digits", None)
-    samples = write_samples(out / "samples")
+    options = {"seed": seed, "workers": workers, "out": out, **job.SETTINGS}
+    result = _run(options, job.data(seed), None)
+    samples = job.write_samples(out / "samples")
     _finish(result, json, f"foretell predict {out / 'best'} {samples}")
 
 
@@ -101,6 +99,10 @@ def run(
         list[str] | None,
         typer.Option("--set", help="Training setting, e.g. --set lr=0.05 --set batch_size=64."),
     ] = None,
+    space_settings: Annotated[
+        list[str] | None,
+        typer.Option("--space-set", help="Setting of the space, e.g. --space-set preset=base."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Search a space on your data: train N networks, predict all, train the top K, keep the best.
@@ -118,23 +120,19 @@ def run(
         "seed": seed,
         "out": out,
         "compare_random": compare_random,
-        "recipe": _assignments(settings or []),
+        "recipe": _assignments(settings or [], "--set"),
+        "space_settings": _assignments(space_settings or [], "--space-set"),
     }
     result = _run(options, data, target)
     _finish(result, json, f"foretell predict {result.folder_ / 'best'} NEW_FILE")
 
 
-def _run(options: dict[str, Any], data: str, target: str | None) -> Any:
+def _run(options: dict[str, Any], data: object, target: str | None) -> Any:
     from foretell.nas import NAS
 
-    live = console.Live()
     nas = NAS(**options)
-    try:
+    with _live() as live:
         nas.fit(data, target=target, on_event=lambda event: live.update(str(event), event.final))
-    except KeyboardInterrupt:
-        live.close()
-        raise
-    live.close()
     return nas
 
 
@@ -274,7 +272,7 @@ def bench_predictors(
     from foretell.studies.predictors import run_predictors
 
     sizes = [_whole(word, "--train-sizes") for word in _words(train_sizes)]
-    with _progress() as on_progress:
+    with _live() as live:
         study = run_predictors(
             table,
             space,
@@ -284,7 +282,7 @@ def bench_predictors(
             seeds=seeds,
             out=out,
             workers=workers,
-            on_progress=on_progress,
+            on_progress=lambda event: live.update(str(event)),
         )
     _show_study(study, out, json)
 
@@ -309,7 +307,7 @@ def bench_search(
     """Compare search strategies on a table: best value over the number of networks."""
     from foretell.studies.searches import run_searches
 
-    with _progress() as on_progress:
+    with _live() as live:
         study = run_searches(
             table,
             space,
@@ -320,16 +318,21 @@ def bench_search(
             out=out,
             workers=workers,
             test_column=test_target,
-            on_progress=on_progress,
+            on_progress=lambda event: live.update(str(event)),
         )
     _show_study(study, out, json)
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Callable[[Any], None]]:
+def _live() -> Iterator[console.Live]:
+    """A line of progress; Ctrl-C ends the command, not what it has written down."""
     live = console.Live()
     try:
-        yield lambda event: live.update(str(event))
+        yield live
+    except KeyboardInterrupt:
+        live.close()
+        console.fail("stopped; nothing finished is lost. Next: the same command continues")
+        raise typer.Exit(130) from None
     finally:
         live.close()
 
@@ -355,13 +358,13 @@ def _whole(word: str, option: str) -> int:
     return int(word)
 
 
-def _assignments(pairs: list[str]) -> dict[str, Any]:
+def _assignments(pairs: list[str], option: str) -> dict[str, Any]:
     """`["lr=0.1", "augment=none"]` as a dict; values are read as numbers where they are."""
     out: dict[str, Any] = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
-            raise SettingError("--set", expected="NAME=VALUE", got=repr(pair))
+            raise SettingError(option, expected="NAME=VALUE", got=repr(pair))
         out[key.strip()] = _value(text.strip())
     return out
 

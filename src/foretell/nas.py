@@ -51,6 +51,7 @@ class NAS(BaseEstimator):  # type: ignore[misc]
 
     Args:
         space: a catalog name, "file.py:Name", or a `Space`.
+        space_settings: arguments of a space given by name, e.g. {"preset": "base"}.
         n_train: N, networks trained before the first prediction.
         top_k: K, networks trained after it.
         epochs: of each training; None for the recipe's.
@@ -98,8 +99,10 @@ class NAS(BaseEstimator):  # type: ignore[misc]
         recipe: Recipe | Mapping[str, Any] | None = None,
         executor: Executor | None = None,
         name: str | None = None,
+        space_settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.space = space
+        self.space_settings = space_settings
         self.n_train = n_train
         self.top_k = top_k
         self.epochs = epochs
@@ -201,13 +204,19 @@ class NAS(BaseEstimator):  # type: ignore[misc]
             )
 
     def _space(self) -> Space:
-        if isinstance(self.space, Space):
-            return self.space
-        if not isinstance(self.space, str):
+        given = dict(self.space_settings or {})
+        if isinstance(self.space, str):
+            space: Space = load_space(self.space, **given)
+            return space
+        if not isinstance(self.space, Space):
             raise SettingError(
                 "space", expected="a name, 'file.py:Name' or a Space", got=type(self.space).__name__
             )
-        return load_space(self.space)
+        if given:
+            raise SettingError(
+                "space_settings", expected="none with a Space that is made", got=given
+            )
+        return self.space
 
     def _recipe(self) -> Recipe:
         given = self.recipe

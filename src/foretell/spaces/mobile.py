@@ -36,6 +36,7 @@ class Preset:
 
 
 PRESETS = {
+    "tiny": Preset(2, 8, 1.5, (0.5, 1.0, 2.0), (1, 2), (3, 5), (2, 4)),
     "small": Preset(3, 16, 1.5, (1.0, 1.5), (1, 2), (3, 5), (2, 4)),
     "base": Preset(5, 24, 1.6, (0.75, 1.0, 1.25), (1, 2, 3, 4), (3, 5, 7), (3, 4, 6)),
 }
@@ -56,11 +57,12 @@ class Mobile(Space):
     leaves 4 to 7 pixels. Halvings are spread over the stages, early ones first; what the stages
     cannot take the stem does, up to a stride of 4.
 
-    Rows: the preset "small" has 373,248 (5,184 with `n_stages=2`, 26,873,856 with 4), "base" has
+    Rows: the preset "tiny" has 11,664, "small" 373,248 (26,873,856 with `n_stages=4`), "base"
     8.3e12. Strings: the stages joined by "+", such as `mbconv_d2_k5_e4_c24_se0.25`.
 
     Args:
-        preset: "small" (tens of thousands of parameters, for a laptop's CPU) or "base".
+        preset: "tiny" (thousands of parameters, for images of 8x8), "small" (tens of thousands,
+            for a laptop's CPU) or "base".
         n_stages: 1 or more; None: as in the preset, and so for `widths` to `expands`.
         width: multiplies all channels.
         widths: options for the channels of a stage, as multiples of its usual ones.
