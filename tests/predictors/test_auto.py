@@ -34,8 +34,27 @@ def test_says_when_nothing_beats_the_number_of_parameters():
     y = np.log(NB201.costs(X).params)
     model = Auto(NB201, candidates=("mean",), random_state=0).fit(X, y)
     assert model.chosen_ == "n-params"
-    assert "no candidate beats the number of parameters (tau 1.00)" in model.note_
+    assert "no candidate beats the number of parameters (tau 1.00, blend 0." in model.note_
+    assert model.note_.endswith("ranking by it")
     assert ft.metrics.kendall(y, model.predict(X)) == pytest.approx(1.0)
+
+
+def test_a_tie_with_the_number_of_parameters_is_averaged():
+    X, _ = data(40)
+    for seed in range(6):
+        y = np.random.default_rng(seed).normal(size=40)
+        model = Auto(NB201, candidates=("rf",), random_state=0).fit(X, y)
+        size, blend = model.cv_scores_["n-params"][0], model.cv_scores_["auto"][0]
+        if blend > size:
+            assert "against" in model.note_
+        elif "noise" in model.note_:
+            assert model.weights_["n-params"] >= 0.5
+            assert len(model.weights_) == 2
+            break
+        else:
+            assert model.weights_ == {"n-params": 1.0}
+    else:
+        pytest.fail("no seed gave a tie")
 
 
 def test_noise_is_called_noise():

@@ -37,7 +37,9 @@ class Auto(Predictor):
        all but `n-params`: min over w >= 0 of |t - sum_m w_m s_m|^2 + sqrt(n) |w - u|^2, then
        divided by their sum; members under 5 percent are left out.
     3. The blend's own tau is honest: the weights for each fold come from the other folds.
-    4. If that tau is not above the one of `n-params`, the size of the network ranks.
+    4. If that tau is not above the one of `n-params`, no candidate beats it: the size of the
+       network ranks, or, where the difference is within one jackknife standard error of itself,
+       the average of both.
 
     With fewer than 10 results nothing can be compared; then `gp` and `n-params` are averaged.
 
@@ -158,12 +160,14 @@ class Auto(Predictor):
             chosen = _weigh(others, scores[fold != k])
             blended[fold == k] = sum(w * seen[name].score[fold == k] for name, w in chosen.items())
         self.cv_scores_["auto"] = kendall_error(y, blended)
-        if BASELINE in seen and self.cv_scores_["auto"][0] <= self.cv_scores_[BASELINE][0]:
-            self.weights_ = {BASELINE: 1.0}
-            blended = seen[BASELINE].score
-        else:
-            self.weights_ = _weigh({name: one.score for name, one in seen.items()}, scores)
-        self.oof_[rows] = self.scale_.value(blended)
+        self.weights_ = _weigh({name: one.score for name, one in seen.items()}, scores)
+        if BASELINE in seen:
+            size, tau = self.cv_scores_[BASELINE][0], self.cv_scores_["auto"][0]
+            doubt = _jackknife(_agreement(y, seen[BASELINE].score) - _agreement(y, blended))
+            if size - tau > doubt:
+                self.weights_ = {BASELINE: 1.0}
+            elif size >= tau:
+                self.weights_ = _average(self.weights_, {BASELINE: 1.0})
         remarks.insert(0, self._verdict())
         late = [name for name in candidates if name not in seen]
         if late:
@@ -176,16 +180,18 @@ class Auto(Predictor):
 
     def _verdict(self) -> str:
         tau, error = self.cv_scores_["auto"]
-        if BASELINE not in self.cv_scores_:
-            against = ""
-        else:
-            size = self.cv_scores_[BASELINE][0]
-            against = f" against {size:.2f} of the number of parameters"
-        if list(self.weights_) == [BASELINE]:
-            return f"no candidate beats the number of parameters (tau {size:.2f}): ranking by it"
         who = _and(list(self.weights_))
-        what = who if len(self.weights_) == 1 else f"a blend of {who}"
-        return f"{what}: cross-validated tau {tau:.2f} ± {error:.2f}{against}"
+        blend = who if len(self.weights_) == 1 else f"a blend of {who}"
+        if BASELINE not in self.cv_scores_:
+            return f"{blend}: cross-validated tau {tau:.2f} ± {error:.2f}"
+        size = self.cv_scores_[BASELINE][0]
+        if tau > size:
+            against = f"against {size:.2f} of the number of parameters"
+            return f"{blend}: cross-validated tau {tau:.2f} ± {error:.2f} {against}"
+        beaten = f"no candidate beats the number of parameters (tau {size:.2f}, blend {tau:.2f})"
+        if len(self.weights_) == 1:
+            return f"{beaten}: ranking by it"
+        return f"{beaten}, but the difference is within the noise: ranking by the average of both"
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         seen = {name: _Unseen(*_scores(one, X, self.scale_)) for name, one in self.members_.items()}
@@ -248,16 +254,32 @@ def _weigh(scores: dict[str, Floats], y: Floats) -> dict[str, float]:
     return {name: w / total for name, w in kept.items()}
 
 
+def _average(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
+    """The mean of two sets of weights, heaviest first."""
+    mean = {k: (one.get(k, 0.0) + other.get(k, 0.0)) / 2 for k in {**one, **other}}
+    return dict(sorted(mean.items(), key=lambda item: -item[1]))
+
+
 def kendall_error(y: Floats, score: Floats) -> tuple[float, float]:
     """Kendall's tau-b and its jackknife standard error.
 
-    The error is sqrt((n - 1) / n sum_i (t_i - mean(t))^2), t_i being the concordance of the pairs
-    without row i.
+    The error is sqrt((n - 1) / n sum_i (t_i - mean(t))^2), t_i being the mean agreement of the
+    pairs without row i.
     """
-    n = len(y)
-    agree = np.sign(y[:, None] - y) * np.sign(score[:, None] - score)
-    without = (agree.sum() - 2 * agree.sum(axis=1)) / ((n - 1) * (n - 2))
-    return kendall(y, score), float(np.sqrt((n - 1) * without.var()))
+    return kendall(y, score), _jackknife(_agreement(y, score))
+
+
+def _agreement(y: Floats, score: Floats) -> NDArray[np.float64]:
+    """1, -1 or 0 for each pair (n, n): ordered alike, the other way round, or tied."""
+    pairs: NDArray[np.float64] = np.sign(y[:, None] - y) * np.sign(score[:, None] - score)
+    return pairs
+
+
+def _jackknife(pairs: NDArray[np.float64]) -> float:
+    """Standard error of the mean of a symmetric matrix of pairs (n, n), rows left out in turn."""
+    n = len(pairs)
+    without = (pairs.sum() - 2 * pairs.sum(axis=1)) / ((n - 1) * (n - 2))
+    return float(np.sqrt((n - 1) * without.var()))
 
 
 def _sizes_known(space: Space, remarks: list[str]) -> bool:
