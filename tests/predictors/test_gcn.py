@@ -15,7 +15,7 @@ from sklearn.base import clone
 import foretell as ft
 from foretell.errors import DataError, SettingError
 from foretell.metrics import kendall
-from foretell.predictors._graphnet import GraphNet, batch
+from foretell.predictors._graphnet import GraphNet, batch, inputs
 from foretell.predictors._losses import LOSSES
 from foretell.predictors.gcn import GCN
 from foretell.predictors.gcn_two_stage import TwoStageGCN, _otsu
@@ -44,6 +44,10 @@ def network(members=2, words=5, features=3, **changes):
         "generator": torch.Generator().manual_seed(0),
     }
     return GraphNet(members, words, features, **{**settings, **changes})
+
+
+def view(graphs, features, words):
+    return inputs(batch(graphs, features, words), words)
 
 
 def by_hand(net, member, ops, adjacency, features):
@@ -86,7 +90,7 @@ def test_network_equals_the_equation_vertex_by_vertex(relu):
     graphs = random_graphs(20, 7, words=5)
     features = np.random.default_rng(1).normal(size=(20, 3)).astype(np.float32)
     net = network(relu=relu)
-    scores = net(batch(graphs, features, 5)).detach().numpy()
+    scores = net(view(graphs, features, 5)).detach().numpy()
     expected = [
         [by_hand(net, m, graphs.ops[i], graphs.adjacency[i], features[i]) for i in range(20)]
         for m in range(2)
@@ -105,7 +109,7 @@ def test_scores_do_not_change_when_vertices_are_renamed():
         graphs.adjacency[line[:, :, None], order[:, :, None], order[:, None, :]],
     )
     net, none = network(words=6, features=0), np.zeros((30, 0), dtype=np.float32)
-    before, after = (net(batch(g, none, 6)).detach().numpy() for g in (graphs, renamed))
+    before, after = (net(view(g, none, 6)).detach().numpy() for g in (graphs, renamed))
     np.testing.assert_allclose(before, after, atol=1e-5)
     assert before.std(axis=1).min() > 1e-3
 
@@ -117,11 +121,11 @@ def test_scores_do_not_depend_on_padding_nor_on_the_other_graphs():
         np.pad(graphs.adjacency, ((0, 0), (2, 3), (2, 3))),
     )
     net, none = network(features=0), np.zeros((10, 0), dtype=np.float32)
-    expected = net(batch(graphs, none, 5))
-    torch.testing.assert_close(net(batch(wide, none, 5)), expected, atol=1e-6, rtol=0)
+    expected = net(view(graphs, none, 5))
+    torch.testing.assert_close(net(view(wide, none, 5)), expected, atol=1e-6, rtol=0)
     alone = torch.cat(
         [
-            net(batch(Graphs(graphs.ops[i : i + 1], graphs.adjacency[i : i + 1]), none[:1], 5))
+            net(view(Graphs(graphs.ops[i : i + 1], graphs.adjacency[i : i + 1]), none[:1], 5))
             for i in range(10)
         ],
         dim=1,
@@ -133,7 +137,7 @@ def test_members_are_independent():
     graphs = random_graphs(10, 6, words=5)
     features = np.ones((10, 3), dtype=np.float32)
     net = network(members=3)
-    net(batch(graphs, features, 5))[1].sum().backward()
+    net(view(graphs, features, 5))[1].sum().backward()
     for weight in net.parameters():
         assert not weight.grad[0].any()
         assert weight.grad[1].any()

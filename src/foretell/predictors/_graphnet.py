@@ -28,6 +28,24 @@ class Batch(NamedTuple):
         return Batch(self.ops[rows], self.adjacency[rows], self.features[rows])
 
 
+class Inputs(NamedTuple):
+    """What the network reads: all that follows from a graph before any weight.
+
+    Shapes: `hot` (n, v, words); `forth` and `back` (n, v, v), F/2 and B/2; `share` (n, 1, v),
+    one over the number of vertices; `features` (n, f).
+    """
+
+    hot: Tensor
+    forth: Tensor
+    back: Tensor
+    share: Tensor
+    features: Tensor
+
+    def take(self, rows: Tensor) -> Inputs:
+        """Some of the graphs."""
+        return Inputs(*(one[rows] for one in self))
+
+
 def batch(graphs: Graphs, features: NDArray[np.float32], words: int) -> Batch:
     """Tensors of `graphs`, cut to the largest number of vertices that one of them has."""
     there = graphs.ops >= 0
@@ -40,6 +58,18 @@ def batch(graphs: Graphs, features: NDArray[np.float32], words: int) -> Batch:
         torch.from_numpy(adjacency),
         torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32)),
     )
+
+
+def inputs(graphs: Batch, words: int) -> Inputs:
+    """The network's view of `graphs`."""
+    hot = nn.functional.one_hot(graphs.ops, words + 1)[..., :-1].to(torch.float32)
+    there = hot.sum(-1)
+    linked = graphs.adjacency.to(torch.float32) + torch.eye(graphs.adjacency.shape[-1])
+    forth = linked / linked.sum(-1, keepdim=True)
+    back = forth.transpose(-1, -2)
+    back = back / back.sum(-1, keepdim=True)
+    share = (there / there.sum(1, keepdim=True)).unsqueeze(1)
+    return Inputs(hot, forth / 2, back / 2, share, graphs.features)
 
 
 class GraphNet(nn.Module):
@@ -93,21 +123,18 @@ class GraphNet(nn.Module):
         self.inner = weight(hidden + features, head)
         self.outer = weight(head, 1)
 
-    def forward(self, graphs: Batch, generator: torch.Generator | None = None) -> Tensor:
+    def forward(self, graphs: Inputs, generator: torch.Generator | None = None) -> Tensor:
         """Scores (M, n); with a `generator`, dropout is on."""
-        members, words = self.convolutions[0].shape[:2]
-        n, v = graphs.ops.shape
-        hot = nn.functional.one_hot(graphs.ops, words + 1)[..., :-1].to(torch.float32)
-        there = hot.sum(-1)
-        forth, back = self._directions(graphs.adjacency, members)
-        H = hot.view(1, n * v, words).expand(members, -1, -1)
+        members = len(self.outer)
+        n, v, words = graphs.hot.shape
+        forth, back = (one.repeat(members, 1, 1) for one in (graphs.forth, graphs.back))
+        H = graphs.hot.view(1, n * v, words).expand(members, -1, -1)
         for weight in self.convolutions:
             hidden = weight.shape[-1] // 2
             f, b = torch.bmm(H, weight).view(members * n, v, 2 * hidden).chunk(2, dim=-1)
             H = torch.relu(torch.bmm(forth, f)) + torch.relu(torch.bmm(back, b))
             H = self._drop(H.view(members, n, v, hidden), generator).view(members, n * v, hidden)
-        share = (there / there.sum(1, keepdim=True)).unsqueeze(1)  # (n, 1, v)
-        pooled = torch.matmul(share, H.view(members, n, v, -1)).squeeze(2)
+        pooled = torch.matmul(graphs.share, H.view(members, n, v, -1)).squeeze(2)
         wide = torch.cat([pooled, graphs.features.expand(members, -1, -1)], dim=-1)
         inner = torch.bmm(wide, self.inner)
         inner = self._drop(torch.relu(inner) if self.relu else inner, generator)
@@ -119,12 +146,3 @@ class GraphNet(nn.Module):
         shape = (*H.shape[:2], 1, H.shape[3]) if H.ndim == 4 else H.shape
         keep = torch.rand(shape, generator=generator) >= self.dropout
         return H * (keep / (1.0 - self.dropout))
-
-    @staticmethod
-    def _directions(adjacency: Tensor, members: int) -> tuple[Tensor, Tensor]:
-        """F and B, each halved, for all members: (M n, v, v)."""
-        linked = adjacency.to(torch.float32) + torch.eye(adjacency.shape[-1])
-        forth = linked / linked.sum(-1, keepdim=True)
-        back = forth.transpose(-1, -2)
-        back = back / back.sum(-1, keepdim=True)
-        return tuple(one.mul(0.5).repeat(members, 1, 1) for one in (forth, back))  # type: ignore[return-value]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from foretell.errors import DataError, SettingError
 from foretell.predictors._features import Encodings, encode, resolve
-from foretell.predictors._graphnet import Batch, GraphNet, batch
+from foretell.predictors._graphnet import Batch, GraphNet, batch, inputs
 from foretell.predictors._losses import LOSSES, Loss
 from foretell.predictors._targets import Scale, Target
 from foretell.predictors.base import Floats, Predictor
@@ -76,14 +76,14 @@ class GCN(Predictor):
     def __init__(
         self,
         space: Space,
-        hidden: int = 48,
+        hidden: int = 32,
         layers: int = 3,
         head: int = 48,
         encoding: Encodings | None = "graph-stats",
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 4,
-        epochs: int = 60,
+        epochs: int = 80,
         min_steps: int = 150,
         batch_size: int = 32,
         lr: float = 1e-2,
@@ -185,6 +185,7 @@ class GCN(Predictor):
             dropout=self.dropout,
             generator=generator,
         )
+        seen = inputs(graphs, len(self.space.vocabulary))
         goal = torch.from_numpy(target.astype(np.float32))
         loss = LOSSES[self.loss]
         parts = max(n // self.batch_size, 1)  # equal batches, none much smaller
@@ -199,7 +200,7 @@ class GCN(Predictor):
                     self.lr * (1.0 + math.cos(math.pi * step / steps)) / 2.0
                 )
                 optimiser.zero_grad()
-                total = loss(net(graphs.take(rows), generator), goal[rows])
+                total = loss(net(seen.take(rows), generator), goal[rows])
                 total.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 step += 1
@@ -230,9 +231,12 @@ class GCN(Predictor):
         kept, where = _distinct(graphs)
         graphs = graphs.take(torch.from_numpy(kept))
         n, v = graphs.ops.shape
-        step = max(_BLOCK // (2 * self.hidden * v * self.members), 1)
+        words = len(self.space.vocabulary)
+        step = max(_BLOCK // (v * max(2 * self.hidden * self.members, words, v)), 1)
         with torch.inference_mode():
-            parts = [self.net_(graphs.take(slice(i, i + step))) for i in range(0, n, step)]
+            parts = [
+                self.net_(inputs(graphs.take(slice(i, i + step)), words)) for i in range(0, n, step)
+            ]
             return torch.cat(parts, dim=1).numpy().astype(np.float64)[:, where]
 
 
