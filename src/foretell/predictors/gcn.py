@@ -257,8 +257,11 @@ def _distinct(graphs: Batch) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 def _quantile_map(scores: Floats, y: Floats) -> Scale:
     """The increasing map of quantiles of `scores` to those of `y`; see `GCN`."""
     levels = np.linspace(0.0, 1.0, min(len(y), _KNOTS))
-    knots, kept = np.unique(np.quantile(scores, levels), return_index=True)
-    values = np.quantile(y, levels)[kept]
+    knots, values = np.quantile(scores, levels), np.quantile(y, levels)
+    # scores that rounding alone tells apart are one knot: no step of y hangs on the last digit
+    grid = np.round((knots - knots[0]) * (1e4 / max(knots[-1] - knots[0], 1e-12)))
+    kept = np.unique(grid, return_index=True)[1]
+    knots, values = knots[kept], values[kept]
     reach = values[-1] - values[0]
     if len(knots) < 2 or reach == 0.0:
         return Scale(np.array([-1.0, 1.0]), y.mean() + float(y.std()) * np.array([-1.0, 1.0]))
