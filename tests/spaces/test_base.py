@@ -526,7 +526,7 @@ def test_settings_given_by_name_make_the_same_space_again():
         ft.spaces.get("mobile", **space.settings),
         space.with_io((3, 16, 16), 2),
         copy.copy(space),
-        cloudpickle.loads(cloudpickle.dumps(space)),  # noqa: S301  # our own bytes
+        cloudpickle.loads(cloudpickle.dumps(space)),  # our own bytes
     ):
         assert same.choices == space.choices
         assert same.settings == space.settings
