@@ -49,10 +49,9 @@ def main() -> int:
     X, y = table.X, table.query(table.X, args.target)
     print(f"{args.target}, seeds {args.seeds}: Kendall tau ± standard error (fit s, predict s)")
     print(f"{'':14s}" + "".join(f"{f'n = {n}':>26s}" for n in sizes))
-    print(
-        f"{'NASLib best':14s}"
-        + "".join(f"{NASLIB_BEST.get(n, np.nan):>10.3f}{'':16s}" for n in sizes)
-    )
+    if args.target == TARGET:
+        best = [f"{NASLIB_BEST.get(n, np.nan):>10.3f}{'':16s}" for n in sizes]
+        print(f"{'NASLib best':14s}" + "".join(best))
     missed = []
     for name in args.predictors.split(","):
         print(f"{name:14s}", end="", flush=True)

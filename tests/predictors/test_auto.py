@@ -34,27 +34,29 @@ def test_says_when_nothing_beats_the_number_of_parameters():
     y = np.log(NB201.costs(X).params)
     model = Auto(NB201, candidates=("mean",), random_state=0).fit(X, y)
     assert model.chosen_ == "n-params"
-    assert "no candidate beats the number of parameters (tau 1.00, blend 0." in model.note_
-    assert model.note_.endswith("ranking by it")
+    told = "no candidate beats the number of parameters (tau 1.00): ranking by it"
+    assert model.note_ == told
     assert ft.metrics.kendall(y, model.predict(X)) == pytest.approx(1.0)
 
 
-def test_a_tie_with_the_number_of_parameters_is_averaged():
-    X, _ = data(40)
-    for seed in range(6):
-        y = np.random.default_rng(seed).normal(size=40)
-        model = Auto(NB201, candidates=("rf",), random_state=0).fit(X, y)
+def test_what_it_ranks_by_follows_from_the_difference():
+    """Twenty targets without order: the verdict agrees with the scores."""
+    X, _ = data(24)
+    seen = set()
+    for seed in range(20):
+        y = np.random.default_rng(seed).normal(size=24)
+        model = Auto(NB201, candidates=("gp",), random_state=0).fit(X, y)
         size, blend = model.cv_scores_["n-params"][0], model.cv_scores_["auto"][0]
         if blend > size:
+            seen.add("better")
             assert "against" in model.note_
-        elif "noise" in model.note_:
-            assert model.weights_["n-params"] >= 0.5
-            assert len(model.weights_) == 2
-            break
+        elif model.weights_ == {"n-params": 1.0}:
+            seen.add("size")
+            assert "no candidate beats" in model.note_
         else:
-            assert model.weights_ == {"n-params": 1.0}
-    else:
-        pytest.fail("no seed gave a tie")
+            seen.add("unclear")
+            assert "no candidate clearly beats" in model.note_
+    assert {"better", "unclear"} <= seen
 
 
 def test_noise_is_called_noise():
@@ -130,8 +132,10 @@ def test_missing_extras_are_left_out(monkeypatch):
     )  # fmt: skip
     monkeypatch.setattr(_catalog, "PREDICTORS", rows)
     monkeypatch.setitem(_catalog.KINDS, "predictor", rows)
-    model = Auto(NB201, random_state=0).fit(*data(15))
-    assert set(model.cv_scores_) == {"auto", "gp", "n-params", "rf"}
+    many = Auto(NB201, random_state=0).fit(*data(50))
+    assert set(many.cv_scores_) == {"auto", "gp", "n-params", "rf"}
+    few = Auto(NB201, random_state=0).fit(*data(49))
+    assert set(few.cv_scores_) == {"auto", "gp", "n-params"}
 
 
 def test_settings_in_words():

@@ -21,7 +21,8 @@ from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
 
 BASELINE = "n-params"
-CANDIDATES = ("gp", "xgb", "rf", "gcn")  # what `auto` compares, in this order
+CANDIDATES = ("gp", "gcn", "xgb", "rf")  # what `auto` compares, in this order
+_SMOOTH, _MANY = ("gp", "gcn"), 50  # with fewer results only these: trees average too few rows
 _FEWEST = 10  # results below which nothing can be compared
 _FEW = ("gp", BASELINE)  # what is averaged then
 _LEAST = 0.05  # a lighter member is left out of the blend
@@ -37,9 +38,10 @@ class Auto(Predictor):
        all but `n-params`: min over w >= 0 of |t - sum_m w_m s_m|^2 + sqrt(n) |w - u|^2, then
        divided by their sum; members under 5 percent are left out.
     3. The blend's own tau is honest: the weights for each fold come from the other folds.
-    4. If that tau is not above the one of `n-params`, no candidate beats it: the size of the
-       network ranks, or, where the difference is within one jackknife standard error of itself,
-       the average of both.
+    4. Where that tau is below the one of `n-params` by more than two standard errors of the
+       difference (jackknife), the size of the network ranks; by more than one, the average of
+       both. Fits on fewer rows make the blend look worse than it is, the size of the network not;
+       so less than one changes nothing, and `note_` says that `n-params` was not clearly beaten.
 
     With fewer than 10 results nothing can be compared; then `gp` and `n-params` are averaged.
 
@@ -48,11 +50,12 @@ class Auto(Predictor):
 
     Args:
         space: the space whose rows it sees.
-        candidates: names of the catalog; None for those in `CANDIDATES` that are installed. Sizes
+        candidates: names of the catalog; None for those of gp, gcn, xgb and rf that are installed
+            (gp and gcn alone with fewer than 50 results, where trees average too few rows). Sizes
             are added to the features of those that take an encoding, where the space can tell them.
             `n-params` is always compared. `mlp` and `ngb` are left out by default: they take longer
             than the others together and added nothing on NAS-Bench-201.
-        folds: of the cross-validation, at least 2.
+        folds: of the cross-validation, at least 2; twice as many with fewer than 50 results.
         max_rows: cross-validate on at most so many rows, drawn at random; members see all rows.
         budget_s: start no further candidate when this many seconds of wall clock have passed;
             None for no limit. With a limit, results depend on the machine.
@@ -103,7 +106,7 @@ class Auto(Predictor):
         remarks: list[str] = []
         self.scale_ = Scale.of(y, "rank")
         self.cv_scores_: dict[str, tuple[float, float]] = {}
-        candidates = self._candidates(remarks)
+        candidates = self._candidates(len(y), remarks)
         if len(y) < _FEWEST:
             names = [name for name in _FEW if name in candidates] or list(candidates)
             self.weights_ = {name: 1.0 / len(names) for name in names}
@@ -115,14 +118,15 @@ class Auto(Predictor):
         self.note_ = "; ".join(remarks)
         self.members_ = {name: candidates[name].fit(X, y) for name in self.weights_}
 
-    def _candidates(self, remarks: list[str]) -> dict[str, Predictor]:
+    def _candidates(self, n: int, remarks: list[str]) -> dict[str, Predictor]:
         """The unfitted candidates by name, the baseline first if the space can tell sizes."""
         sizes = _sizes_known(self.space, remarks)
         names = self.candidates
         if names is None:
-            known = [row for row in _catalog.PREDICTORS if row.name in CANDIDATES]
+            wanted = CANDIDATES if n >= _MANY else _SMOOTH
+            known = [row for row in _catalog.PREDICTORS if row.name in wanted]
             present = {row.name for row in known if all(find_spec(p) for p in row.packages)}
-            names = tuple(name for name in CANDIDATES if name in present)
+            names = tuple(name for name in wanted if name in present)
         found: dict[str, Predictor] = {}
         for name in (BASELINE, *names) if sizes else names:
             one = _catalog.get(
@@ -144,7 +148,7 @@ class Auto(Predictor):
         self.oof_ = np.full(len(y), np.nan)
         rows = rng.permutation(len(y))[: self.max_rows]  # in random order, so folds are random
         X, y = X[rows], y[rows]
-        fold = np.arange(len(y)) % min(self.folds, len(y))
+        fold = np.arange(len(y)) % (self.folds if len(y) >= _MANY else min(2 * self.folds, len(y)))
         scores = self.scale_.score(y)
         seen: dict[str, _Unseen] = {}
         start = time.monotonic()
@@ -164,9 +168,9 @@ class Auto(Predictor):
         if BASELINE in seen:
             size, tau = self.cv_scores_[BASELINE][0], self.cv_scores_["auto"][0]
             doubt = _jackknife(_agreement(y, seen[BASELINE].score) - _agreement(y, blended))
-            if size - tau > doubt:
+            if size - tau > 2 * doubt:
                 self.weights_ = {BASELINE: 1.0}
-            elif size >= tau:
+            elif size - tau > doubt:
                 self.weights_ = _average(self.weights_, {BASELINE: 1.0})
         remarks.insert(0, self._verdict())
         late = [name for name in candidates if name not in seen]
@@ -188,10 +192,12 @@ class Auto(Predictor):
         if tau > size:
             against = f"against {size:.2f} of the number of parameters"
             return f"{blend}: cross-validated tau {tau:.2f} ± {error:.2f} {against}"
-        beaten = f"no candidate beats the number of parameters (tau {size:.2f}, blend {tau:.2f})"
-        if len(self.weights_) == 1:
-            return f"{beaten}: ranking by it"
-        return f"{beaten}, but the difference is within the noise: ranking by the average of both"
+        if self.weights_ == {BASELINE: 1.0}:
+            return f"no candidate beats the number of parameters (tau {size:.2f}): ranking by it"
+        return (
+            f"no candidate clearly beats the number of parameters (tau {size:.2f}, the blend's "
+            f"{tau:.2f} ± {error:.2f}): ranking by {blend}"
+        )
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         seen = {name: _Unseen(*_scores(one, X, self.scale_)) for name, one in self.members_.items()}
