@@ -53,7 +53,7 @@ def duration(seconds: float) -> str:
     """Seconds in words.
 
     >>> duration(3.21), duration(75), duration(4000)
-    ('3.2 s', '1 min 15 s', '1 h 07 min')
+    ('3.2 s', '1 min 15 s', '1 h 06 min')
     """
     if seconds < 60:
         return f"{seconds:.1f} s"
