@@ -60,13 +60,16 @@ def test_what_it_ranks_by_follows_from_the_difference():
 
 
 def test_noise_is_called_noise():
-    """Targets without any order: the honest tau is near 0, though each member fits its rows."""
+    """Targets without any order: the honest tau is not above 0, though each member fits its rows.
+
+    It is a little below: where a fold lies high, the other rows lie low.
+    """
     X = NB201.sample(80, rng=0)
     taus = []
     for seed in range(3):
         y = np.random.default_rng(seed).normal(size=80)
         taus.append(Auto(NB201, candidates=FAST, random_state=0).fit(X, y).cv_scores_["auto"][0])
-    assert abs(np.mean(taus)) < 0.12
+    assert -0.3 < np.mean(taus) < 0.05
 
 
 def test_stated_score_is_what_new_rows_give():

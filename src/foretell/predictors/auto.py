@@ -25,6 +25,7 @@ CANDIDATES = ("gp", "gcn", "xgb", "rf")  # what `auto` compares, in this order
 _SMOOTH, _MANY = ("gp", "gcn"), 50  # with fewer results only these: trees average too few rows
 _FEWEST = 10  # results below which nothing can be compared
 _FEW = ("gp", BASELINE)  # what is averaged then
+_PULL = 10.0  # of weights to equal ones: 20 results choose little, 400 nearly all
 _LEAST = 0.05  # a lighter member is left out of the blend
 
 
@@ -35,7 +36,7 @@ class Auto(Predictor):
        scored by Kendall's tau of these predictions.
     2. Predictions s_m become comparable on the scale of the ranks t of the targets, and are blended
        as sum_m w_m s_m, with weights that explain the unseen rows, pulled to u, equal weights of
-       all but `n-params`: min over w >= 0 of |t - sum_m w_m s_m|^2 + sqrt(n) |w - u|^2, then
+       all but `n-params`: min over w >= 0 of |t - sum_m w_m s_m|^2 + (100 / n) |w - u|^2, then
        divided by their sum; members under 5 percent are left out.
     3. The blend's own tau is honest: the weights for each fold come from the other folds.
     4. Where that tau is below the one of `n-params` by more than two standard errors of the
@@ -248,7 +249,7 @@ def _weigh(scores: dict[str, Floats], y: Floats) -> dict[str, float]:
     Z, m = np.stack(list(scores.values()), axis=1), len(scores)
     start = np.array([float(name != BASELINE) for name in scores])
     start /= max(start.sum(), 1.0)
-    pull = len(y) ** 0.25
+    pull = _PULL / np.sqrt(len(y))
     found, _ = nnls(np.concatenate([Z, pull * np.eye(m)]), np.concatenate([y, pull * start]))
     share = found / found.sum() if found.any() else np.full(m, 1.0 / m)
     kept = {
