@@ -18,11 +18,11 @@ from foretell.spaces.base import Rows, Space
 class Size(Encoding):
     """log(1 + parameters) and log(1 + flops), for the space's `input_shape` and `n_outputs`.
 
-    Exact where the space has a closed form, and where it has at most `max_builds` networks. Else
-    a network has to be built for each row, which is too slow for a whole space; then `max_builds`
-    random rows, drawn with a fixed seed, are measured once, and the others follow from a
-    quadratic of the one-hot decisions through them (ridge regression in the kernel
-    (s + x.x')^2), so that the same row has the same size in every call.
+    Exact where the space has a closed form, and where it has at most `max_builds` networks, which
+    are then built once. Else a network for each row would take too long on a whole space: then
+    `max_builds` random rows, drawn with a fixed seed, are built once, and all sizes follow from a
+    quadratic of the one-hot decisions through them (ridge regression in the kernel (1 + x.x')^2),
+    so that the same row has the same size in every call.
 
     Args:
         space: the space whose rows it sees.
@@ -53,8 +53,12 @@ class Size(Encoding):
             raise SettingError("max_builds", expected="at least 2", got=self.max_builds)
         if not len(X):
             return np.zeros((0, 2), dtype=np.float32)
-        if self.space.closed_form_costs or self.space.size <= self.max_builds:
+        if self.space.closed_form_costs:
             return _logs(self.space, X).astype(np.float32)
+        if self.space.size <= self.max_builds:
+            keys, logs = _whole(self.space)
+            found: NDArray[np.float32] = logs[np.searchsorted(keys, self.space.row_key(X))]
+            return found
         model = _estimate(self.space, self.max_builds)
         step = 16_384
         features = OneHot(self.space).encode
@@ -74,6 +78,14 @@ def _logs(space: Space, X: Rows) -> NDArray[np.float64]:
             hint="`foretell space check` says what is wrong",
         ) from error
     return np.log1p(np.stack([costs.params, costs.flops], axis=1).astype(np.float64))
+
+
+@functools.lru_cache(maxsize=32)
+def _whole(space: Space) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+    """Sorted row keys of a small space, and the sizes of their networks."""
+    X = np.concatenate(list(space.enumerate()))
+    keys, first = np.unique(space.row_key(X), return_index=True)
+    return keys, _logs(space, X[first]).astype(np.float32)
 
 
 @functools.lru_cache(maxsize=32)
