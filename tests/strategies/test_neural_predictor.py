@@ -1,0 +1,122 @@
+"""`neural-predictor`: what it fits, what it ranks, and that it pays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import foretell as ft
+from foretell._rng import stream
+from foretell.errors import SettingError, UnknownNameError
+from foretell.history import History
+from foretell.strategies.neural_predictor import NeuralPredictor, unfitted
+
+SPACE = ft.spaces.get("nb201")
+
+
+def run(table, strategy, budget, seed, column="cifar10_val_12ep"):
+    search = ft.Search(SPACE, strategy, seed=seed)
+    while (left := budget - len(search.values)) > 0:
+        X = search.ask(min(search.round_size or left, left))
+        search.tell(X, table.query(X, column))
+    return search
+
+
+def test_second_phase_is_the_top_of_the_whole_space():
+    X = SPACE.sample(40, rng=0)
+    history = History.of(SPACE, X, X.sum(axis=1))
+    strategy = NeuralPredictor(20, Ridge(alpha=1e-6))
+    got = strategy.propose(SPACE, history, 5, stream(0))
+    # the sum of the options is linear, so the model is exact and the order can be computed by hand
+    everything = np.concatenate(list(SPACE.enumerate()))
+    known = np.isin(SPACE.row_key(everything), SPACE.row_key(X))
+    best = np.sort(everything[~known].sum(axis=1))[::-1][:5]
+    assert got.sum(axis=1).tolist() == best.tolist()
+
+
+def test_phases_and_the_split_of_a_mixed_ask():
+    X = SPACE.sample(30, rng=0)
+    history = History.of(SPACE, X, X.sum(axis=1))
+    strategy = NeuralPredictor(n_train=34, predictor=Ridge())
+    first = strategy.propose(SPACE, history, 10, stream(1))
+    assert (first[4:].sum(axis=1) >= 22).all()  # 4 random rows are missing, the rest is ranked
+    assert first[:4].sum() < 4 * 22
+    assert strategy.explain(SPACE, history, 4, stream(1)).ranking is None
+    told = strategy.explain(SPACE, history, 10, stream(1))
+    assert np.array_equal(told.X, first)
+    assert len(told.ranking) == 1000
+
+
+def test_explore_takes_a_share_at_random():
+    X = SPACE.sample(30, rng=0)
+    history = History.of(SPACE, X, X.sum(axis=1))
+    got = NeuralPredictor(10, Ridge(), explore=0.5).propose(SPACE, history, 10, stream(2))
+    assert (got.sum(axis=1) >= 22).sum() == 5
+
+
+def test_round_size():
+    assert [NeuralPredictor(30).round_size(done) for done in (0, 12, 30, 90)] == [
+        30,
+        18,
+        None,
+        None,
+    ]
+    assert [NeuralPredictor(30, batch=20).round_size(done) for done in (29, 30, 50)] == [1, 20, 20]
+
+
+def test_unfitted_by_name_and_by_example():
+    assert unfitted("rf", SPACE, 7, {"trees": 3}).get_params()["random_state"] == 7
+    pipeline = make_pipeline(StandardScaler(), Ridge(random_state=1))
+    assert unfitted(pipeline, SPACE, 7).get_params()["ridge__random_state"] == 7
+    assert pipeline.get_params()["ridge__random_state"] == 1
+    with pytest.raises(UnknownNameError, match="did you mean 'rf'"):
+        unfitted("rff", SPACE, 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"n_train": 1}, "n_train: expected at least 2, got 1"),
+        ({"batch": 0}, "batch: expected at least 1, or None"),
+        ({"explore": 1.5}, "explore: expected 0 to 1"),
+        ({"limit": 0}, "limit: expected at least 1"),
+    ],
+)
+def test_wrong_settings(settings, says):
+    with pytest.raises(SettingError, match=says):
+        NeuralPredictor(**settings)
+
+
+def test_space_too_large_to_enumerate():
+    space = ft.Space.from_choices({f"c{i}": list(range(9)) for i in range(12)}, build=print)
+    X = space.sample(40, rng=0)
+    history = History.of(space, X, X.sum(axis=1))
+    strategy = NeuralPredictor(20, Ridge(), limit=2_000)
+    got = strategy.propose(space, history, 6, stream(0))
+    sampled = space.sample(2_000, rng=1).sum(axis=1).max()
+    assert len(got) == 6
+    assert (got.sum(axis=1) > sampled).all()  # local improvement goes beyond the sample
+
+
+def test_beats_evolution_and_random_on_the_real_table(data_dir):
+    table = ft.Table.open(data_dir / "nb201.csv.gz", space=SPACE)
+    ours = NeuralPredictor(30, "bayes-lin-reg")
+    evolution = ft.strategies.get("regularized-evolution")
+    got = np.array(
+        [
+            [run(table, s, 50, seed).best_value for s in (ours, evolution, "random")]
+            for seed in range(20)
+        ]
+    ).mean(axis=0)
+    assert got[0] > got[1] + 0.2
+    assert got[0] > got[2] + 0.2
+
+
+def test_rounds_come_to_the_optimum_of_the_real_table(data_dir):
+    table = ft.Table.open(data_dir / "nb201.csv.gz", space=SPACE)
+    search = run(table, NeuralPredictor(50, "bayes-lin-reg", batch=10), 130, seed=0)
+    assert len(np.unique(SPACE.row_key(search.history.X))) == 130
+    assert search.best_value > table.column("cifar10_val_12ep").max() - 0.2
