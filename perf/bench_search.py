@@ -18,6 +18,7 @@ import numpy as np
 
 import foretell as ft
 from foretell.metrics import mean_interval
+from foretell.predictors.bayes_lin_reg import BayesLinReg
 from foretell.strategies.neural_predictor import NeuralPredictor
 from foretell.strategies.regularized_evolution import RegularizedEvolution
 from foretell.studies.searches import SearchStudy, run_searches
@@ -25,34 +26,39 @@ from foretell.studies.searches import SearchStudy, run_searches
 SEEDS = 50
 LONG = 1_000
 COLUMN, TEST = "cifar10_val_12ep", "cifar10_test_12ep"
-PREDICTOR = "bayes-lin-reg"
-OURS = {  # networks: N random ones, and results between two fits
-    50: NeuralPredictor(30, PREDICTOR),
-    100: NeuralPredictor(50, PREDICTOR),
-    130: NeuralPredictor(50, PREDICTOR, batch=10),
+SPACE = ft.spaces.get("nb201")
+# straight lines in operations on paths: they go on above what 50 networks have shown
+LINEAR = BayesLinReg(SPACE, degree=1, encoding="graph-stats")
+QUADRATIC = BayesLinReg(SPACE, degree=2, encoding="graph-stats")
+OURS = {  # networks: N random ones, what predicts, results between two fits
+    50: NeuralPredictor(30, LINEAR),
+    100: NeuralPredictor(55, LINEAR),
+    130: NeuralPredictor(30, (QUADRATIC, "gcn"), batch=20),
 }
 PEERS = {"regularized-evolution": RegularizedEvolution(50, 10), "random": None}
 
 
 def words(strategy: NeuralPredictor, networks: int) -> str:
+    """The split of the budget, as a label."""
     rounds = f"rounds of {strategy.batch}" if strategy.batch else "one round"
     return f"neural-predictor, {strategy.n_train} + {networks - strategy.n_train}, {rounds}"
 
 
 def show(name: str, networks: int, values: list[float], tests: list[float] | None) -> None:
+    """One line of the first table."""
     mean, half = mean_interval(values)
     after = "" if tests is None else "   test {:.3f} ± {:.3f}".format(*mean_interval(tests))
     print(f"  {name:<46} {networks:>5}   {mean:.3f} ± {half:.3f}{after}", flush=True)
 
 
 def main() -> int:
+    """Run, print, and compare with the bounds."""
     default = Path(__file__).resolve().parents[2] / "shared" / "data"
     path = Path(os.environ.get("FORETELL_DATA", default)) / "nb201.csv.gz"
     if not path.exists():
         print(f"skipped: no {path}; set FORETELL_DATA to the folder of real tables")
         return 0
-    space = ft.spaces.get("nb201")
-    optimum = ft.Table.open(path, space=space).column(COLUMN).max()
+    optimum = ft.Table.open(path, space=SPACE).column(COLUMN).max()
     start = time.process_time()
     studies: dict[int, SearchStudy] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +66,7 @@ def main() -> int:
         def study(strategies, budget):
             out = Path(folder) / str(budget)
             return run_searches(
-                path, space, COLUMN, strategies, budget, SEEDS, out, test_column=TEST
+                path, SPACE, COLUMN, strategies, budget, SEEDS, out, test_column=TEST
             )
 
         print(f"{COLUMN}, best seen, mean ± half of the 95 % interval over {SEEDS} seeds")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import Lasso, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -57,6 +57,22 @@ def test_explore_takes_a_share_at_random():
     assert (got.sum(axis=1) >= 22).sum() == 5
 
 
+def test_several_predictors_share_a_round():
+    X = SPACE.sample(40, rng=0)
+    history = History.of(SPACE, X, X[:, 0] + 10.0 * X[:, 5])
+    blind = Lasso(alpha=50.0)  # sees nothing: equal predictions everywhere
+    strategy = NeuralPredictor(10, (Ridge(alpha=1e-6), blind))
+    got = strategy.propose(SPACE, history, 9, stream(0))
+    sighted = (got[:, 0] == 4) & (got[:, 5] == 4)
+    assert len(np.unique(SPACE.row_key(got))) == 9
+    assert sighted[:5].all()
+    assert sighted[5:].sum() < 4
+    # single asks go round: the next one is the other's
+    later = history.append(got[:1], [0.0])
+    assert isinstance(strategy.explain(SPACE, history, 1, stream(0)).model, Ridge)
+    assert isinstance(strategy.explain(SPACE, later, 1, stream(0)).model, Lasso)
+
+
 def test_round_size():
     assert [NeuralPredictor(30).round_size(done) for done in (0, 12, 30, 90)] == [
         30,
@@ -83,6 +99,7 @@ def test_unfitted_by_name_and_by_example():
         ({"batch": 0}, "batch: expected at least 1, or None"),
         ({"explore": 1.5}, "explore: expected 0 to 1"),
         ({"limit": 0}, "limit: expected at least 1"),
+        ({"predictor": ()}, "predictor: expected a predictor"),
     ],
 )
 def test_wrong_settings(settings, says):

@@ -36,14 +36,17 @@ class NeuralPredictor(Strategy):
     Args:
         n_train: N, the number of random rows at the start, 2 or more. A small N ranks badly, a
             large one leaves few K to make up for the errors at the top of the ranking.
-        predictor: a catalog name, or an unfitted regressor on rows (it is cloned).
-        predictor_settings: arguments of a predictor given by name.
+        predictor: a catalog name, or an unfitted regressor on rows (it is cloned); or a tuple of
+            them, which share the rows of each round equally, so that what one of them is blind to
+            does not cost a whole round.
+        predictor_settings: arguments of predictors given by name.
         batch: results between two fits; None for one round.
         explore: share of each batch that is random rather than best predicted, 0 to 1.
         limit: rows of a large space that are predicted.
 
     References: Wen et al., Neural Predictor for Neural Architecture Search, ECCV 2020. Differs:
-    the rounds (`batch`) are an option here, the paper has one.
+    rounds (`batch`), `explore` and several predictors are options here; the paper has one of
+    each and no random rows after the first N.
 
     >>> import foretell as ft
     >>> search = ft.Search(ft.spaces.get("nb201"), NeuralPredictor(n_train=20, batch=10))
@@ -64,6 +67,7 @@ class NeuralPredictor(Strategy):
             ("batch", self.batch, self.batch is None or self.batch >= 1, "at least 1, or None"),
             ("explore", self.explore, 0 <= self.explore <= 1, "0 to 1"),
             ("limit", self.limit, self.limit >= 1, "at least 1"),
+            ("predictor", self.predictor, self.predictor != (), "a predictor"),
         ):
             if not good:
                 raise SettingError(f"neural-predictor, {name}", expected=expected, got=value)
@@ -73,28 +77,37 @@ class NeuralPredictor(Strategy):
         return self.explain(space, history, n, rng).X
 
     def explain(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:
-        """The rows of `propose`, the fitted predictor, and its ranking of the best 1,000."""
+        """The rows of `propose`, the first predictor that had a turn, its best 1,000 rows."""
         known = history.ok
         n_random = min(n, max(self.n_train - len(history), 0)) if len(known) >= 2 else n
         n_random += round(self.explore * (n - n_random))
-        first = fresh(space, history, n_random, lambda k: space.sample(k, rng), rng)
-        if n_random == n:
-            return Proposal(first)
-        history = history.with_pending(first)
-        seed = int(rng.integers(2**31))
-        model = unfitted(self.predictor, space, seed, self.predictor_settings)
+        committee = self.predictor if isinstance(self.predictor, tuple) else (self.predictor,)
+        turn = len(history) % len(committee)  # so that single asks go round as well
+        X = fresh(space, history, n_random, lambda k: space.sample(k, rng), rng)
+        first: Proposal | None = None
+        for i in range(min(len(committee), n - n_random)):
+            share = (n - n_random - i - 1) // len(committee) + 1
+            member = committee[(turn + i) % len(committee)]
+            one = self._best(member, space, history.with_pending(X), share, rng)
+            first, X = first or one, np.concatenate([X, one.X])
+        return Proposal(X) if first is None else first._replace(X=X)
+
+    def _best(
+        self, predictor: Any, space: Space, history: History, n: int, rng: np.random.Generator
+    ) -> Proposal:
+        """The `n` best predicted rows that are not in `history`."""
+        model = unfitted(predictor, space, int(rng.integers(2**31)), self.predictor_settings)
         start = time.perf_counter()
-        model.fit(known.X, known.y)
+        model.fit(history.ok.X, history.ok.y)
         fitted = time.perf_counter()
         exclude = space.row_key(history.X)
-        k = max(n - n_random, _RANKED)
+        k = max(n, _RANKED)
         ranking = rank(space, model, k, exclude=exclude, rng=rng, limit=self.limit)
         seconds = (fitted - start, time.perf_counter() - fitted)
-        top = ranking.X[: n - n_random]
-        rest = n - n_random - len(top)
-        history = history.with_pending(top)
-        more = fresh(space, history, rest, lambda k: space.sample(k, rng), rng)
-        return Proposal(np.concatenate([first, top, more]), model, ranking, *seconds)
+        X = ranking.X[:n]
+        known = history.with_pending(X)
+        more = fresh(space, known, n - len(X), lambda k: space.sample(k, rng), rng)
+        return Proposal(np.concatenate([X, more]), model, ranking, *seconds)
 
     def round_size(self, done: int) -> int | None:
         """The rest of the N random rows, then `batch`."""
