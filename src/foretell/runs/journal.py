@@ -23,6 +23,7 @@ EVENTS: dict[str, dict[str, type | tuple[type, ...]]] = {  # and the fields that
     },
     "rank": {"chosen": str, "note": str},
     "final": {"id": int, "metrics": dict, "random": (dict, type(None))},
+    "cell": {"error": str},  # of a study
 }
 
 

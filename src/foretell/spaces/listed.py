@@ -15,9 +15,8 @@ from foretell.spaces.base import Rng, Rows, Space
 def listed(space: Space, X: ArrayLike) -> Space:
     """The same space with only the rows `X`: it samples, mutates and enumerates nothing else.
 
-    Encodings, graphs, keys, strings and networks are those of `space`. A mutation that leads out
-    of the list is drawn again, and where all that one change reaches is outside, another row of
-    the list takes its place.
+    Encodings, graphs, keys, strings and networks are those of `space`. A mutant is
+    a random neighbour of its parent in the list, or any row of the list where there is none.
 
     Shapes: `X` (m, d); equal rows count once.
 
@@ -56,14 +55,10 @@ class _Listed(Space):
         rng = as_rng(rng)
         parents = self.canonical_form(self.check(X))
         children = self.sample(len(parents), rng)
-        todo = np.arange(len(parents))
-        for _ in range(8):
-            rows = super().mutate(parents[todo], rng)
-            good = self.valid(rows) & (rows != parents[todo]).any(axis=1)
-            children[todo[good]] = rows[good]
-            todo = todo[~good]
-            if not len(todo):
-                break
+        for i, parent in enumerate(parents):
+            near = self.neighbors(parent)
+            if len(near):
+                children[i] = near[rng.integers(len(near))]
         return children
 
     def neighbors(self, x: ArrayLike) -> Rows:

@@ -109,7 +109,7 @@ def collect(
         started = time.perf_counter()
         for done, (cell, result) in enumerate(_each(work, todo, workers), start=1):
             record = {**cell, **result}
-            journal.append({"event": "trial", **record})
+            journal.append({"event": "cell", **record})
             known[_key(cell, names)] = journal.events[-1]
             if on_progress is not None:
                 each = (time.perf_counter() - started) / done

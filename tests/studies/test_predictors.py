@@ -1,0 +1,165 @@
+"""`run_predictors`: the protocol, continuing, what is written."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+import foretell as ft
+from foretell import metrics
+from foretell.errors import DataError, RunError, SettingError, UnknownNameError
+from foretell.evaluators.table import Table
+from foretell.studies.predictors import run_predictors
+
+SPACE = ft.spaces.get("nb201")
+
+
+@pytest.fixture
+def table(tmp_path):
+    X = SPACE.sample(300, rng=0)
+    y = (X == 3).sum(axis=1) / 10 + np.random.default_rng(0).normal(0, 0.01, 300)
+    return Table(SPACE, X, {"val_acc": y}).write(tmp_path / "table.csv")
+
+
+def study(table, out, predictors=("rf",), sizes=(20, 50), seeds=2, **more):
+    return run_predictors(table, SPACE, "val_acc", list(predictors), sizes, seeds, out, **more)
+
+
+def test_scores_are_those_of_the_written_protocol(data_dir, tmp_path):
+    path = data_dir / "nb201.csv.gz"
+    found = run_predictors(
+        path, SPACE, "cifar10_test_200ep", {"line": Ridge()}, [78], [3], tmp_path / "out"
+    )
+    # the protocol of the data's description, written out
+    table = Table.open(path, space=SPACE)
+    y = table.column("cifar10_test_200ep")
+    p = np.random.default_rng(3).permutation(15_625)
+    test, train = p[:2000], p[2000 : 2000 + 78]
+    predicted = Ridge().fit(table.X[train], y[train]).predict(table.X[test])
+    assert found.values("line", 78) == [pytest.approx(metrics.kendall(y[test], predicted))]
+    top = np.argsort(-predicted, kind="stable")[:10]
+    assert found.values("line", 78, "best_at_k") == [y[test][top].max()]
+    assert found.values("line", 78, "precision_at_k") == [
+        metrics.precision_at_k(y[test], predicted, 10)
+    ]
+    # known figure of the table: the number of parameters ranks with a tau of about 0.585, with
+    # ties left to chance; sizes with equal counts tie here
+    assert 0.5 < found.values("n-params", 78)[0] < 0.72
+
+
+def test_baselines_are_always_there_and_marked(table, tmp_path):
+    found = study(table, tmp_path / "out")
+    assert {r.predictor for r in found.records} >= {"rf", "mean", "n-params"}
+    assert found.values("mean", 20) == [0.0, 0.0]
+    assert "mean (baseline)" in found.summary()
+    assert len(found.frame()["kendall"]) == len(found.records)
+
+
+def test_small_table_gives_what_it_has_for_testing(table, tmp_path):
+    found = study(table, tmp_path / "out", sizes=(20, 250))
+    n = len(Table.open(table, space=SPACE))
+    assert {r.n_test for r in found.records} == {n - 250}
+    with pytest.raises(SettingError, match="at least 10 test rows are left"):
+        study(table, tmp_path / "more", sizes=(n - 5,))
+
+
+def test_an_interrupted_study_goes_on_where_it_was(table, tmp_path):
+    seen = []
+
+    def stop(progress):
+        seen.append(str(progress))
+        if progress.done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        study(table, tmp_path / "out", on_progress=stop)
+    assert "5/" in seen[-1]
+    journal = tmp_path / "out" / "results.jsonl"
+    assert len(journal.read_text().splitlines()) == 5
+    with journal.open("a") as file:
+        file.write('{"event":"cell","predict')  # a line torn by a crash
+    calls = []
+    again = study(table, tmp_path / "out", on_progress=calls.append)
+    whole = study(table, tmp_path / "whole")
+    assert len(calls) == len(whole.records) - 5
+    scores = [(r.predictor, r.n_train, r.seed, r.kendall) for r in whole.records]
+    assert [(r.predictor, r.n_train, r.seed, r.kendall) for r in again.records] == scores
+    # all there: nothing is computed again, and more seeds only add
+    study(table, tmp_path / "out", on_progress=pytest.fail)
+    assert len(study(table, tmp_path / "out", seeds=3).records) == len(scores) * 3 // 2
+
+
+def test_other_settings_in_the_same_folder_are_refused(table, tmp_path):
+    study(table, tmp_path / "out", sizes=(20,))
+    with pytest.raises(RunError, match="another direction"):
+        study(table, tmp_path / "out", sizes=(20,), direction="min")
+    other = tmp_path / "other.csv"
+    other.write_text(table.read_text().replace("0.", "1.", 1))
+    with pytest.raises(RunError, match="another table"):
+        study(other, tmp_path / "out", sizes=(20,))
+
+
+def test_small_values_can_be_the_good_ones(table, tmp_path):
+    low = study(table, tmp_path / "low", sizes=(50,), direction="min")
+    y = Table.open(table, space=SPACE).column("val_acc")
+    assert max(low.values("rf", 50)) > 0.5
+    assert max(low.values("rf", 50, "best_at_k")) < np.median(y)
+    assert min(low.values("rf", 50, "regret_at_k")) >= 0
+
+
+class Breaks(Ridge):
+    """A predictor that fails on small training sets."""
+
+    def fit(self, X, y):
+        if len(X) < 30:
+            raise FloatingPointError("too few")
+        return super().fit(X, y)
+
+
+def test_a_failing_cell_is_recorded_shown_and_tried_again(table, tmp_path):
+    found = run_predictors(table, SPACE, "val_acc", {"b": Breaks()}, [20, 50], 1, tmp_path / "out")
+    assert found.values("b", 20) == []
+    assert len(found.values("b", 50)) == 1
+    assert "FloatingPointError: too few" in found.summary()
+    assert "n/a" in found.summary()
+    calls = []
+    run_predictors(
+        table, SPACE, "val_acc", {"b": Breaks()}, [20, 50], 1, tmp_path / "out",
+        on_progress=calls.append,
+    )  # fmt: skip
+    assert len(calls) == 1
+
+
+def test_what_is_written(table, tmp_path):
+    found = study(table, tmp_path / "out", seeds=3)
+    rows = list(csv.DictReader((tmp_path / "out" / "summary.csv").read_text().splitlines()))
+    row = next(r for r in rows if r["predictor"] == "rf" and r["n_train"] == "50")
+    mean, half = metrics.mean_interval(found.values("rf", 50))
+    assert float(row["kendall"]) == pytest.approx(mean)
+    assert float(row["kendall_half95"]) == pytest.approx(half)
+    assert (tmp_path / "out" / "summary.md").read_text().strip() == found.summary().strip()
+    assert f"{mean:.3f} ± {half:.3f}" in found.summary()
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["column"] == "val_acc"
+
+
+def test_wrong_names_are_said_before_anything_runs(table, tmp_path):
+    with pytest.raises(UnknownNameError, match="did you mean 'rf'"):
+        study(table, tmp_path / "out", predictors=["rff"])
+    with pytest.raises(DataError, match="did you mean 'val_acc'"):
+        run_predictors(table, SPACE, "val_acd", ["rf"], [20], 1, tmp_path / "out")
+    for seeds in (0, [1, 1], [-1]):
+        with pytest.raises(SettingError, match="seeds"):
+            study(table, tmp_path / "out", seeds=seeds)
+    assert not (tmp_path / "out").exists()
+
+
+def test_workers_give_the_same_records(table, tmp_path):
+    one = study(table, tmp_path / "one", sizes=(20,))
+    two = study(table, tmp_path / "two", sizes=(20,), workers=2)
+    assert [(r.predictor, r.seed, r.kendall) for r in one.records] == [
+        (r.predictor, r.seed, r.kendall) for r in two.records
+    ]
