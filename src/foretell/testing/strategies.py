@@ -71,6 +71,14 @@ def check_determinism(strategy: Strategy, space: Space) -> None:
         assert np.array_equal(old, new, equal_nan=True), "propose changed the history"
 
 
+def check_explanation(strategy: Strategy, space: Space) -> None:
+    """`explain` gives the rows of `propose`."""
+    history = mixed_history(space, 40)
+    X = strategy.propose(space, history, 5, stream(0, "explain"))
+    told = strategy.explain(space, history, 5, stream(0, "explain"))
+    assert np.array_equal(told.X, X), "explain tells of other rows than propose gives"
+
+
 def check_global_randomness(strategy: Strategy, space: Space) -> None:
     """The global generators of random, numpy and (when it is loaded) torch are not touched."""
     history = mixed_history(space, 40)
@@ -138,6 +146,7 @@ def check_using_up(strategy: Strategy, space: Space) -> None:
 CHECKS: tuple[Callable[[Strategy, Space], None], ...] = (
     check_new_rows,
     check_determinism,
+    check_explanation,
     check_global_randomness,
     check_replay,
     check_hard_histories,
