@@ -18,7 +18,6 @@ import numpy as np
 
 import foretell as ft
 from foretell.metrics import mean_interval
-from foretell.predictors.bayes_lin_reg import BayesLinReg
 from foretell.strategies.neural_predictor import NeuralPredictor
 from foretell.strategies.regularized_evolution import RegularizedEvolution
 from foretell.studies.searches import SearchStudy, run_searches
@@ -27,13 +26,11 @@ SEEDS = 50
 LONG = 1_000
 COLUMN, TEST = "cifar10_val_12ep", "cifar10_test_12ep"
 SPACE = ft.spaces.get("nb201")
-# straight lines in operations on paths: they go on above what 50 networks have shown
-LINEAR = BayesLinReg(SPACE, degree=1, encoding="graph-stats")
-QUADRATIC = BayesLinReg(SPACE, degree=2, encoding="graph-stats")
+PREDICTOR = "bayes-lin-reg"
 OURS = {  # networks: N random ones, what predicts, results between two fits
-    50: NeuralPredictor(30, LINEAR),
-    100: NeuralPredictor(55, LINEAR),
-    130: NeuralPredictor(30, (QUADRATIC, "gcn"), batch=20),
+    50: NeuralPredictor(30, PREDICTOR),
+    100: NeuralPredictor(50, PREDICTOR),
+    130: NeuralPredictor(50, PREDICTOR, batch=10),
 }
 PEERS = {"regularized-evolution": RegularizedEvolution(50, 10), "random": None}
 
