@@ -23,6 +23,18 @@ EVENTS: dict[str, dict[str, type | tuple[type, ...]]] = {  # and the fields that
     },
     "rank": {"chosen": str, "note": str},
     "final": {"id": int, "metrics": dict, "random": (dict, type(None))},
+    "rung": {  # of successive halving: a network that may go on from here
+        "id": int,
+        "seed": int,
+        "epochs": int,
+        "error": str,
+        "seconds": (int, float),
+        "metrics": dict,
+        "curve": dict,
+    },
+    "cost": {"name": str, "archs": list, "values": list, "spreads": list},  # measured
+    "stop": {"reason": str},  # a budget is used up
+    "session": {"wall_s": (int, float), "phases": dict},  # one call of the command has ended
     "cell": {"error": str},  # of a study
 }
 
