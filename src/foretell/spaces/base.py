@@ -369,6 +369,28 @@ class Space:
 
     # -- networks -----------------------------------------------------------------------------
 
+    def baseline(self) -> tuple[str, Rows] | None:
+        """The network to beat: its name and its row (d,); None where that is not in this space.
+
+        It is `by_hand`, else the middle option of each decision, the earlier of two.
+
+        >>> own = Space.from_choices({"depth": [2, 3, 4], "width": [8, 16]}, build=print)
+        >>> name, row = own.baseline()
+        >>> name, own.to_str(row[None])
+        ('middle option of every decision', ['depth=3,width=8'])
+        """
+        named = self.by_hand()
+        if named is None:
+            name, row = "middle option of every decision", (self.n_options - 1) // 2
+        else:
+            name, row = named[0], np.array(self._parse(named[1]))
+        rows = self.canonical_form(row[None].astype(self._dtype))
+        return (name, rows[0]) if self.contains(rows)[0] else None
+
+    def by_hand(self) -> tuple[str, str] | None:
+        """The name and the string of the network that one would take without any search."""
+        return None
+
     def build(self, x: Any, input_shape: tuple[int, ...], n_outputs: int) -> Any:
         """The `nn.Module` of one row, from (batch, *input_shape) to (batch, n_outputs)."""
         raise SpaceError(f"space {self.name!r} has no `build`", hint="define build(self, x, ...)")

@@ -192,6 +192,19 @@ class Mobile(Space):
             row += stage.row_of[word]
         return row
 
+    def by_hand(self) -> tuple[str, str]:
+        """Two blocks of MobileNetV2 a stage; the middle width is 1.0 in every preset.
+
+        Kernel and expansion are the options nearest 3 and 6.
+        """
+        words = []
+        for j in range(0, self.d, 6):
+            _, depth, kernel, expand, channels, _ = (one.options for one in self.choices[j : j + 6])
+            usual = (_nearest(depth, 2), _nearest(kernel, 3), _nearest(expand, 6))
+            middle = sorted(channels)[(len(channels) - 1) // 2]
+            words.append(_word("mbconv", *usual, middle, 0, whole=True))
+        return "MobileNetV2 blocks", "+".join(words)
+
     def build(self, x: Any, input_shape: tuple[int, ...], n_outputs: int) -> Any:
         """Stem, stages and head for images of this shape."""
         from foretell.nets.mobile import Stage, mobile_net
@@ -315,6 +328,10 @@ def _word(
     parts += [f"e{expand}"] if op in ("fused", "mbconv") else []
     parts += [f"c{channels}"] if whole else []
     return "_".join([*parts, f"se{se}"])
+
+
+def _nearest(options: Sequence[int], wanted: int) -> int:
+    return min(options, key=lambda option: abs(option - wanted))
 
 
 def _round(channels: float) -> int:

@@ -306,6 +306,10 @@ class NB101(Space):
 
     # -- networks -----------------------------------------------------------------------------
 
+    def by_hand(self) -> tuple[str, str]:
+        """A residual block: two 3x3 convolutions and a shortcut."""
+        return "ResNet cell", "0101/0010/0001/0000:conv3x3,conv3x3"
+
     def build(self, x: Any, input_shape: tuple[int, ...], n_outputs: int) -> Any:
         """The network of the paper: stem, stacks of cells with max pooling between, linear head."""
         from foretell.nets.nb101 import NB101Net

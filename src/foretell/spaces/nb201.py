@@ -111,6 +111,11 @@ class NB201(Space):
                 row.append(OPS.index(op))
         return row
 
+    def by_hand(self) -> tuple[str, str]:
+        """The residual block that the paper compares with: two 3x3 convolutions and a shortcut."""
+        text = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
+        return "ResNet cell", text
+
     def build(self, x: Any, input_shape: tuple[int, ...], n_outputs: int) -> Any:
         """The network of the paper: stem, 3 stages of cells with residual reductions, head.
 

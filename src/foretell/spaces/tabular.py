@@ -124,6 +124,16 @@ class Tabular(Space):
             adjacency[line[around], before[around], after[around]] = True
         return Graphs(ops, adjacency)
 
+    def by_hand(self) -> tuple[str, str]:
+        """Two ReLU layers of the middle width, with the least dropout and no more."""
+        groups = self._layout.groups
+        widths, rates = (
+            sorted(self.choices[groups[name].start].options) for name in ("width", "dropout")
+        )
+        width, rate = widths[(len(widths) - 1) // 2], rates[0]
+        text = f"depth=2,width_0={width},width_1={width},activation=relu,norm=none,dropout={rate}"
+        return f"2 ReLU layers of {width}", f"{text},residual=False"
+
     def build(self, x: Any, input_shape: tuple[int, ...], n_outputs: int) -> Any:
         """Hidden layers and a last linear layer."""
         from foretell.nets.tabular import mlp
