@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,3 +44,18 @@ def io_of(space: str, input_shape: Sequence[int], n_outputs: int) -> tuple[tuple
             got=f"{input_shape!r} and {n_outputs!r}",
         )
     return shape, outputs
+
+
+def no_cost(space: str, name: object, known: Sequence[str]) -> SettingError:
+    """The error for a cost that a space does not know.
+
+    >>> print(no_cost("nb201", "parms", ("params", "flops")))
+    unknown cost 'parms' of space 'nb201': expected params or flops. Next: did you mean 'params'?
+    """
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else None
+    if name == "latency_ms":
+        hint = "say how latency is measured: a `foretell.nets.latency.Latency` with the limits"
+    return SettingError(
+        f"unknown cost {name!r} of space {space!r}", expected=" or ".join(known), hint=hint
+    )

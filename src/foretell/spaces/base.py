@@ -22,7 +22,7 @@ from foretell.spaces import _hash, _moves
 from foretell.spaces._choices import Choice, Layout, as_choice, choice
 from foretell.spaces._grid import Grid
 from foretell.spaces._rows import as_integers
-from foretell.spaces._settings import io_of
+from foretell.spaces._settings import io_of, no_cost
 from foretell.spaces._strings import Notation, NotationError
 from foretell.spaces._views import Costs, Graphs, decision_chain, words
 
@@ -409,6 +409,37 @@ class Space:
         counted = [measure(partial(self.build, x, shape, outputs), shape) for x in rows[first]]
         table = np.array(counted, dtype=np.int64).reshape(-1, 2)[back]
         return Costs(table[:, 0], table[:, 1])
+
+    def measure(self, X: ArrayLike, names: Sequence[str]) -> NDArray[np.float64]:
+        """Costs of each row by name, smaller is better; "params" and "flops" are those of `costs`.
+
+        A limited space (`foretell.spaces.limited`) with a `Latency` knows "latency_ms" as well.
+
+        Shapes: (n, d) to (n, len(names)).
+
+        Raises: SettingError for a cost that this space does not know.
+        """
+        for name in names:
+            if name not in Costs._fields:
+                raise no_cost(self.name, name, Costs._fields)
+        columns = [Costs._fields.index(name) for name in names]
+        return np.stack(self.costs(X), axis=1).astype(np.float64)[:, columns]
+
+    # -- limits: `foretell.spaces.limited` narrows these ----------------------------------------
+
+    @property
+    def whole(self) -> Space:
+        """The space without limits: its `size` and how it was made; itself where there are none."""
+        return self
+
+    @property
+    def loose(self) -> Space:
+        """The space with those limits alone that whole arrays can be checked for quickly."""
+        return self
+
+    def within(self, X: ArrayLike) -> NDArray[np.bool_]:
+        """Which rows keep all limits of the space, shape (n,); all, where there are none."""
+        return np.ones(len(self.check(X)), dtype=bool)
 
     def with_io(self, input_shape: Sequence[int], n_outputs: int) -> Self:
         """The same space for other data: networks adapt their stem and head."""
