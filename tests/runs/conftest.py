@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -124,3 +125,39 @@ def quick():
 def rows_of():
     """Rows as tuples, for `Quick.fail` and `Quick.kill`."""
     return lambda X: tuple(tuple(int(v) for v in x) for x in np.asarray(X))
+
+
+@dataclass(frozen=True)
+class Disk:
+    """A file system of its own."""
+
+    path: Path
+
+    def fill(self):
+        """Write until nothing fits any more."""
+        with open(self.path / "filler", "wb", buffering=0) as file:
+            while True:
+                try:
+                    file.write(bytes(4096))
+                except OSError:
+                    return
+
+    def free(self):
+        (self.path / "filler").unlink()
+
+    def read_only(self):
+        subprocess.run(["mount", "-o", "remount,ro", self.path], check=True)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """256 kB that really get full and read-only; needs the right to mount."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", path]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no right to mount a file system: {error}")
+    yield Disk(path)
+    subprocess.run(["umount", "--lazy", path], check=True)

@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from foretell.errors import RunError
-from foretell.runs.folder import RunFolder, write_text
+from foretell.runs import folder as folder_module
+from foretell.runs.folder import FORMAT, RunFolder, upgrade, write_text
+
+FORMAT_1 = json.loads((Path(__file__).parent / "data" / "format1" / "run.json").read_text())
+NOTHING = {
+    "limits": {}, "minimize": [], "budget": {}, "halving": None, "replicates": 0,
+    "backend": "local",
+}  # fmt: skip
 
 SETTINGS = {
     "seed": 0,
@@ -34,7 +43,7 @@ def changed(key, value):
 def test_a_new_run_writes_its_settings_and_the_same_ones_continue_it(tmp_path):
     folder = RunFolder(tmp_path / "a" / "run")
     assert folder.settle(SETTINGS) is None
-    assert RunFolder(folder.path).settle(SETTINGS) == {"format": 1, **SETTINGS}
+    assert RunFolder(folder.path).settle(SETTINGS) == {"format": FORMAT, **SETTINGS}
 
 
 @pytest.mark.parametrize(
@@ -71,12 +80,68 @@ def test_a_setting_that_comes_or_goes_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("workers", 8), ("recipe.device", "cuda"), ("command", ["x"])]
+    ("key", "value"),
+    [
+        ("workers", 8),
+        ("recipe.device", "cuda"),
+        ("command", ["x"]),
+        ("versions", {"torch": "3.0"}),
+        ("backend", "ray"),
+        ("address", "auto"),
+        ("resources", {"num_gpus": 0.5}),
+        ("timeout_s", 60.0),
+        ("memory_gb", 4.0),
+        ("max_retries", 3),
+        ("budget", {"trials": 10}),
+    ],
 )
-def test_where_it_runs_may_change(tmp_path, key, value):
+def test_where_it_runs_and_for_how_long_may_change(tmp_path, key, value):
     folder = RunFolder(tmp_path)
     folder.settle(SETTINGS)
     assert folder.settle(changed(key, value)) is not None
+    assert folder.settle(SETTINGS) is not None
+
+
+def test_a_study_has_a_budget_of_another_kind(tmp_path):
+    """That of a run says when to stop; that of a study is what its results mean."""
+    study = {"study": "searches", "budget": 100}
+    RunFolder(tmp_path).settle(study)
+    with pytest.raises(RunError, match="budget"):
+        RunFolder(tmp_path).settle({**study, "budget": 200})
+
+
+@pytest.mark.parametrize("empty", [None, {}, []])
+def test_what_is_empty_is_as_good_as_absent(tmp_path, empty):
+    folder = RunFolder(tmp_path)
+    folder.settle(SETTINGS)
+    assert folder.settle({**SETTINGS, "limits": empty}) == {"format": FORMAT, **SETTINGS}
+    with pytest.raises(RunError, match="limits"):
+        folder.settle({**SETTINGS, "limits": {"params": 1e6}})
+
+
+# -- formats --------------------------------------------------------------------------------------
+
+
+def test_settings_of_format_1_are_read_in_the_words_of_this_format():
+    assert upgrade(FORMAT_1) == {**FORMAT_1, "format": 2, **NOTHING}
+    study = {"format": 1, "study": "searches", "budget": 100}
+    assert upgrade(study) == {**study, "format": 2}
+    assert upgrade(upgrade(FORMAT_1)) == upgrade(FORMAT_1)
+
+
+def test_a_folder_of_format_1_is_continued_and_brought_to_this_format(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.run_json.write_text(json.dumps(FORMAT_1))
+    now = {**{k: v for k, v in FORMAT_1.items() if k != "format"}, **NOTHING}
+    with pytest.raises(RunError, match="another limits"):
+        folder.settle({**now, "limits": {"params": 1e6}})
+    assert json.loads(folder.run_json.read_text()) == FORMAT_1, "refused, not changed"
+    assert folder.settle({**now, "backend": "ray"}) == upgrade(FORMAT_1)
+    assert json.loads(folder.run_json.read_text()) == upgrade(FORMAT_1)
+    assert folder.settle(now) == upgrade(FORMAT_1)
+
+
+# -- who may write --------------------------------------------------------------------------------
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
@@ -92,7 +157,7 @@ def test_a_file_in_the_way_is_an_error(tmp_path):
         RunFolder(tmp_path / "run")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', "\x00"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 3}', "{}", "\x00"])
 def test_a_run_json_of_another_kind_is_an_error(tmp_path, text):
     folder = RunFolder(tmp_path)
     folder.run_json.write_text(text)
@@ -130,6 +195,47 @@ def test_the_lock_dies_with_its_process(tmp_path):
         pass
 
 
+def test_a_forked_child_does_not_keep_the_lock(tmp_path):
+    """As the workers of a process pool would that outlive a killed driver."""
+    code = (
+        "import os, sys, time; from foretell.runs.folder import RunFolder\n"
+        "with RunFolder(sys.argv[1]).lock():\n"
+        "    if os.fork() == 0:\n        print(os.getpid(), flush=True); time.sleep(60)\n"
+        "    time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        child = int(process.stdout.readline())
+        try:
+            with pytest.raises(RunError, match="another run"), RunFolder(tmp_path).lock():
+                pytest.fail("two drivers")
+            process.kill()
+            process.wait()
+            os.kill(child, 0)  # it is there
+            with RunFolder(tmp_path).lock():
+                pass
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_file_system_without_locks_is_not_taken_for_a_second_driver(tmp_path, monkeypatch):
+    def refuse(fd):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(folder_module, "_try_lock", refuse)
+    with (
+        pytest.raises(RunError, match=r"cannot use .*No locks available"),
+        RunFolder(tmp_path).lock(),
+    ):
+        pytest.fail("no lock")
+
+
+# -- the disk -------------------------------------------------------------------------------------
+
+
 def test_write_text_replaces_the_whole_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old and longer")
@@ -138,3 +244,30 @@ def test_write_text_replaces_the_whole_file(tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["a.txt"]
     with pytest.raises(RunError, match="cannot write"):
         write_text(tmp_path / "no" / "a.txt", "")
+
+
+def test_a_read_only_folder_is_an_error_with_the_next_step(tiny_disk):
+    """At every step: a new folder, the lock, the settings."""
+    old = RunFolder(tiny_disk.path / "old")
+    old.settle(SETTINGS)
+    tiny_disk.read_only()
+    with pytest.raises(RunError, match=r"Read-only file system.*give write access"):
+        RunFolder(tiny_disk.path / "new")
+    with pytest.raises(RunError, match="Read-only file system"), RunFolder(old.path).lock():
+        pytest.fail("locked")
+    with pytest.raises(RunError, match="Read-only file system"):
+        write_text(old.run_json, "{}")
+    assert old.settings() == {"format": FORMAT, **SETTINGS}, "it can still be read"
+
+
+def test_a_full_disk_leaves_the_old_file(tiny_disk):
+    path = tiny_disk.path / "a.txt"
+    write_text(path, "old")
+    tiny_disk.fill()
+    with pytest.raises(RunError, match=r"No space left.*make room"):
+        write_text(path, "new" * 10_000)
+    assert path.read_text() == "old"
+    assert {item.name for item in tiny_disk.path.iterdir()} == {"a.txt", "filler"}
+    tiny_disk.free()
+    write_text(path, "new")
+    assert path.read_text() == "new"

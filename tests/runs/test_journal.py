@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foretell.errors import RunError
-from foretell.runs.journal import Journal, read
+from foretell.runs.journal import EVENTS, Journal, read
 
 EVENT = {
     "event": "trial", "id": 3, "x": [1, 2], "error": "", "seed": 1, "seconds": 0.5,
@@ -38,6 +39,33 @@ def test_events_come_back_in_order(path):
         assert journal.events == events
         assert journal.of("trial") == events
         assert journal.of("ask") == []
+
+
+def test_every_kind_of_event_is_written_and_read_back(path):
+    events = [
+        {"event": "ask", "phase": "sample", "ids": [3], "archs": ["a"]},
+        {"event": "cost", "name": "latency_ms", "archs": ["a"], "values": [1.5], "spreads": [0.1]},
+        {**EVENT, "event": "rung", "epochs": 1},
+        EVENT,
+        {"event": "rank", "chosen": "rf", "note": ""},
+        {"event": "stop", "reason": "60 s are used up"},
+        {"event": "final", "id": 3, "metrics": {}, "random": None},
+        {"event": "session", "wall_s": 1.5, "phases": {"train": 1.0}},
+        {"event": "cell", "error": ""},
+    ]
+    assert {event["event"] for event in events} == set(EVENTS)
+    written(path, *events)
+    with Journal(path) as journal:
+        assert journal.events == events
+
+
+def test_the_journal_of_format_1_is_read_and_written_on(path):
+    path.write_bytes((Path(__file__).parent / "data" / "format1" / "trials.jsonl").read_bytes())
+    with Journal(path) as journal:
+        assert [event["id"] for event in journal.of("trial")] == [1, 2, 3, 0, 4, 5]
+        assert journal.of("final")[0]["id"] == 5
+        journal.append({"event": "stop", "reason": "enough"})
+    assert len(read(path)) == 11
 
 
 def test_each_event_is_on_disk_when_append_returns(path, monkeypatch):
@@ -85,6 +113,10 @@ def test_a_whole_event_without_its_newline_is_kept(path):
         b'{"event": "trial"}',
         b'{"event": []}',
         b'{"event": "ask", "phase": "top", "ids": 3, "archs": []}',
+        b'{"event": "rung", "id": 1, "epochs": 1}',
+        b'{"event": "cost", "name": "latency_ms", "archs": ["a"], "values": [1.0]}',
+        b'{"event": "stop"}',
+        b'{"event": "session", "wall_s": 1.0}',
     ],
 )
 def test_any_other_bad_line_is_an_error_that_has_its_number(path, line):
@@ -135,6 +167,54 @@ def test_a_full_disk_is_an_error_and_leaves_no_half_line(path, monkeypatch):
         assert path.read_bytes() == before
         journal.append(EVENT)
     assert read(path) == [EVENT, EVENT]
+
+
+def test_a_disk_that_is_really_full_loses_nothing(tiny_disk):
+    path = tiny_disk.path / "trials.jsonl"
+    with Journal(path) as journal:
+        journal.append(EVENT)
+        tiny_disk.fill()
+        large = {**EVENT, "metrics": {"a": [1.5] * 5000}}  # more than what the last page has left
+        with pytest.raises(RunError, match=r"No space left.*finished trials are kept"):
+            journal.append(large)
+        assert read(path) == [EVENT]
+        tiny_disk.free()
+        journal.append(large)
+    assert read(path) == [EVENT, large]
+
+
+def test_a_journal_on_a_read_only_disk_can_be_read_alone(tiny_disk):
+    path = tiny_disk.path / "trials.jsonl"
+    written(path, EVENT)
+    tiny_disk.read_only()
+    assert read(path) == [EVENT]
+    with pytest.raises(RunError, match=r"cannot open .*Read-only file system"):
+        Journal(path)
+
+
+def test_a_file_that_cannot_be_cut_back_has_a_torn_last_line(path, monkeypatch):
+    """The disk went read-only in the middle of a line: the next run cuts it off."""
+    with Journal(path) as journal:
+        journal.append(EVENT)
+        real = journal._file
+
+        class Gone:
+            def write(self, data):
+                real.write(data[:7])
+                raise OSError(errno.EROFS, "Read-only file system")
+
+            def truncate(self, size):
+                raise OSError(errno.EROFS, "Read-only file system")
+
+            def __getattr__(self, name):
+                return getattr(real, name)
+
+        monkeypatch.setattr(journal, "_file", Gone())
+        with pytest.raises(RunError, match="Read-only file system"):
+            journal.append(EVENT)
+    with Journal(path) as journal:
+        assert journal.events == [EVENT]
+        assert "7 bytes" in journal.note
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):

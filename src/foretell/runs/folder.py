@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from foretell.errors import RunError
 
-FORMAT = 1
-# what may differ when a run goes on: where it runs and how it is called, not what it computes
+FORMAT = 2
+# what may differ when a run goes on: where it runs, for how long and how it is called, not what
+# it computes
 FREE = (
-    *("command", "created", "foretell", "versions", "name", "workers", "device"),
+    *("command", "created", "foretell", "versions.*", "name", "device"),
+    *("workers", "backend", "address", "resources", "resources.*"),
+    *("timeout_s", "memory_gb", "max_retries", "budget.*"),
+    *("replicates", "log", "optuna"),
     *("recipe.device", "recipe.threads"),
     *("data.name", "data.notes"),
 )
@@ -41,7 +49,9 @@ class RunFolder:
         self.best = self.path / "best"
         self.ranking = self.path / "ranking.csv"
         self.predictions = self.path / "predictions.csv"
+        self.pareto = self.path / "pareto.csv"
         self.report = self.path / "report.html"
+        self.log = self.path / "run.log"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             known = {"run.json", ".lock", "run.json.tmp"}
@@ -60,11 +70,25 @@ class RunFolder:
         """Where the weights of a trial are."""
         return self.checkpoints / f"{trial}.safetensors"
 
+    def state(self, trial: int) -> Path:
+        """Where a half-trained network waits to be continued."""
+        return self.checkpoints / f"{trial}.state.safetensors"
+
+    def note(self, text: str) -> None:
+        """Add a line to run.log; a log that cannot be written stops nothing."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with contextlib.suppress(OSError), open(self.log, "a", encoding="utf-8") as file:
+            file.write(f"{now} {text}\n")
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Be the only driver of this folder; the lock dies with the process.
 
-        Raises: RunError when another driver is at work here.
+        It is `flock` on `.lock`. On NFS Linux makes it a lock on the server, which other machines
+        see (not on mounts with `nolock` or `local_lock`: there they do not); that of a machine
+        which is gone ends with its lease, after a minute or so.
+
+        Raises: RunError when another driver is at work here, or files cannot be locked here.
         """
         path = self.path / ".lock"
         try:
@@ -72,21 +96,33 @@ class RunFolder:
         except OSError as error:
             raise self._unusable(error) from error
         with file:
-            if not _try_lock(file.fileno()):
+            try:
+                taken = not _try_lock(file.fileno())
+                if not taken:
+                    file.seek(0)
+                    file.truncate()
+                    file.write(f"process {os.getpid()} on {socket.gethostname()}")
+                    file.flush()
+            except OSError as error:
+                raise self._unusable(error) from error
+            if taken:
                 file.seek(0)
                 raise RunError(
                     f"another run is at work in {self.path}",
                     got=file.read().strip() or None,
                     hint="wait for it, stop it, or choose another folder with --out",
                 )
-            file.seek(0)
-            file.truncate()
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
-            yield
+            _HELD.add(file)
+            try:
+                yield
+            finally:
+                _HELD.discard(file)
 
     def settle(self, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         """Write the settings of a new run, or compare them with those of the run that is here.
+
+        Settings that one of the two does not have count as empty (null, [], {}). A run of an
+        older format is brought to this one.
 
         Returns: the settings of the run that is continued; None for a new one.
 
@@ -98,13 +134,13 @@ class RunFolder:
         if not self.run_json.exists():
             write_text(self.run_json, json.dumps(now, indent=2) + "\n")
             return None
-        then = self.settings()
+        raw = self._read()
+        then = upgrade(raw)
         old, new = _flat(then), _flat(now)
         changed = [
             key
             for key in [*old, *(key for key in new if key not in old)]
-            if old.get(key) != new.get(key)
-            and not any(key == free or key.startswith(free + ".") for free in FREE)
+            if old.get(key) != new.get(key) and not any(fnmatchcase(key, free) for free in FREE)
         ]
         if changed:
             key = changed[0]
@@ -115,22 +151,28 @@ class RunFolder:
                 got=_short(new.get(key)),
                 hint="repeat the command with the old value, or choose another folder with --out",
             )
+        if raw["format"] != FORMAT:
+            write_text(self.run_json, json.dumps(then, indent=2) + "\n")
         return then
 
     def settings(self) -> dict[str, Any]:
-        """What run.json says."""
+        """What run.json says, in the words of this format."""
+        return upgrade(self._read())
+
+    def _read(self) -> dict[str, Any]:
         try:
-            settings = json.loads(self.run_json.read_text())
+            settings = json.loads(self.run_json.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RunError(
                 f"cannot read {self.run_json}: {error}",
                 hint="choose another folder with --out, or restore the file",
             ) from error
-        if not isinstance(settings, dict) or settings.get("format") != FORMAT:
+        known = (*UPGRADES, FORMAT)
+        if not isinstance(settings, dict) or settings.get("format") not in known:
             got = settings.get("format") if isinstance(settings, dict) else type(settings).__name__
             raise RunError(
                 f"{self.run_json} has a format that this foretell does not know",
-                expected=FORMAT,
+                expected=" or ".join(map(str, known)),
                 got=got,
                 hint="use the foretell that wrote it, or choose another folder with --out",
             )
@@ -143,18 +185,49 @@ class RunFolder:
         )
 
 
+def upgrade(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of any known format in the words of this one; a step for each format between.
+
+    >>> upgrade({"format": 1, "n_train": 8})["replicates"]
+    0
+    """
+    now = dict(settings)
+    while now["format"] in UPGRADES:
+        now = UPGRADES[now["format"]](now)
+    return now
+
+
+def _from_1(settings: dict[str, Any]) -> dict[str, Any]:
+    """Runs had no limits, costs, budgets, halving, verdict, clusters; studies are as they were."""
+    if "study" in settings:
+        return {**settings, "format": 2}
+    return {
+        **settings,
+        **{"format": 2, "limits": {}, "minimize": [], "budget": {}, "halving": None},
+        **{"replicates": 0, "backend": "local"},
+    }
+
+
+UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is either the old one or the whole new one.
+    """Write a file so that it is either the old one or the whole new one, and on disk.
 
     Raises: RunError when it cannot be written.
     """
     part = path.with_name(path.name + ".tmp")
     try:
-        with open(part, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        try:
+            with open(part, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
     except OSError as error:
         raise RunError(
             f"cannot write {path}: {error.strerror or error}",
@@ -162,13 +235,23 @@ def write_text(path: Path, text: str) -> None:
         ) from error
 
 
+def sync_folder(path: Path) -> None:
+    """Have the names in a folder on disk, as fsync has a file's content."""
+    if sys.platform != "win32":  # which has no such thing
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} as {"a.b": 1}."""
+    """{"a": {"b": 1, "c": []}} as {"a.b": 1}: what is empty is as good as absent."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
             flat |= _flat(value, f"{prefix}{key}.")
-        else:
+        elif value is not None and value != []:
             flat[prefix + key] = value
     return flat
 
@@ -178,7 +261,24 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+_HELD: set[IO[str]] = set()  # lock files of this process
+
+
+def _let_go() -> None:
+    """A forked child, say of a user's executor, must not keep the lock when its parent is dead."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for file in _HELD:
+        os.dup2(nothing, file.fileno(), inheritable=False)
+    os.close(nothing)
+    _HELD.clear()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_let_go)
+
+
 def _try_lock(fd: int) -> bool:
+    """Whether the lock is ours now; raises OSError where files cannot be locked at all."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -188,6 +288,8 @@ def _try_lock(fd: int) -> bool:
             import fcntl
 
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK):
+            return False
+        raise
     return True

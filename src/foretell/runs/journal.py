@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from foretell.errors import RunError
+from foretell.runs.folder import sync_folder
 
 Event = dict[str, Any]
 EVENTS: dict[str, dict[str, type | tuple[type, ...]]] = {  # and the fields that a run relies on
@@ -44,7 +46,8 @@ class Journal:
 
     `append` returns when the line is on disk. A last line that was torn by a crash is cut off
     when the journal is opened (`note` then says so); any other line that is not an event is an
-    error, because results would be lost silently.
+    error, because results would be lost silently. One process writes, it holds the folder's lock;
+    anybody may `read` at the same time.
 
     Args:
         path: the file; made when absent.
@@ -79,30 +82,31 @@ class Journal:
 
     def _read(self) -> None:
         self._file.seek(0)
-        self.events, sound, torn = _parse(self._file.read(), self.path, strict=True)
+        data = self._file.read()
+        self.events, sound, torn = _parse(data, self.path, strict=True)
+        if not data:
+            sync_folder(self.path.parent)
         if torn:
             self.note = f"cut off a torn last line of {self.path.name} ({len(torn)} bytes)"
             self._file.truncate(sound)
-        elif sound and not self._ends_with_newline(sound):
+        elif data and not data.endswith(b"\n"):
             self._write(b"\n")
-
-    def _ends_with_newline(self, size: int) -> bool:
-        self._file.seek(size - 1)
-        return self._file.read(1) == b"\n"
 
     def append(self, event: Event) -> None:
         """Add one event; it is on disk when this returns.
 
         Numbers that JSON does not have (NaN, infinity) become null.
 
-        Raises: RunError when it cannot be written; the file is then as it was before.
+        Raises: RunError when it cannot be written; the file is then as it was before, or where
+            even that cannot be, has a torn last line.
         """
         line = json.dumps(_plain(event), allow_nan=False, separators=(",", ":")).encode() + b"\n"
         before = os.fstat(self._file.fileno()).st_size
         try:
             self._write(line)
         except OSError as error:
-            self._file.truncate(before)
+            with contextlib.suppress(OSError):
+                self._file.truncate(before)
             raise _cannot("write", self.path, error) from error
         self.events.append(json.loads(line))
 
@@ -150,8 +154,8 @@ def _parse(data: bytes, path: Path, strict: bool = False) -> tuple[list[Event], 
                 f"{path}, line {number} is not an event of a run",
                 expected=f'a JSON object with "event" one of {", ".join(EVENTS)}',
                 got=repr(line[:60].decode(errors="replace")),
-                hint="restore the file from a copy, or start anew with another --out; was it "
-                "written by a newer foretell?",
+                hint="restore the file from a copy; without one, take the line out if it was a "
+                "trial (that network is trained again), or start anew with another --out",
             )
         events.append(event)
     whole = _event(last, strict) if last else None
