@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,27 +10,35 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foretell._rng import as_rng
-from foretell.errors import SettingError
+from foretell.errors import SettingError, SpaceError
+from foretell.pareto import best, fronts
 from foretell.spaces import _hash
 from foretell.spaces.base import Rng, Rows, Space
 
-_BLOCK = 65_536  # rows predicted at once
+_DRAWN = 65_536  # rows drawn at once
+_BLOCK = 8_192  # rows predicted at once: what a predictor makes of them fits a cache
+_RESERVE = 4  # times k rows are kept while it is not known which of them are within costly limits
+_RIVALS = 32  # rows of the last front that a new row is compared with
 _PARENTS = 32  # rows whose neighbourhood one round of local improvement looks at
 _ROUNDS = 8  # of local improvement, at most
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Ranking:
     """Architectures, best predicted first.
 
-    Shapes: `X` (k, d), `mean` (k,), `std` (k,) or None where the predictor has no uncertainty.
-    `n_scored` is how many predictions it took.
+    Shapes: `X` (k, d), `mean` (k,), `std` (k,) or None where the predictor has no uncertainty,
+    `costs` (k, m) of the m names in `minimize`. `n_scored` is how many predictions it took.
     """
 
     X: Rows
-    mean: NDArray[np.float64]
-    std: NDArray[np.float64] | None
+    mean: Floats
+    std: Floats | None
     n_scored: int
+    minimize: tuple[str, ...]
+    costs: Floats
 
     def __len__(self) -> int:
         return len(self.X)
@@ -42,9 +51,10 @@ def rank(
     *,
     exclude: ArrayLike = (),
     rng: Rng = None,
-    limit: int = 1_000_000,
+    limit: int | None = 1_000_000,
+    minimize: Sequence[str] = (),
 ) -> Ranking:
-    """The `k` rows of `space` with the highest prediction.
+    """The `k` rows of `space` with the highest prediction, or the best compromises with costs.
 
     Every row is scored when the space has at most `limit`. From a larger one `limit` random rows
     are scored, and then what one change of one decision makes of the best ones, again and again
@@ -52,13 +62,23 @@ def rank(
     predictions are ordered by a hash of `space.row_key`: the same in every process, and with no
     preference for one corner of the space.
 
+    With costs to `minimize`, rows are ordered by the non-dominated front of (prediction, -costs),
+    and within a front by crowding distance, as NSGA-II selects (`foretell.pareto.best`). Rows come
+    in blocks, and what one block drops does not come back: the first fronts are exact while they
+    hold fewer than k rows.
+
+    Limits that need a network to be built or measured (`space.within`) are asked only of rows
+    that would be among the k, best first.
+
     Args:
         space: where to look.
         predictor: fitted; anything with `predict(X)`, higher is better.
         k: how many rows; fewer come back when the space has no more.
         exclude: keys (`space.row_key`) of rows to leave out, such as those already known.
         rng: seed or generator of the random rows; not used when every row is scored.
-        limit: the number of rows that may be scored one by one.
+        limit: the number of rows that may be scored one by one; None to score every row of a
+            space of any size.
+        minimize: names of costs (`space.measure`).
 
     Shapes: see `Ranking`.
 
@@ -72,56 +92,144 @@ def rank(
     >>> rank(ft.spaces.get("nb201"), Sum(), 2).mean.tolist()
     [24.0, 23.0]
     """
-    if k < 1 or limit < 1:
+    if k < 1 or (limit is not None and limit < 1):
         raise SettingError("rank", expected="k and limit of at least 1", got=(k, limit))
-    top = _Top(space, predictor, k, np.asarray(exclude, dtype=np.uint64))
-    if space.size <= limit:
+    top = _Top(space, predictor, k, np.asarray(exclude, dtype=np.uint64), tuple(minimize))
+    rng = as_rng(rng)
+    _look(space.loose, top, rng, limit)
+    if not top.screen():  # too few of the reserve are within: now each one is asked at once
+        _look(space.loose, top, rng, limit)
+        top.screen()
+    return top.ranking()
+
+
+def _look(space: Space, top: _Top, rng: np.random.Generator, limit: int | None) -> None:
+    """Show `top` every row of `space`, or `limit` random ones and the surroundings of the best."""
+    if limit is None or _counts_up_to(space, limit):
         for rows in space.enumerate():
             top.add(rows)
-        return top.ranking()
-    rng = as_rng(rng)
-    for start in range(0, limit, _BLOCK):
-        top.add(space.sample(min(_BLOCK, limit - start), rng))
+        return
+    for start in range(0, limit, _DRAWN):
+        top.add(space.sample(min(_DRAWN, limit - start), rng))
     looked_at = np.zeros(0, dtype=np.uint64)
     for _ in range(_ROUNDS):
+        top.settle()
         parents = top.X[~np.isin(top.keys, looked_at)][:_PARENTS]
         if not len(parents):
             break
         looked_at = np.concatenate([looked_at, space.row_key(parents)])
         top.add(np.concatenate([space.neighbors(x) for x in parents]))
-    return top.ranking()
+
+
+def _counts_up_to(space: Space, limit: int) -> bool:
+    """Whether the space is known to have at most `limit` rows."""
+    try:
+        return space.size <= limit
+    except SpaceError:  # too large to count
+        return False
 
 
 class _Top:
-    """The best `k` of all rows added so far."""
+    """The best rows of all added so far.
 
-    def __init__(self, space: Space, predictor: Any, k: int, exclude: NDArray[np.uint64]) -> None:
+    `F` (n, 1 + m) is what they are compared by: the prediction and minus each cost, -inf
+    throughout where one of them is not known.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        predictor: Any,
+        k: int,
+        exclude: NDArray[np.uint64],
+        minimize: tuple[str, ...],
+    ) -> None:
         self.space, self.predictor, self.k, self.exclude = space, predictor, k, exclude
-        self.has_std = bool(getattr(predictor, "has_std", False))
+        self.minimize = minimize
+        self.all_within = space.loose is space
+        self.room = k if self.all_within else _RESERVE * k
+        self.dropped = False  # whether a row had to go for want of room
         self.n_scored = 0
         self.X: Rows = np.zeros((0, space.d), dtype=space._dtype)
         self.keys = np.zeros(0, dtype=np.uint64)
-        self.mean, self.std = np.zeros(0), np.zeros(0)
+        self.F = np.zeros((0, 1 + len(minimize)))
+        self.asked = np.zeros(0, dtype=bool)  # whether a row is known to be within the limits
+        self.rivals = self.F
+        self.new: list[tuple[Rows, Floats]] = []  # not compared with the kept ones yet
 
     def add(self, rows: Rows) -> None:
-        """Score the rows that are new, and keep the best."""
+        """Score the rows, and keep the best."""
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            F = self._score(block)
+            self.n_scored += len(block)
+            keep = np.arange(len(block))
+            for rival in self.rivals:
+                mine = F[keep]
+                keep = keep[(mine > rival).any(axis=1) | (mine == rival).all(axis=1)]
+            if len(keep):
+                self.new.append((block[keep], F[keep]))
+                if sum(len(X) for X, _ in self.new) >= min(self.room, _BLOCK):
+                    self.settle()
+
+    def _score(self, rows: Rows) -> Floats:
+        mean = np.asarray(self.predictor.predict(rows), dtype=np.float64)
+        if not self.minimize:
+            return np.where(np.isnan(mean), -np.inf, mean)[:, None]
+        F = np.column_stack([mean, -self.space.measure(rows, self.minimize)])
+        return np.where(np.isnan(F).any(axis=1, keepdims=True), -np.inf, F)
+
+    def settle(self) -> None:
+        """Compare the new rows with the kept ones, and drop what there is no room for."""
+        if not self.new:
+            return
+        rows, F = (np.concatenate(parts) for parts in zip(*self.new, strict=True))
+        self.new = []
         keys, first = np.unique(self.space.row_key(rows), return_index=True)
         new = ~np.isin(keys, np.concatenate([self.exclude, self.keys]))
-        rows, keys = rows[first[new]], keys[new]
-        if not len(rows):
-            return
-        self.n_scored += len(rows)
-        if self.has_std:
-            mean, std = self.predictor.predict(rows, return_std=True)
-        else:
-            mean, std = self.predictor.predict(rows), np.zeros(len(rows))
-        mean = np.asarray(mean, dtype=np.float64)
-        X, keys = np.concatenate([self.X, rows]), np.concatenate([self.keys, keys])
-        mean, std = np.concatenate([self.mean, mean]), np.concatenate([self.std, std])
-        worst_if_nan = np.where(np.isnan(mean), -np.inf, mean)
-        best = np.lexsort((_hash.mix(keys), -worst_if_nan))[: self.k]
-        self.X, self.keys, self.mean, self.std = X[best], keys[best], mean[best], std[best]
+        first, keys = first[new], keys[new]
+        self.X, self.F = np.concatenate([self.X, rows[first]]), np.concatenate([self.F, F[first]])
+        self.keys = np.concatenate([self.keys, keys])
+        self.asked = np.concatenate([self.asked, np.full(len(keys), self.all_within)])
+        self._take(np.argsort(_hash.mix(self.keys)))  # the order of equals
+        if self.room == self.k:
+            self._ask()
+        self.dropped |= len(self.X) > self.room
+        self._take(best(self.F, self.room))
+        if len(self.X) == self.room:
+            front = fronts(self.F)
+            last = np.unique(self.F[front == front.max()], axis=0)
+            self.rivals = last[:: -(-len(last) // _RIVALS)]
+
+    def screen(self) -> bool:
+        """Ask which of the best are within the limits; False where more rows are needed for k."""
+        self.settle()
+        self._ask()
+        if len(self.X) < self.k and self.dropped:
+            self.room, self.dropped, self.rivals = self.k, False, self.rivals[:0]
+            return False
+        self._take(best(self.F, self.k))
+        return True
+
+    def _ask(self) -> None:
+        """Drop rows until the best `k` are known to be within the limits."""
+        while True:
+            chosen = best(self.F, self.k)
+            chosen = chosen[~self.asked[chosen]]
+            if not len(chosen):
+                return
+            self.asked[chosen] = self.space.within(self.X[chosen])
+            keep = np.ones(len(self.X), dtype=bool)
+            keep[chosen] = self.asked[chosen]
+            self._take(np.flatnonzero(keep))
+
+    def _take(self, index: NDArray[np.int64]) -> None:
+        self.X, self.keys, self.F = self.X[index], self.keys[index], self.F[index]
+        self.asked = self.asked[index]
 
     def ranking(self) -> Ranking:
         """What is left."""
-        return Ranking(self.X, self.mean, self.std if self.has_std else None, self.n_scored)
+        F = np.where(np.isneginf(self.F), np.nan, self.F)
+        has_std = bool(getattr(self.predictor, "has_std", False))
+        std = self.predictor.predict(self.X, return_std=True)[1] if has_std else None
+        return Ranking(self.X, F[:, 0], std, self.n_scored, self.minimize, -F[:, 1:])
