@@ -203,8 +203,13 @@ def _from_1(settings: dict[str, Any]) -> dict[str, Any]:
         return {**settings, "format": 2}
     return {
         **settings,
-        **{"format": 2, "limits": {}, "minimize": [], "budget": {}, "halving": None},
-        **{"replicates": 0, "backend": "local"},
+        "format": 2,
+        "limits": {},
+        "minimize": [],
+        "budget": {},
+        "halving": None,
+        "replicates": 0,
+        "backend": "local",
     }
 
 
