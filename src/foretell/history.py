@@ -103,7 +103,7 @@ class History:
         """The results that have come, failed ones too; nothing pending."""
         return self._where(self.status != PENDING)
 
-    def _where(self, keep: NDArray[np.bool_] | slice) -> Self:
+    def _where(self, keep: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Self:
         return type(self)(self.X[keep], self.y[keep], self.status[keep], self.seconds[keep])
 
     def best(self) -> int:

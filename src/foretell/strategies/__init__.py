@@ -19,7 +19,7 @@ def get(name: str, **settings: Any) -> Strategy:
     """The strategy `name` with its settings.
 
     >>> get("random")
-    Random()
+    Random(minimize=())
     """
     strategy: Strategy = _catalog.get("strategy", name, **settings)
     return strategy

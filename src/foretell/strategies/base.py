@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from foretell.errors import SettingError
 from foretell.history import History
 from foretell.spaces.base import Rows, Space
 
@@ -50,6 +51,17 @@ class Strategy(ABC):
         depends on its settings and never on the number of workers.
         """
         return None
+
+
+def cost_names(strategy: str, minimize: Any) -> None:
+    """Raises: SettingError unless `minimize` is several different names."""
+    good = isinstance(minimize, (tuple, list)) and all(isinstance(name, str) for name in minimize)
+    if not good or len(set(minimize)) < len(minimize):
+        raise SettingError(
+            f"{strategy}, minimize",
+            expected="different names of costs, like ('params',)",
+            got=repr(minimize),
+        )
 
 
 def fresh(

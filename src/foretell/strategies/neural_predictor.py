@@ -15,7 +15,7 @@ from foretell.errors import SettingError
 from foretell.history import History
 from foretell.ranking import rank
 from foretell.spaces.base import Rows, Space
-from foretell.strategies.base import Proposal, Strategy, fresh
+from foretell.strategies.base import Proposal, Strategy, cost_names, fresh
 
 _RANKED = 1000  # rows of a ranking; more than are proposed, so that it can be looked at
 
@@ -31,6 +31,9 @@ class NeuralPredictor(Strategy):
     number, steps 2 to 4 repeat after every `batch` results. The answer is the row with the best
     measured validation value.
 
+    With costs to `minimize` the best rows are the best compromises: the order of step 4 is that of
+    NSGA-II on (prediction, -costs), which spreads the K rows over the predicted front.
+
     While fewer than two results are finished (all failed, or still out) rows are random.
 
     Args:
@@ -42,7 +45,8 @@ class NeuralPredictor(Strategy):
         predictor_settings: arguments of predictors given by name.
         batch: results between two fits; None for one round.
         explore: share of each batch that is random rather than best predicted, 0 to 1.
-        limit: rows of a large space that are predicted.
+        limit: rows of a large space that are predicted; None for all of any space.
+        minimize: names of costs (`space.measure`) to trade against the value.
 
     References: Wen et al., Neural Predictor for Neural Architecture Search, ECCV 2020. Differs:
     rounds (`batch`), `explore` and several predictors are options here; the paper has one of
@@ -59,18 +63,20 @@ class NeuralPredictor(Strategy):
     predictor_settings: Mapping[str, Any] = field(default_factory=dict)
     batch: int | None = None
     explore: float = 0.0
-    limit: int = 1_000_000
+    limit: int | None = 1_000_000
+    minimize: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value, good, expected in (
             ("n_train", self.n_train, self.n_train >= 2, "at least 2"),
             ("batch", self.batch, self.batch is None or self.batch >= 1, "at least 1, or None"),
             ("explore", self.explore, 0 <= self.explore <= 1, "0 to 1"),
-            ("limit", self.limit, self.limit >= 1, "at least 1"),
+            ("limit", self.limit, self.limit is None or self.limit >= 1, "at least 1, or None"),
             ("predictor", self.predictor, self.predictor != (), "a predictor"),
         ):
             if not good:
                 raise SettingError(f"neural-predictor, {name}", expected=expected, got=value)
+        cost_names("neural-predictor", self.minimize)
 
     def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Rows:
         """Random rows until N are known or out, then the best predicted ones."""
@@ -101,8 +107,10 @@ class NeuralPredictor(Strategy):
         model.fit(history.ok.X, history.ok.y)
         fitted = time.perf_counter()
         exclude = space.row_key(history.X)
-        k = max(n, _RANKED)
-        ranking = rank(space, model, k, exclude=exclude, rng=rng, limit=self.limit)
+        k = max(n, _RANKED) if space.loose is space else n  # each row may cost a measurement
+        ranking = rank(
+            space, model, k, exclude=exclude, rng=rng, limit=self.limit, minimize=self.minimize
+        )
         seconds = (fitted - start, time.perf_counter() - fitted)
         X = ranking.X[:n]
         known = history.with_pending(X)

@@ -8,15 +8,24 @@ import numpy as np
 
 from foretell.history import History
 from foretell.spaces.base import Rows, Space
-from foretell.strategies.base import Strategy, fresh
+from foretell.strategies.base import Strategy, cost_names, fresh
 
 
 @dataclass(frozen=True)
 class Random(Strategy):
     """Rows drawn by `space.sample`, without replacement.
 
+    Args:
+        minimize: names of costs (`space.measure`) that the results are compared by; the rows that
+            are drawn do not depend on them.
+
     References: Li & Talwalkar, Random search and reproducibility for NAS, UAI 2019.
     """
+
+    minimize: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        cost_names("random", self.minimize)
 
     def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Rows:
         """`n` new random rows."""

@@ -1,4 +1,4 @@
-"""Regularised (ageing) evolution: tournaments among the youngest results."""
+"""Evolution: tournaments among the youngest results, or among the best compromises."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from foretell.errors import SettingError
 from foretell.history import History
+from foretell.pareto import best
 from foretell.spaces.base import Rows, Space
-from foretell.strategies.base import Strategy, fresh
+from foretell.strategies.base import Strategy, cost_names, fresh
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,21 @@ class RegularizedEvolution(Strategy):
     oldest, not because it is bad. The population is read off the history, so failed trials are
     in nobody's tournament, and rows told from elsewhere take part.
 
+    With costs to `minimize` age no longer counts: the population are the best `population` of all
+    finished results in the order of NSGA-II, by non-dominated front of (value, -costs) and then
+    by crowding distance, and a tournament is won by the member that comes first in that order.
+
     Args:
         population: size P of the population, and number of random rows at the start.
         sample_size: size S of a tournament, 1 to P; larger is greedier.
         batch: children between two tells; set it to the number of workers to keep them busy.
+        minimize: names of costs (`space.measure`) to trade against the value.
 
     References: Real et al., Regularized Evolution for Image Classifier Architecture Search,
-    AAAI 2019, algorithm 1. Differs: a row that is already known is never proposed again.
+    AAAI 2019, algorithm 1; with `minimize` Deb et al., NSGA-II, IEEE TEC 2002, section III.
+    Differs: a row that is already known is never proposed again; with `minimize` there is no
+    crossover, survivors are chosen after every result and not after every generation, and a
+    tournament has `sample_size` members (the paper: 2).
 
     >>> import foretell as ft
     >>> strategy = RegularizedEvolution(population=4, sample_size=2)
@@ -40,6 +49,7 @@ class RegularizedEvolution(Strategy):
     population: int = 50
     sample_size: int = 10
     batch: int = 1
+    minimize: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.sample_size <= self.population or self.batch < 1:
@@ -49,10 +59,11 @@ class RegularizedEvolution(Strategy):
                 got=f"sample_size {self.sample_size}, population {self.population}, "
                 f"batch {self.batch}",
             )
+        cost_names("regularized-evolution", self.minimize)
 
     def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Rows:
         """Random rows until `population` are known or out, then mutants of tournament winners."""
-        members = history.ok._where(slice(-self.population, None))
+        members = self._members(space, history.ok)
         n_random = n if not len(members) else min(n, max(self.population - len(history), 0))
         first = fresh(space, history, n_random, lambda k: space.sample(k, rng), rng)
         if n_random == n:
@@ -61,11 +72,21 @@ class RegularizedEvolution(Strategy):
         def mutants(k: int) -> Rows:
             size = min(self.sample_size, len(members))
             drawn = np.argsort(rng.random((k, len(members))), axis=1)[:, :size]
-            winner = drawn[np.arange(k), np.argmax(members.y[drawn], axis=1)]
+            if self.minimize:  # members are in the order of the crowded comparison
+                winner = drawn.min(axis=1)
+            else:
+                winner = drawn[np.arange(k), np.argmax(members.y[drawn], axis=1)]
             return space.mutate(members.X[winner], rng)
 
         known = history.with_pending(first)
         return np.concatenate([first, fresh(space, known, n - n_random, mutants, rng)])
+
+    def _members(self, space: Space, known: History) -> History:
+        """The population: the youngest; with costs the best, best first."""
+        if not self.minimize:
+            return known._where(slice(-self.population, None))
+        F = np.column_stack([known.y, -space.measure(known.X, self.minimize)])
+        return known._where(best(F, self.population))
 
     def round_size(self, done: int) -> int:
         """The rest of the random rows, then `batch` children."""
