@@ -1,0 +1,108 @@
+"""When a search has to stop, however much its strategy would like to go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from foretell._console import duration
+from foretell.errors import SettingError
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a search may use up over all calls of its command; None is without end.
+
+    Nothing new begins once one of them is used up; what is in work is finished. The baseline of
+    random search and the retrainings of the verdict are not part of the search.
+
+    Args:
+        trials: networks.
+        epochs: epochs of training, of all networks together.
+        train_s: seconds of training, of all networks together.
+        wall_s: seconds of wall clock, of asking and training; a call that was killed counts as
+            nothing.
+
+    >>> Budget.of("trials=50,wall=30m")
+    Budget(trials=50, epochs=None, train_s=None, wall_s=1800.0)
+    """
+
+    trials: int | None = None
+    epochs: int | None = None
+    train_s: float | None = None
+    wall_s: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            whole = name in ("trials", "epochs")
+            kind = int if whole else (int, float)
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < math.inf
+            ):
+                raise SettingError(
+                    f"budget, {name}",
+                    expected="a whole number from 1" if whole else "seconds above 0",
+                    got=repr(value),
+                )
+
+    @classmethod
+    def of(cls, setting: Self | str | Mapping[str, Any] | None) -> Self:
+        """From what a user says: "trials=50,epochs=300,train=2h,wall=30m", or numbers by name.
+
+        Raises: SettingError naming the part that is wrong.
+        """
+        if setting is None:
+            return cls()
+        if isinstance(setting, cls):
+            return setting
+        given: dict[str, Any] = {}
+        if isinstance(setting, str):
+            for part in filter(None, (part.strip() for part in setting.split(","))):
+                name, _, text = part.partition("=")
+                given[name.strip()] = _number(part, text.strip())
+        elif isinstance(setting, Mapping):
+            given = dict(setting)
+        else:
+            raise SettingError("budget", expected="trials, epochs, train_s, wall_s", got=setting)
+        known = [entry.name for entry in dataclasses.fields(cls)]
+        out: dict[str, Any] = {}
+        for name, value in given.items():
+            full = f"{name}_s" if name in ("train", "wall") else name
+            if full not in known:
+                near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+                raise SettingError(
+                    f"unknown budget {name!r}",
+                    expected="trials, epochs, train or wall",
+                    hint=f"did you mean {near[0].removesuffix('_s')!r}?" if near else None,
+                )
+            whole = full in ("trials", "epochs") and isinstance(value, float)
+            out[full] = int(value) if whole and value == int(value) else value
+        return cls(**out)
+
+    def used_up(self, *, trials: int, epochs: int, train_s: float, wall_s: float) -> str:
+        """Which budget is used up, in words; empty while none is."""
+        if self.trials is not None and trials >= self.trials:
+            return f"the budget of {self.trials:,} networks is used up"
+        if self.epochs is not None and epochs >= self.epochs:
+            return f"the budget of {self.epochs:,} epochs is used up"
+        if self.train_s is not None and train_s >= self.train_s:
+            return f"the budget of {duration(self.train_s)} of training is used up"
+        if self.wall_s is not None and wall_s >= self.wall_s:
+            return f"the budget of {duration(self.wall_s)} of wall clock is used up"
+        return ""
+
+
+def _number(part: str, text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text)
+    if match is None or match[2] not in _UNITS:
+        raise SettingError(
+            "budget", expected="like trials=50,epochs=300,train=2h,wall=30m", got=repr(part)
+        )
+    return float(match[1]) * _UNITS[match[2]]

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foretell.errors import SettingError
+from foretell.runs.budget import Budget
+
+NOTHING = {"trials": 0, "epochs": 0, "train_s": 0.0, "wall_s": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (None, Budget()),
+        ("", Budget()),
+        ("trials=50", Budget(trials=50)),
+        ("trials=50, epochs=300,train=2h,wall=1.5m", Budget(50, 300, 7200.0, 90.0)),
+        ("train=90s,wall=1d", Budget(train_s=90.0, wall_s=86400.0)),
+        ({"trials": 3, "wall_s": 60}, Budget(trials=3, wall_s=60)),
+        (Budget(trials=2), Budget(trials=2)),
+    ],
+)
+def test_what_is_said_is_understood(said, meant):
+    assert Budget.of(said) == meant
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("trials", "trials=", "trials=x", "trials=-3", "trials=0", "trials=2.5", "wall=5y"),
+        *("train=0", "hours=3", {"trials": True}, {"wall_s": float("nan")}, 5, "trials=inf"),
+    ],
+)
+def test_anything_else_is_refused_in_one_line(said):
+    with pytest.raises(SettingError, match="budget") as caught:
+        Budget.of(said)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_budget_or_refused(text):
+    try:
+        assert isinstance(Budget.of(text), Budget)
+    except SettingError:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"), [("trials", 3), ("epochs", 30), ("train_s", 60.0), ("wall_s", 90.0)]
+)
+def test_each_budget_ends_the_search_by_itself(name, unit):
+    budget = Budget(**{name: unit})
+    assert budget.used_up(**NOTHING) == ""
+    assert budget.used_up(**{**NOTHING, name: unit - 1}) == ""
+    assert "budget of" in budget.used_up(**{**NOTHING, name: unit})
+    assert Budget().used_up(**{**NOTHING, name: 1e9}) == ""
