@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model
 from torch import nn
 
 from foretell._rng import derive
-from foretell.errors import DataError, ForetellError
-from foretell.evaluators.base import Evaluator
+from foretell.errors import DataError, ForetellError, RunError, SettingError
+from foretell.evaluators.base import Evaluator, TrialTimeout, pulse
 from foretell.history import Result
 from foretell.spaces.base import Rows, Space
-from foretell.training import batches, loop
+from foretell.training import batches, checkpoint, loop
 from foretell.training.data import Data
 from foretell.training.recipe import Recipe
 
@@ -34,14 +35,25 @@ class Trainer(Evaluator):
         space: whose rows are trained, by `space.build(x, data.input_shape, data.n_outputs)`.
         data: what to learn, from `foretell.training.data.load`.
         recipe: how; the same for all rows.
+        state_every_s: seconds between two writes of a half-trained network, at least; 0 writes it
+            after every epoch.
 
     `objective` is "val_acc" for classification and "val_r2" for regression, both to maximise.
     """
 
-    def __init__(self, space: Space, data: Data, recipe: Recipe | None = None) -> None:
+    def __init__(
+        self,
+        space: Space,
+        data: Data,
+        recipe: Recipe | None = None,
+        *,
+        state_every_s: float = checkpoint.EVERY_S,
+    ) -> None:
         self.space = space.with_io(data.input_shape, data.n_outputs)
         self.data = data
         self.recipe = recipe or Recipe()
+        self.device, self.threads = self.recipe.device, self.recipe.threads
+        self.state_every_s = state_every_s
         batches.pick_device(self.recipe.device)  # a wrong name fails here, not in every trial
         self.objective = "val_acc" if data.task == "classification" else "val_r2"
 
@@ -51,6 +63,9 @@ class Trainer(Evaluator):
         seed: int = 0,
         weights: Path | None = None,
         on_epoch: loop.OnEpoch | None = None,
+        *,
+        state: Path | None = None,
+        until: int | None = None,
     ) -> Result:
         """Train the row `x` and report "val_acc" or "val_r2" and "val_rmse", and "val_loss".
 
@@ -58,20 +73,67 @@ class Trainer(Evaluator):
             x: shape (d,).
             seed: of weights, dropout, order and augmentation; equal seeds give equal results on
                 a CPU.
-            weights: a .safetensors file to write the trained weights to; written whole or not.
+            weights: a .safetensors file to write the trained weights to, when all epochs are
+                done; written whole or not.
             on_epoch: called after each epoch with its number, from 0, and its metrics.
+            state: a .safetensors file of the half-trained network. If it is there and of the same
+                row, seed, data and recipe (but for device and threads), training goes on from it,
+                and on a CPU with as many threads to the same bits; any other content is ignored.
+                Written whole or not after epochs, at most every `state_every_s` seconds; a state
+                that cannot be written stays an older one. Removed when the training is over.
+            until: stop after this many epochs and keep `state` for going on; the metrics are those
+                so far, and no weights are written. None: all epochs.
+
+        Returns: metrics, curves of all epochs so far, and the seconds of all attempts that went on
+            from one another.
+
+        Raises:
+            SettingError: `until` is not a whole number from 1.
+            TrialTimeout: the time of the trial is over; `state` stays.
+            RunError: the weights cannot be written; `state` stays.
         """
+        if until is not None and (isinstance(until, bool) or int(until) != until or until < 1):
+            raise SettingError("until", expected="a whole number of epochs from 1", got=until)
         start = time.perf_counter()
+        kept = None
         try:
+            for path in (weights, state):
+                if path is not None:
+                    checkpoint.sweep(path)
             with self._alone(seed) as device:
                 model = self._build(x)
-                fit = loop.fit(model, self.data, self.recipe, seed, device, on_epoch)
-                if weights is not None:
-                    _save(model, weights)
+                if state is not None:
+                    kept = checkpoint.State(state, self._identity(x, seed), self.state_every_s)
+                fit = loop.fit(
+                    model, self.data, self.recipe, seed, device, on_epoch,
+                    on_step=pulse, state=kept, until=until,
+                )  # fmt: skip
+                if weights is not None and fit.ended:
+                    _write(model, weights)
+        except (TrialTimeout, RunError):
+            raise
         except Exception as error:
-            seconds = time.perf_counter() - start
-            return Result(seconds=seconds, seed=seed, error=reason(error))
-        return Result(fit.metrics, fit.curve, time.perf_counter() - start, seed)
+            result = Result(seed=seed, error=reason(error))
+        else:
+            result = Result(fit.metrics, fit.curve, seed=seed)
+        if kept is not None and (result.error or fit.ended):
+            kept.remove()
+        seconds = time.perf_counter() - start + (kept.before if kept else 0.0)
+        return replace(result, seconds=seconds)
+
+    def _identity(self, x: Rows, seed: int) -> dict[str, Any]:
+        """All that the result of a training depends on."""
+        free = ("device", "threads")
+        recipe = {k: v for k, v in self.recipe.to_dict().items() if k not in free}
+        return {
+            "space": self.space.name,
+            "arch": self.space.to_str(np.asarray(x)[None])[0],
+            "seed": int(seed),
+            "recipe": recipe,
+            "data": self.data.digest,
+            "sizes": self.data.sizes,
+            "input_shape": self.data.input_shape,
+        }
 
     def test(self, x: Rows, weights: Path) -> dict[str, float]:
         """Metrics of trained weights on the test split: "test_acc" or "test_r2", "test_loss", ...
@@ -95,14 +157,15 @@ class Trainer(Evaluator):
                 ) from error
             return self._measure(model, "test", device)
 
-    def validate(self, model: nn.Module) -> dict[str, float]:
+    def validate(self, model: nn.Module, split: str = "val") -> dict[str, float]:
         """Metrics of a trained network on the validation split, as `evaluate` reports them.
 
         Args:
             model: moved to the recipe's device.
+            split: "val", or "test" to compare a network that was read back with the one tested.
         """
         with self._alone(0) as device:
-            return self._measure(model, "val", device)
+            return self._measure(model, split, device)
 
     def _measure(self, model: nn.Module, part: str, device: torch.device) -> dict[str, float]:
         loop.prepare(model, self.data, device)
@@ -183,11 +246,11 @@ def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
-def _save(model: nn.Module, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+def _write(model: nn.Module, path: Path) -> None:
     try:
-        save_model(model, str(part))
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+        checkpoint.write_model(model, path)
+    except OSError as error:
+        raise RunError(
+            f"cannot write the weights {path}: {error.strerror or error}",
+            hint="make room or give write access, then run the same command again",
+        ) from error

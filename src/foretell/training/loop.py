@@ -1,7 +1,8 @@
 """The training loop, top to bottom: data to the device, epochs of steps, validation, what is kept.
 
 Deterministic on a CPU for a given seed and number of threads. All randomness is in three
-generators of the seed: weights (and dropout), the order of rows, augmentation.
+generators of the seed: weights (and dropout), the order of rows, augmentation. With a `State`
+training may be broken off anywhere and goes on from an epoch's end, to the same bits.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from foretell._rng import derive
 from foretell.errors import ForetellError, SpaceError
 from foretell.training import augment
 from foretell.training.batches import Split
+from foretell.training.checkpoint import Curve, Moving, State
 from foretell.training.data import Data
 from foretell.training.recipe import Recipe
 
@@ -30,11 +32,15 @@ class DivergedError(ForetellError, ArithmeticError):
 
 
 class Fit(NamedTuple):
-    """One training: validation metrics of the epoch whose weights are kept (from 0), and curves."""
+    """One training: validation metrics of the epoch whose weights are kept (from 0), and curves.
+
+    `ended` is False where `until` broke it off.
+    """
 
     metrics: dict[str, float]
-    curve: dict[str, list[float]]
+    curve: Curve
     epoch: int
+    ended: bool = True
 
 
 def fit(
@@ -44,6 +50,10 @@ def fit(
     seed: int,
     device: torch.device,
     on_epoch: OnEpoch | None = None,
+    *,
+    on_step: Callable[[], None] | None = None,
+    state: State | None = None,
+    until: int | None = None,
 ) -> Fit:
     """Train `model` in place on the train split, judged by the val split; test is not read.
 
@@ -54,7 +64,12 @@ def fit(
         seed: of the order of rows and of augmentation. Weights and dropout follow torch's own
             generator, which the caller seeds.
         device: where.
-        on_epoch: called with the epoch, from 0, and its metrics.
+        on_epoch: called with the epoch, from 0, and its metrics; not for epochs in `state`.
+        on_step: called before every batch.
+        state: where to go on from, and what to write after epochs; all of it but for the last
+            epoch.
+        until: stop after this many epochs of the whole training, at least 1, and keep the state;
+            the schedule stays that of all epochs. None: train to the end.
 
     Raises:
         DivergedError: the training or validation loss is NaN or infinite.
@@ -68,15 +83,26 @@ def fit(
     largest, flip = augment.resolve(recipe.augment, data.input_shape)
     n = len(train)
     n_batches = max(1, min(math.ceil(n / recipe.batch_size), n // 2))  # no batch of one row
-    n_steps, step = recipe.epochs * n_batches, 0
-    curve: dict[str, list[float]] = {}
-    kept, metrics, best, waited = -1, {}, math.inf, 0
+    n_steps = recipe.epochs * n_batches
+    generators = {"order": order, "augment": shifts, "torch": torch.default_generator}
+    if device.type == "cuda":
+        at_device = torch.cuda.current_device() if device.index is None else device.index
+        generators["cuda"] = torch.cuda.default_generators[at_device]
+    moving = Moving(model, optimiser, generators)
+    curve: Curve = {}
     weights: dict[str, Tensor] = {}
+    if state is not None:
+        curve, weights = state.load(moving)
+    last = min(recipe.epochs, until or recipe.epochs)
 
-    for epoch in range(recipe.epochs):
+    for epoch in range(len(curve.get("val_loss", ())), last):
+        if _ended(curve, recipe):
+            break
         model.train()
         total = torch.zeros((), device=device)
-        for at in torch.randperm(n, generator=order).tensor_split(n_batches):
+        for i, at in enumerate(torch.randperm(n, generator=order).tensor_split(n_batches)):
+            if on_step is not None:
+                on_step()
             x, y = train.batch(at)
             if largest or flip:
                 x = augment.shift_and_flip(x, largest, flip, shifts)
@@ -84,35 +110,45 @@ def fit(
                 out = model(x)
                 loss = _loss(_checked(out, y, data), y, data, recipe.label_smoothing)
             for group in optimiser.param_groups:
-                group["lr"] = recipe.lr_at(step, n_steps)
+                group["lr"] = recipe.lr_at(epoch * n_batches + i, n_steps)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             if recipe.clip:
                 nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             optimiser.step()
             total += loss.detach() * len(at)
-            step += 1
 
         row = {"train_loss": float(total) / n}
         row |= {f"val_{key}": value for key, value in evaluate(model, val, data, recipe).items()}
-        for key, value in row.items():
-            curve.setdefault(key, []).append(value)
         if not (math.isfinite(row["train_loss"]) and math.isfinite(row["val_loss"])):
             which = "training" if not math.isfinite(row["train_loss"]) else "validation"
             raise DivergedError(f"the {which} loss is not a number in epoch {epoch + 1}")
-        waited = 0 if row["val_loss"] < best else waited + 1
-        if recipe.keep == "last" or row["val_loss"] < best:
-            kept, metrics = epoch, {k: v for k, v in row.items() if k.startswith("val_")}
-            if recipe.keep == "best":
-                weights = {key: value.clone() for key, value in model.state_dict().items()}
-        best = min(best, row["val_loss"])
+        for key, value in row.items():
+            curve.setdefault(key, []).append(value)
+        if recipe.keep == "best" and _best(curve) == epoch:
+            weights = {key: value.clone() for key, value in model.state_dict().items()}
+        if state is not None and not _ended(curve, recipe):
+            state.save(moving, curve, weights, now=epoch + 1 == last)
         if on_epoch is not None:
             on_epoch(epoch, row)
-        if recipe.early_stop and waited >= recipe.early_stop:
-            break
-    if weights:
+
+    curve = {key: values[:last] for key, values in curve.items()}  # the state may be further on
+    ended = _ended(curve, recipe)
+    if ended and weights:
         model.load_state_dict(weights)
-    return Fit(metrics, curve, kept)
+    epoch = _best(curve) if recipe.keep == "best" else len(curve["val_loss"]) - 1
+    metrics = {key: values[epoch] for key, values in curve.items() if key.startswith("val_")}
+    return Fit(metrics, curve, epoch, ended)
+
+
+def _best(curve: Curve) -> int:
+    return curve["val_loss"].index(min(curve["val_loss"]))
+
+
+def _ended(curve: Curve, recipe: Recipe) -> bool:
+    n = len(curve.get("val_loss", ()))
+    waited = n - 1 - _best(curve) if n else 0
+    return n >= recipe.epochs or 0 < recipe.early_stop <= waited
 
 
 def prepare(model: nn.Module, data: Data, device: torch.device) -> None:
