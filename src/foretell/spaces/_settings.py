@@ -46,7 +46,7 @@ def io_of(space: str, input_shape: Sequence[int], n_outputs: int) -> tuple[tuple
     return shape, outputs
 
 
-def no_cost(space: str, name: object, known: Sequence[str]) -> SettingError:
+def no_cost(space: str | None, name: object, known: Sequence[str]) -> SettingError:
     """The error for a cost that a space does not know.
 
     >>> print(no_cost("nb201", "parms", ("params", "flops")))
@@ -57,5 +57,7 @@ def no_cost(space: str, name: object, known: Sequence[str]) -> SettingError:
     if name == "latency_ms":
         hint = "say how latency is measured: a `foretell.nets.latency.Latency` with the limits"
     return SettingError(
-        f"unknown cost {name!r} of space {space!r}", expected=" or ".join(known), hint=hint
+        f"unknown cost {name!r}" + (f" of space {space!r}" if space else ""),
+        expected=" or ".join(known),
+        hint=hint,
     )
