@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import pickle
 import subprocess
@@ -14,7 +15,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 import foretell as ft
-from foretell.errors import DataError, SettingError
+from foretell.errors import DataError, RunError, SettingError
+from foretell.evaluators.base import TrialTimeout, deadline
 from foretell.evaluators.trainer import Trainer, reason
 from foretell.training.data import load
 from foretell.training.recipe import Recipe
@@ -219,6 +221,253 @@ def test_weights_of_another_network(tmp_path):
         tr.test([1, 0], tmp_path / "w.safetensors")
     with pytest.raises(DataError, match="cannot read the weights"):
         tr.test([0, 0], tmp_path / "none.safetensors")
+
+
+# -- going on inside a network ---------------------------------------------------------------
+
+
+def tabular(recipe, seed=0):
+    """Dropout, batch normalisation and a shortcut, on a few rows of digits."""
+    digits = load("digits")
+    data = load((digits.x[:240].reshape(240, -1), digits.y[:240]), seed=seed)
+    return Trainer(ft.spaces.get("tabular", max_depth=2), data, recipe, state_every_s=0)
+
+
+DEEP = "depth=2,width_0=32,width_1=16,activation=relu,norm=batch,dropout=0.3,residual=True"
+
+
+def row(tr, arch=DEEP):
+    return tr.space.from_str([arch])[0]
+
+
+def augmented(recipe):
+    """Shifted and mirrored images through convolutions, channels last, with dropout."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (90, 3, 28, 28), dtype=np.uint8)
+    return Trainer(cnn_space(), load((images, np.arange(90) % 3)), recipe, state_every_s=0)
+
+
+RECIPES = [
+    Recipe(epochs=5, batch_size=32),
+    Recipe(epochs=5, batch_size=32, optimiser="adamw", keep="best"),
+    Recipe(epochs=12, lr=3.0, schedule="constant", warmup=0.0, keep="best", early_stop=3),
+]
+
+
+def everything(folder, result):
+    return result.metrics, result.curve, result.error, (folder / "w").read_bytes()
+
+
+def stopping(epoch):
+    def on_epoch(now, row):
+        if now == epoch:
+            raise KeyboardInterrupt
+
+    return on_epoch
+
+
+@pytest.mark.parametrize(
+    ("make", "arch", "recipe"),
+    [*((tabular, DEEP, recipe) for recipe in RECIPES), (augmented, "width=4,dropout=0.2", FAST)],
+)
+def test_broken_off_after_every_epoch_it_ends_as_in_one_go(make, arch, recipe, tmp_path):
+    tr = make(recipe)
+    x = row(tr, arch)
+    whole = tr.evaluate(x, 3, tmp_path / "w")
+    expected = everything(tmp_path, whole)
+    (tmp_path / "w").unlink()
+    trained = len(whole.curve["val_loss"])
+    assert whole.ok
+    assert (trained < recipe.epochs) == bool(recipe.early_stop)
+    for epoch in range(trained - 1):
+        with pytest.raises(KeyboardInterrupt):
+            tr.evaluate(x, 3, tmp_path / "w", stopping(epoch), state=tmp_path / "s")
+        assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    seen = []
+    last = tr.evaluate(
+        x, 3, tmp_path / "w", lambda epoch, _: seen.append(epoch), state=tmp_path / "s"
+    )
+    assert everything(tmp_path, last) == expected
+    assert seen == [trained - 1]
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_epochs_in_portions_are_one_training(recipe, tmp_path):
+    tr = tabular(recipe)
+    x = row(tr)
+    whole = everything(tmp_path, tr.evaluate(x, 3, tmp_path / "w"))
+    (tmp_path / "w").unlink()
+    portions, seen = {}, []
+    for until in (1, 3, 3, 2):  # a driver may ask again for what it has not written down
+        part = portions[until] = tr.evaluate(
+            x, 3, tmp_path / "w", lambda epoch, _: seen.append(epoch),
+            state=tmp_path / "s", until=until,
+        )  # fmt: skip
+        n = len(part.curve["val_loss"])
+        assert n == min(until, len(whole[1]["val_loss"]))
+        assert part.curve == {name: values[:n] for name, values in whole[1].items()}
+        kept = int(np.argmin(part.curve["val_loss"])) if recipe.keep == "best" else n - 1
+        assert part.metrics["val_acc"] == part.curve["val_acc"][kept]
+        assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    assert seen == [0, 1, 2]
+    assert portions[1] != portions[3]
+    last = tr.evaluate(x, 3, tmp_path / "w", state=tmp_path / "s", until=99)
+    assert everything(tmp_path, last) == whole
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]
+
+
+def test_until_needs_no_state():
+    tr = tabular(RECIPES[0])
+    assert len(tr.evaluate(row(tr), until=2).curve["val_loss"]) == 2
+    for until in (0, -1, 1.5, True):
+        with pytest.raises(SettingError, match="until: expected a whole number of epochs from 1"):
+            tr.evaluate(row(tr), until=until)
+
+
+def test_a_state_of_another_training_is_not_used(tmp_path):
+    tr, s = tabular(RECIPES[0]), tmp_path / "s"
+    tr.evaluate(row(tr), 3, state=s, until=2)
+    state = s.read_bytes()
+
+    def first_epoch(tr, x, seed):
+        seen = []
+        s.write_bytes(state)
+        result = tr.evaluate(x, seed, on_epoch=lambda epoch, _: seen.append(epoch), state=s)
+        return seen[0], result
+
+    def recipe(**changes):
+        return tabular(dataclasses.replace(tr.recipe, **changes))
+
+    for other, arch, seed in [
+        (tr, DEEP.replace("relu", "silu"), 3),
+        (tr, DEEP, 4),
+        (recipe(lr=0.2), DEEP, 3),
+        (recipe(keep="best"), DEEP, 3),
+        (tabular(tr.recipe, seed=1), DEEP, 3),
+    ]:
+        begun, result = first_epoch(other, row(other, arch), seed)
+        alone = other.evaluate(row(other, arch), seed)
+        assert begun == 0
+        assert (result.metrics, result.curve) == (alone.metrics, alone.curve)
+        assert not s.exists()
+    assert first_epoch(tr, row(tr), 3)[0] == 2
+    assert first_epoch(recipe(device="cpu"), row(tr), 3)[0] == 2
+    assert recipe(threads=2)._identity(row(tr), 3) == tr._identity(row(tr), 3)
+
+
+def test_seconds_are_of_all_attempts(tmp_path):
+    class Slow(nn.Linear):
+        def forward(self, x):
+            time.sleep(0.02)
+            return super().forward(x)
+
+    tr = Trainer(space_of(lambda *_: Slow(4, 2)), tiny_trainer(FAST).data, Recipe(epochs=4))
+    parts = [tr.evaluate([0], state=tmp_path / "s", until=n) for n in (1, 2, 3, 4)]
+    seconds = np.array([part.seconds for part in parts])
+    assert (np.diff(seconds) > 0.04).all()  # two calls of the network an epoch
+    assert seconds[-1] > 4 * 0.04
+
+
+def test_a_trial_whose_time_is_over_goes_on_later(tmp_path):
+    tr, s = tabular(RECIPES[0]), tmp_path / "s"
+    x, seen = row(tr), []
+
+    def on_epoch(epoch, _):
+        seen.append(epoch)
+        if len(seen) == 2:
+            deadline.set(time.monotonic() - 1)
+
+    token = deadline.set(time.monotonic() + 60)
+    try:
+        with pytest.raises(TrialTimeout, match="time is over"):
+            tr.evaluate(x, 3, on_epoch=on_epoch, state=s)
+    finally:
+        deadline.reset(token)
+    again = tr.evaluate(x, 3, on_epoch=on_epoch, state=s)
+    assert seen == [0, 1, 2, 3, 4]
+    assert again.curve == tr.evaluate(x, 3).curve
+
+
+def test_files_that_cannot_be_written(tmp_path):
+    """The state is a help; the weights are what a trial is for."""
+    tr, s = tabular(RECIPES[0]), tmp_path / "s"
+    (tmp_path / "file").touch()
+    nowhere = tmp_path / "file" / "f"
+    expected = tr.evaluate(row(tr), 3)
+    result = tr.evaluate(row(tr), 3, tmp_path / "w", state=nowhere)
+    assert (result.metrics, result.curve) == (expected.metrics, expected.curve)
+    assert (tmp_path / "w").exists()
+    with pytest.raises(RunError, match=r"cannot write the weights .*Next: make room"):
+        tr.evaluate(row(tr), 3, nowhere, state=s)
+    seen = []
+    tr.evaluate(row(tr), 3, tmp_path / "w", lambda epoch, _: seen.append(epoch), state=s)
+    assert seen == [4]
+
+
+def test_a_network_that_fails_leaves_no_state(tmp_path):
+    tr = tabular(Recipe(epochs=6, lr=1e3, clip=0.0, schedule="constant", warmup=0.0))
+    linear = row(tr, DEEP.replace("norm=batch", "norm=none"))
+    part = tiny_trainer(Recipe(epochs=3)).evaluate([0], state=tmp_path / "s", until=1)
+    assert part.ok
+    assert tr.evaluate(linear, state=tmp_path / "s").error.endswith(
+        "loss is not a number in epoch 1"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+KILLS = """
+import json, os, pathlib, signal, sys, time
+import numpy as np
+import torch
+import foretell as ft
+from foretell.evaluators.trainer import Trainer
+from foretell.training.data import load
+from foretell.training.recipe import Recipe
+
+folder, lives = pathlib.Path(sys.argv[1]), []
+rng = np.random.default_rng(int(sys.argv[2]))
+digits = load("digits")
+data = load((digits.x[:240].reshape(240, -1), digits.y[:240]))
+recipe = Recipe(epochs=80, batch_size=32)
+tr = Trainer(ft.spaces.get("tabular", max_depth=2), data, recipe, state_every_s=0)
+x = tr.space.from_str([sys.argv[3]])[0]
+start = time.perf_counter()
+whole = tr.evaluate(x, 3, folder / "whole")
+usual = time.perf_counter() - start
+while True:
+    begun, report = os.pipe()
+    child = os.fork()
+    if not child:
+        seen = lambda epoch, row: os.write(report, epoch.to_bytes(2, "little"))
+        result = tr.evaluate(x, 3, folder / "w", seen, state=folder / "s")
+        (folder / "r").write_text(json.dumps([result.metrics, result.curve]))
+        os._exit(0)
+    os.close(report)
+    if len(lives) < 8:
+        time.sleep(rng.uniform(0.02, usual / 3))
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    epochs = np.frombuffer(os.read(begun, 1 << 16), dtype="<u2")
+    lives.append([int(epochs[0]), int(epochs[-1])] if len(epochs) else None)
+    if status == 0:
+        break
+print(json.dumps([lives, [whole.metrics, whole.curve]]))
+"""
+
+
+def test_killed_at_random_it_ends_as_in_one_go(tmp_path):
+    """`kill -9` of the training process, many times over one network."""
+    command = [sys.executable, "-W", "ignore", "-c", KILLS, str(tmp_path), "0", DEEP]
+    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    lives, whole = json.loads(out)
+    lives = [life for life in lives if life]
+    assert json.loads((tmp_path / "r").read_text()) == whole
+    assert (tmp_path / "w").read_bytes() == (tmp_path / "whole").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"r", "w", "whole"}
+    assert len(lives) >= 3
+    for before, after in itertools.pairwise(lives):
+        assert 0 < before[1] <= after[0] <= before[1] + 2  # at most the epoch in work is lost
 
 
 # -- failures --------------------------------------------------------------------------------

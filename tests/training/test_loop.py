@@ -170,6 +170,19 @@ def test_early_stop_and_epochs_seen():
     assert [row["val_loss"] for _, row in seen] == fit.curve["val_loss"]
 
 
+def test_part_of_a_training_and_its_steps():
+    """The rates are those of all epochs, so the part is the beginning of the whole."""
+    data, recipe, steps = load("digits"), Recipe(epochs=3), []
+    whole = loop.fit(linear(data), data, recipe, 0, CPU)
+    part = loop.fit(
+        linear(data), data, recipe, 0, CPU, on_step=lambda: steps.append(1), until=2
+    )  # fmt: skip
+    assert (whole.ended, part.ended) == (True, False)
+    assert part.curve == {name: values[:2] for name, values in whole.curve.items()}
+    assert part.metrics["val_loss"] == whole.curve["val_loss"][1]
+    assert len(steps) == 2 * -(-data.sizes[0] // recipe.batch_size)
+
+
 def test_diverged_training_says_so():
     data = regression()
     recipe = Recipe(lr=1000.0, clip=0.0, schedule="constant", warmup=0.0)

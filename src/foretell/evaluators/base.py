@@ -41,7 +41,8 @@ class Evaluator(ABC):
     """Turns one architecture into a `Result`; picklable, so that workers can have it.
 
     A trial that cannot be evaluated is a `Result` with `error` set, never an exception: one bad
-    network must not end a run. Only `TrialTimeout` passes, for whoever set the `deadline`.
+    network must not end a run. Only what is not the network's fault passes: `TrialTimeout`, for
+    whoever set the `deadline`, and `RunError`, when a disk is full.
 
     One that trains may also take `weights` (a file to write them to), `state` (a file to continue
     from) and `until` (epochs after which to stop); workers pass only what a run asks for.
@@ -50,6 +51,8 @@ class Evaluator(ABC):
     space: Space
     objective: str  # the metric that search reads: "val_acc", "val_r2", a table's column
     direction: Literal["max", "min"] = "max"
+    device: str = "cpu"  # what it trains on, in torch's words; "auto" for CUDA where there is one
+    threads: int = 1  # CPU threads of one evaluation
 
     @abstractmethod
     def evaluate(self, x: Rows, seed: int = 0) -> Result:

@@ -54,6 +54,7 @@ class Trainer(Evaluator):
         self.recipe = recipe or Recipe()
         self.device, self.threads = self.recipe.device, self.recipe.threads
         self.state_every_s = state_every_s
+        self.device, self.threads = self.recipe.device, self.recipe.threads
         batches.pick_device(self.recipe.device)  # a wrong name fails here, not in every trial
         self.objective = "val_acc" if data.task == "classification" else "val_r2"
 
