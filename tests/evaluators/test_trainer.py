@@ -250,7 +250,7 @@ def augmented(recipe):
 RECIPES = [
     Recipe(epochs=5, batch_size=32),
     Recipe(epochs=5, batch_size=32, optimiser="adamw", keep="best"),
-    Recipe(epochs=12, lr=3.0, schedule="constant", warmup=0.0, keep="best", early_stop=3),
+    Recipe(epochs=12, lr=1.0, schedule="constant", warmup=0.0, keep="best", early_stop=3),
 ]
 
 
@@ -429,27 +429,29 @@ folder, lives = pathlib.Path(sys.argv[1]), []
 rng = np.random.default_rng(int(sys.argv[2]))
 digits = load("digits")
 data = load((digits.x[:240].reshape(240, -1), digits.y[:240]))
-recipe = Recipe(epochs=80, batch_size=32)
+recipe = Recipe(epochs=100, batch_size=32)
 tr = Trainer(ft.spaces.get("tabular", max_depth=2), data, recipe, state_every_s=0)
 x = tr.space.from_str([sys.argv[3]])[0]
-start = time.perf_counter()
 whole = tr.evaluate(x, 3, folder / "whole")
-usual = time.perf_counter() - start
 while True:
     begun, report = os.pipe()
     child = os.fork()
     if not child:
-        seen = lambda epoch, row: os.write(report, epoch.to_bytes(2, "little"))
+        seen = lambda epoch, row: os.write(report, bytes([epoch]))
         result = tr.evaluate(x, 3, folder / "w", seen, state=folder / "s")
         (folder / "r").write_text(json.dumps([result.metrics, result.curve]))
         os._exit(0)
     os.close(report)
+    epochs = b""
     if len(lives) < 8:
-        time.sleep(rng.uniform(0.02, usual / 3))
+        for _ in range(rng.integers(9)):
+            epochs += os.read(begun, 1)
+        time.sleep(rng.uniform(0, 0.02))
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
-    epochs = np.frombuffer(os.read(begun, 1 << 16), dtype="<u2")
-    lives.append([int(epochs[0]), int(epochs[-1])] if len(epochs) else None)
+    epochs += os.read(begun, 1000)
+    os.close(begun)
+    lives.append([epochs[0], epochs[-1]] if epochs else None)
     if status == 0:
         break
 print(json.dumps([lives, [whole.metrics, whole.curve]]))
@@ -465,9 +467,9 @@ def test_killed_at_random_it_ends_as_in_one_go(tmp_path):
     assert json.loads((tmp_path / "r").read_text()) == whole
     assert (tmp_path / "w").read_bytes() == (tmp_path / "whole").read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"r", "w", "whole"}
-    assert len(lives) >= 3
+    assert len(lives) > 4
     for before, after in itertools.pairwise(lives):
-        assert 0 < before[1] <= after[0] <= before[1] + 2  # at most the epoch in work is lost
+        assert before[1] < after[0]  # what was written is not trained again
 
 
 # -- failures --------------------------------------------------------------------------------

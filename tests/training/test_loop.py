@@ -170,17 +170,21 @@ def test_early_stop_and_epochs_seen():
     assert [row["val_loss"] for _, row in seen] == fit.curve["val_loss"]
 
 
-def test_part_of_a_training_and_its_steps():
+def test_part_of_a_training_and_its_steps(monkeypatch):
     """The rates are those of all epochs, so the part is the beginning of the whole."""
-    data, recipe, steps = load("digits"), Recipe(epochs=3), []
+    data, recipe, pulses, asked = load("digits"), Recipe(epochs=3), [], []
+    n = -(-data.sizes[0] // recipe.batch_size)
     whole = loop.fit(linear(data), data, recipe, 0, CPU)
+    lr_at = Recipe.lr_at
+    monkeypatch.setattr(Recipe, "lr_at", lambda *a: asked.append(a[1:]) or lr_at(*a))
     part = loop.fit(
-        linear(data), data, recipe, 0, CPU, on_step=lambda: steps.append(1), until=2
+        linear(data), data, recipe, 0, CPU, on_step=lambda: pulses.append(1), until=2
     )  # fmt: skip
     assert (whole.ended, part.ended) == (True, False)
     assert part.curve == {name: values[:2] for name, values in whole.curve.items()}
     assert part.metrics["val_loss"] == whole.curve["val_loss"][1]
-    assert len(steps) == 2 * -(-data.sizes[0] // recipe.batch_size)
+    assert len(pulses) == 2 * n
+    assert list(dict.fromkeys(asked)) == [(step, 3 * n) for step in range(2 * n)]
 
 
 def test_diverged_training_says_so():
