@@ -28,6 +28,7 @@ _LAZY = {
     "Trainer": "foretell.evaluators.trainer",
     "Recipe": "foretell.training.recipe",
     "NAS": "foretell.nas",
+    "load": "foretell.runs.best",
 }
 _MODULES = ("encodings", "metrics", "predictors", "spaces", "strategies")
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from foretell.history import History as History
     from foretell.history import Result as Result
     from foretell.nas import NAS as NAS
+    from foretell.runs.best import load as load
     from foretell.search import Search as Search
     from foretell.spaces.base import Choice as Choice
     from foretell.spaces.base import Space as Space

@@ -163,6 +163,30 @@ def predict(
 
 
 @app.command()
+def export(
+    best: Annotated[Path, typer.Argument(help="The best/ folder of a run.")],
+    onnx: Annotated[Path | None, typer.Option(help="File for ONNX, any batch size.")] = None,
+    pt2: Annotated[Path | None, typer.Option(help="File for torch.export.load.")] = None,
+    with_normalisation: Annotated[
+        bool, typer.Option("--with-normalisation", help="Take inputs as the data has them.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Write the best network of a run as ONNX or .pt2, compared with the network it comes from."""
+    from foretell.runs.export import to_onnx, to_pt2
+
+    wanted = [(call, file) for call, file in ((to_onnx, onnx), (to_pt2, pt2)) if file]
+    if not wanted:
+        raise SettingError("nothing to export", expected="--onnx FILE or --pt2 FILE")
+    done = [call(best, file, with_normalisation=with_normalisation) for call, file in wanted]
+    if json:
+        console.show_json([each.to_dict() for each in done])
+    else:
+        for each in done:
+            typer.echo(f"{each}   next: {each.use}")
+
+
+@app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="The folder of a run.")], json: Json = False
 ) -> None:

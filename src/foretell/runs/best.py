@@ -73,7 +73,8 @@ def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> N
     try:
         part.mkdir(parents=True)
         state = winner.module.state_dict()  # cloned: the format has no tensors that share memory
-        data = save({name: tensor.clone().contiguous() for name, tensor in state.items()})
+        tensors = {name: tensor.clone().contiguous() for name, tensor in state.items()}
+        data = save(tensors, metadata={"format": "pt"})
         (part / "model.safetensors").write_bytes(data)
         why, loads = "", True
         try:
@@ -99,13 +100,29 @@ def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> N
         ) from error
 
 
+def find(folder: str | Path) -> Path:
+    """`best/` of a run's folder; any other folder is taken for a `best/` itself."""
+    folder = Path(folder)
+    inside = not (folder / "config.json").exists() and (folder / "best").is_dir()
+    return folder / "best" if inside else folder
+
+
 def load(folder: str | Path) -> nn.Module:
-    """The trained network of a `best/` folder, in eval mode on the CPU, by its own model.py.
+    """The trained network of a `best/` folder, in eval mode on the CPU.
+
+    It is made by the folder's own model.py, which runs as Python code: load what you trust.
+
+    Args:
+        folder: the `best/` of a run, or the run's own folder.
+
+    Returns: a module that takes normalised inputs (batch, *input_shape), float32, and gives
+        (batch, n_outputs): class scores, or standardised targets.
 
     Raises:
         RunError: the folder is not a `best/`, or its network cannot be made.
     """
-    path = Path(folder) / "model.py"
+    folder = find(folder)
+    path = folder / "model.py"
     if not path.is_file():
         raise RunError(
             f"no trained network in {folder}",
@@ -120,7 +137,7 @@ def load(folder: str | Path) -> nn.Module:
     try:
         spec.loader.exec_module(module)
         with torch.random.fork_rng(devices=[]):  # initial weights, at once overwritten
-            network: nn.Module = module.load(Path(folder))
+            network: nn.Module = module.load(folder)
     except Exception as error:  # whatever the file does
         raise RunError(
             f"{path} does not give its network: {type(error).__name__}: {error}",

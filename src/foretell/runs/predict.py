@@ -78,9 +78,7 @@ def predict(folder: str | Path, path: str | Path, *, batch_size: int = 256) -> l
     """
     from foretell.training.data import read_inputs
 
-    folder = Path(folder)
-    if not (folder / "config.json").exists() and (folder / "best").is_dir():
-        folder = folder / "best"
+    folder = best.find(folder)
     config = best.config_of(folder)
     try:
         spec, labels = config["input"], config["labels"]
