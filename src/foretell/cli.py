@@ -103,12 +103,65 @@ def run(
         list[str] | None,
         typer.Option("--space-set", help="Setting of the space, e.g. --space-set preset=base."),
     ] = None,
+    strategy_settings: Annotated[
+        list[str] | None,
+        typer.Option("--strategy-set", help="Setting of the strategy, e.g. population=20."),
+    ] = None,
+    limits: Annotated[
+        str | None,
+        typer.Option("--max", help="No network above, e.g. params=1M,flops=50M,latency_ms=5."),
+    ] = None,
+    minimize: Annotated[
+        str, typer.Option(help="Costs to keep small as well: params, flops, latency_ms.")
+    ] = "",
+    latency_cmd: Annotated[
+        str | None,
+        typer.Option(help="Your command that prints milliseconds; {onnx}, {pt2}, {arch}, {json}."),
+    ] = None,
+    latency_fit: Annotated[
+        int, typer.Option(min=0, help="Measure so many networks, predict the latency of the rest.")
+    ] = 0,
+    budget: Annotated[
+        str | None, typer.Option(help="Stop at, e.g. trials=50,epochs=300,train=2h,wall=30m.")
+    ] = None,
+    halving: Annotated[
+        str | None, typer.Option(help="Stop bad networks early: sync, or asha (no worker waits).")
+    ] = None,
+    eta: Annotated[int, typer.Option(min=2, help="Halving: one in ETA goes on.")] = 3,
+    min_epochs: Annotated[int, typer.Option(min=1, help="Halving: the first rung.")] = 1,
+    replicates: Annotated[
+        int, typer.Option(min=0, help="Train winner and hand-made network again, with R seeds.")
+    ] = 0,
+    backend: Annotated[str, typer.Option(help="local, or ray.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster, e.g. auto; none: one on this machine.")
+    ] = None,
+    resources: Annotated[
+        list[str] | None,
+        typer.Option("--resource", help="Of one trial, as Ray says it, e.g. num_gpus=0.5."),
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds that one attempt at a network may take.")
+    ] = None,
+    memory_gb: Annotated[
+        float | None, typer.Option(help="Memory that one network may take, in GB.")
+    ] = None,
+    max_retries: Annotated[
+        int, typer.Option(min=0, help="Tries more when a worker died or a network took too long.")
+    ] = 1,
+    log: Annotated[
+        list[str] | None, typer.Option(help="csv, tensorboard, mlflow or wandb; several allowed.")
+    ] = None,
+    optuna: Annotated[
+        str | None, typer.Option(help="Optuna storage that mirrors the run, e.g. sqlite:///x.db.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Search a space on your data: train N networks, predict all, train the top K, keep the best.
 
-    The same command again continues where it stopped.
+    The same command again continues where it stopped, inside of half-trained networks too.
     """
+    latency = {"command": latency_cmd, "fit": latency_fit}
     options = {
         "space": space,
         "strategy": strategy,
@@ -122,6 +175,21 @@ def run(
         "compare_random": compare_random,
         "recipe": _assignments(settings or [], "--set"),
         "space_settings": _assignments(space_settings or [], "--space-set"),
+        "strategy_settings": _assignments(strategy_settings or [], "--strategy-set"),
+        "limits": limits,
+        "minimize": tuple(_words(minimize)),
+        "latency": {name: value for name, value in latency.items() if value},
+        "budget": budget,
+        "halving": halving and {"kind": halving, "eta": eta, "min_epochs": min_epochs},
+        "replicates": replicates,
+        "backend": backend,
+        "address": address,
+        "resources": _assignments(resources or [], "--resource"),
+        "timeout_s": timeout,
+        "memory_gb": memory_gb,
+        "max_retries": max_retries,
+        "log": tuple(log or ()),
+        "optuna": optuna,
     }
     result = _run(options, data, target)
     _finish(result, json, f"foretell predict {result.folder_ / 'best'} NEW_FILE")

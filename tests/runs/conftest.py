@@ -65,6 +65,7 @@ class Quick(Evaluator):
     kill_once: Path | None = None
     sleep_s: float = 0.0
     log: Path | None = None  # one file a trial that was trained
+    epochs: int = 1  # the objective grows evenly over them
 
     objective = "val_acc"
 
@@ -80,7 +81,7 @@ class Quick(Evaluator):
         network.load_state_dict(load_file(weights))
         return network.eval()
 
-    def evaluate(self, x, seed=0, weights=None):
+    def evaluate(self, x, seed=0, weights=None, state=None, until=None):
         row = tuple(int(v) for v in x)
         time.sleep(self.sleep_s)
         if row in self.fail:
@@ -94,17 +95,23 @@ class Quick(Evaluator):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = self.space.build(x, self.space.input_shape, self.space.n_outputs).eval()
-        if weights is not None:
+        whole = until is None or until >= self.epochs
+        if state is not None and not whole:
+            state.write_text(str(until))
+        if weights is not None and whole:
             part = weights.with_suffix(f".{os.getpid()}.tmp")
             save_file(network.state_dict(), part)
             os.replace(part, weights)
         if self.log is not None:
             (self.log / f"{seed}-{time.time_ns()}").touch()
         metrics = self._metrics(network, "val")
-        return Result(metrics, {"val_acc": [metrics["val_acc"]]}, max(self.sleep_s, 0.01), seed)
+        n = self.epochs if until is None else until
+        curve = [metrics["val_acc"] * e / self.epochs for e in range(1, n + 1)]
+        metrics["val_acc"] = curve[-1]
+        return Result(metrics, {"val_acc": curve}, max(self.sleep_s, 0.01) * n, seed)
 
-    def validate(self, network):
-        return self._metrics(network, "val")
+    def validate(self, network, split="val"):
+        return self._metrics(network, split)
 
     def test(self, x, weights):
         return self._metrics(self._network(x, weights), "test")

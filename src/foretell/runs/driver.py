@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -17,9 +20,12 @@ from foretell._rng import derive
 from foretell.errors import RunError
 from foretell.evaluators.executors import Job, Workers
 from foretell.history import Result
-from foretell.runs import ranks
+from foretell.integrations import Watcher
+from foretell.runs import ranks, tables
+from foretell.runs.budget import Budget
 from foretell.runs.folder import RunFolder
 from foretell.runs.frame import Frame
+from foretell.runs.halving import Bracket, Halving, estimate
 from foretell.runs.journal import Event, Journal
 from foretell.runs.progress import Progress
 from foretell.runs.trial import Trial, rank, result_of
@@ -28,6 +34,7 @@ from foretell.spaces.base import Rows, Space
 from foretell.strategies import Strategy
 
 OnEvent = Callable[[Progress], None]
+SEARCHED = ("sample", "top")  # phases that are the search itself
 
 
 class Trains(Protocol):
@@ -36,11 +43,11 @@ class Trains(Protocol):
     space: Space
     objective: str  # larger is better
 
-    def evaluate(self, x: Rows, seed: int = 0, weights: Path | None = None) -> Result:
+    def evaluate(self, x: Rows, seed: int = 0, *, weights: Path | None = None) -> Result:
         """Train the row `x`; the weights go to the file `weights`."""
 
-    def validate(self, network: nn.Module) -> dict[str, float]:
-        """Validation metrics of a trained network."""
+    def validate(self, network: nn.Module, split: str = "val") -> dict[str, float]:
+        """Metrics of a trained network on a split."""
 
     def test(self, x: Rows, weights: Path) -> dict[str, float]:
         """Test metrics of trained weights; asked once for each network that is reported."""
@@ -56,6 +63,12 @@ class Plan:
         budget: networks to train.
         n_train: an ask never crosses this number, so that all networks before it are sampled.
         compare_random: also train what random search would have with the same seed and budget.
+        limits: what ends the search before `budget` networks.
+        halving: stops networks that start badly; needs `epochs`.
+        epochs: of a whole training.
+        replicates: how often the winner and the space's hand-made network are trained once more.
+        minimize: costs that matter beside the objective, by name.
+        costs: names of costs that are written down with each network.
     """
 
     strategy: Strategy
@@ -63,6 +76,12 @@ class Plan:
     n_train: int
     budget: int
     compare_random: bool = False
+    limits: Budget = field(default_factory=Budget)
+    halving: Halving | None = None
+    epochs: int = 0
+    replicates: int = 0
+    minimize: tuple[str, ...] = ()
+    costs: tuple[str, ...] = ()
 
 
 @dataclass
@@ -80,6 +99,8 @@ class Driver:
         workers: where trials run.
         parallel: how many at once, for the time estimate.
         on_event: is told of every step.
+        space: what is searched, if not all of the evaluator's space.
+        watchers: are told of every event of the journal.
     """
 
     folder: RunFolder
@@ -89,17 +110,35 @@ class Driver:
     workers: Workers
     parallel: int = 1
     on_event: OnEvent = lambda progress: None
+    space: Space = None  # type: ignore[assignment]  # the evaluator's
+    watchers: list[Watcher] = field(default_factory=list)
     trials: dict[int, Trial] = field(default_factory=dict, init=False)
+    stopped_by: str = field(default="", init=False)  # which budget ended the search, in words
 
     def __post_init__(self) -> None:
-        self.space = self.evaluator.space
+        self.space = self.evaluator.space if self.space is None else self.space
         self._started = time.monotonic()
+        self._began = datetime.now(UTC).isoformat(timespec="seconds")
+        self._clock: dict[str, float] = defaultdict(float)
+        self._before = sum(  # seconds of search in earlier calls
+            event["phases"].get(phase, 0.0)
+            for event in self.journal.of("session")
+            for phase in ("ask_s", "train_s")
+        )
         self._finished = {event["id"]: event for event in self.journal.of("trial")}
-        self._asked = self.journal.of("ask")
-        self._n_asks = 0
+        self._rungs: dict[int, list[Event]] = defaultdict(list)  # of each network
+        for event in self.journal.of("rung"):
+            self._rungs[event["id"]].append(event)
+        self._asked: dict[str, deque[Event]] = defaultdict(deque)
+        for event in self.journal.of("ask"):
+            self._asked["search" if event["phase"] in SEARCHED else event["phase"]].append(event)
+        self._n_asks = len(self.journal.of("ask"))
+        self._next_id = 1 + max((i for e in self.journal.of("ask") for i in e["ids"]), default=-1)
         self._random: set[int] = set()  # keys of the networks of random search
         self._best: dict[str, Trial] = {}  # of each phase
+        self._held: set[int] = set()  # whose weights are kept
         self._done = self._failed = 0
+        self._used: dict[int, tuple[int, float]] = {}  # epochs and seconds of searched networks
         more = self.plan.budget - self.plan.n_train if self.plan.compare_random else 0
         self._total = self.plan.budget + max(more, 0)  # as far as one can tell
         self._seconds = 0.0  # of the trials that did not fail
@@ -114,95 +153,110 @@ class Driver:
         """
         if self.journal.note:
             self.say(self.journal.note, final=True)
+        for line in self.workers.places:
+            self.say(line, final=True)
+        for line in self.workers.warnings:
+            self.say(f"warning: {line}", final=True)
         if self._finished:
             self.say(f"continues: {len(self._finished)} networks are trained already", final=True)
+        self._tidy()
         search = Search(self.space, self.plan.strategy, seed=self.plan.seed)
-        sizes = []
-        while (done := len(self.trials)) < self.plan.budget:
-            n = min(search.round_size or self.plan.budget, self.plan.budget - done)
+        sizes: list[int] = []
+        budget = min(self.plan.budget, self.plan.limits.trials or self.plan.budget)
+        while (done := sum(sizes)) < budget:
+            n = min(search.round_size or budget, budget - done)
             n = min(n, self.plan.n_train - done) if done < self.plan.n_train else n
-            trials = self._ask(search, n)
-            sizes.append(n)
+            if not self._asked["search"] and (reason := self._used_up()):
+                self._stop(reason)
+                break
+            with self._phase("ask_s"):
+                trials = self._ask(search, n)
+            sizes.append(len(trials))
             if not trials:
                 break  # the space is used up
-            self._train(trials)
+            with self._phase("train_s"):
+                self._train(trials)
             ended = [self.trials[trial.id] for trial in trials]
+            if any(trial.result is None for trial in ended):
+                break  # a budget is used up
             seconds = [t.result.seconds for t in ended if t.result]
-            search.tell(np.stack([t.x for t in ended]), [t.value for t in ended], seconds)
+            search.tell(np.stack([t.x for t in ended]), [self._told(t) for t in ended], seconds)
+        else:
+            if budget < self.plan.budget:
+                self._stop(self._used_up())
+        self._complete_one()
         if self.plan.compare_random:
-            trials = self._ask_random(sizes)
-            self._total = len(self.trials)
-            self._train(trials)
-        if all(math.isnan(trial.value) for trial in self.trials.values()):
-            reasons = [t.result.error for t in self.trials.values() if t.result]
+            with self._phase("train_s"):
+                self._compare_random(sizes)
+        if all(math.isnan(trial.value) for trial in self.ended):
+            reasons = [t.result.error for t in self.ended if t.result]
             raise RunError(
-                f"none of the {len(self.trials)} networks could be trained",
+                f"none of the {len(reasons)} networks could be trained",
                 got=reasons[0] if reasons else None,
                 hint="mend the cause and start anew with another --out",
             )
 
+    @property
+    def ended(self) -> list[Trial]:
+        """Networks that have a result, failed ones too."""
+        return [trial for trial in self.trials.values() if trial.result is not None]
+
+    @property
+    def searched(self) -> list[Trial]:
+        """Those of them that the search trained."""
+        return [trial for trial in self.ended if trial.phase in SEARCHED]
+
     def _ask(self, search: Search, n: int) -> list[Trial]:
         """The next trials, from the journal if they are there; written there if not."""
-        started = time.monotonic()
-        recorded = self._recorded()
-        if recorded is not None and recorded["phase"] == "top":
-            # chosen by a predictor: what was proposed is in the journal, no need to fit it again
+        if self._asked["search"]:  # what was proposed is in the journal: no need to ask again
+            recorded = self._asked["search"].popleft()
             X = self.space.from_str(recorded["archs"])
             search.replay(X)
             return self._enter(X, recorded["phase"], recorded)
-        if len(self.trials) >= self.plan.n_train:
+        started = time.monotonic()
+        if sum(trial.phase in SEARCHED for trial in self.trials.values()) >= self.plan.n_train:
             self.say("the strategy chooses the next networks")
         X = search.ask(n)
         proposal = search.proposal
         if proposal is None or proposal.ranking is None:
-            return self._enter(X, "sample", recorded, started)
+            return self._enter(X, "sample", started=started)
         known = search.history.ok
         event, oof = ranks.scores(proposal, self.space, known, self.plan.seed)
-        ids = range(len(self.trials), len(self.trials) + len(X))
-        ranks.ranking_frame(self.space, proposal).write(self.folder.ranking)
-        self._predicted(known.X, oof, "sample")
+        tables.write_ranking(self.folder, self.space, proposal)
+        number = {trial.arch: trial.id for trial in self.trials.values()}
+        archs = self.space.to_str(known.X)
+        tables.predicted(self.folder, archs, oof, "sample", [number[arch] for arch in archs])
         mean = dict(zip(self.space.row_key(proposal.ranking.X), proposal.ranking.mean, strict=True))
         foretold = np.array([mean.get(key, math.nan) for key in self.space.row_key(X)])
-        self._predicted(X, foretold, "top", ids)
-        if self.journal.events[-1]["event"] != "rank":  # else this is where the run was broken off
-            self.journal.append({**event, "predictor": self._predictor_name()})
+        ids = list(range(self._next_id, self._next_id + len(X)))
+        tables.predicted(self.folder, self.space.to_str(X), foretold, "top", ids)
+        kinds = [e["event"] for e in self.journal.events if e["event"] not in ("session", "cost")]
+        if not kinds or kinds[-1] != "rank":  # else this is where the run was broken off
+            self._append({**event, "predictor": self._predictor_name()})
         note = f" ({event['note']})" if event["note"] else ""
         self.say(f"{event['chosen']} ranked {event['n_scored']:,} networks{note}", final=True)
-        return self._enter(X, "top", recorded, started)
+        return self._enter(X, "top", started=started)
 
     def _predictor_name(self) -> str:
         predictor = getattr(self.plan.strategy, "predictor", "")
         return predictor if isinstance(predictor, str) else type(predictor).__name__
 
-    def _ask_random(self, sizes: Sequence[int]) -> list[Trial]:
-        """What random search would have trained; the networks that are known are not new."""
-        baseline = Search(self.space, "random", seed=self.plan.seed)
-        rows = [X for n in sizes if len(X := baseline.ask(n))]
-        X = np.concatenate(rows) if rows else np.zeros((0, self.space.d), dtype=np.int8)
-        keys = self.space.row_key(X)
-        self._random = set(keys.tolist())
-        known = [self._key(trial.x) for trial in self.trials.values()]
-        return self._enter(X[~np.isin(keys, known)], "random", self._recorded())
-
-    def _recorded(self) -> Event | None:
-        return self._asked[self._n_asks] if self._n_asks < len(self._asked) else None
-
     def _enter(
-        self, X: Rows, phase: str, recorded: Event | None, started: float | None = None
+        self,
+        X: Rows,
+        phase: str,
+        recorded: Event | None = None,
+        started: float | None = None,
+        replicates: Sequence[int] | None = None,
     ) -> list[Trial]:
         """Make trials of rows, and write the ask down if it is new."""
         if not len(X):
             return []
         archs = self.space.to_str(X)
-        ids = list(range(len(self.trials), len(self.trials) + len(X)))
-        if recorded is not None and (recorded["archs"], recorded["ids"]) != (archs, ids):
-            raise RunError(
-                f"ask {self._n_asks} of {self.journal.path} cannot be repeated: the strategy "
-                "proposes other networks now",
-                hint="use the versions in run.json, or start anew with another --out",
-            )
+        numbers = list(replicates or [0] * len(X))
         if recorded is None:
-            self.journal.append(
+            ids = list(range(self._next_id, self._next_id + len(X)))
+            self._append(
                 {
                     "event": "ask",
                     "k": self._n_asks,
@@ -210,80 +264,329 @@ class Driver:
                     "ids": ids,
                     "archs": archs,
                     "seconds": time.monotonic() - started if started else 0.0,
+                    **({"replicates": numbers} if replicates else {}),
                 }
             )
-        self._n_asks += 1
+            self._n_asks += 1
+            self._next_id += len(X)
+        else:
+            ids = recorded["ids"]
+            numbers = recorded.get("replicates", numbers)
+            if not len(ids) == len(archs) == len(numbers):
+                raise RunError(
+                    f"{self.journal.path} has an ask with {len(ids)} ids",
+                    expected=f"{len(archs)}, one for each network",
+                    hint="restore the file from a copy, or start anew with another --out",
+                )
         params, flops = ranks.costs(self.space, X)
-        seeds = [derive(self.plan.seed, "trial", self._key(x), 0) for x in X]
+        costs = self.space.measure(X, self.plan.costs) if self.plan.costs else np.zeros((len(X), 0))
+        seed = self.plan.seed
         new = [
-            Trial(*entry)
-            for entry in zip(
-                ids, [phase] * len(ids), X, archs, seeds,
-                params.tolist(), flops.tolist(), strict=True,
+            Trial(
+                id=ids[i],
+                phase=phase,
+                x=x,
+                arch=archs[i],
+                seed=derive(seed, "trial", self._key(x), numbers[i]),
+                params=float(params[i]),
+                flops=float(flops[i]),
+                costs=dict(zip(self.plan.costs, costs[i].tolist(), strict=True)),
+                replicate=numbers[i],
             )
-        ]  # fmt: skip
+            for i, x in enumerate(X)
+        ]
         self.trials |= {trial.id: trial for trial in new}
         return new
 
     def _key(self, x: Rows) -> int:
         return int(self.space.row_key(x[None])[0])
 
+    # -- networks beside the search -----------------------------------------------------------
+
+    def _more(self, phase: str, X: Rows, replicates: Sequence[int] | None = None) -> list[Trial]:
+        """Trials of rows that are wanted beside the search; those of the journal are taken up."""
+        while self._asked[phase]:
+            recorded = self._asked[phase].popleft()
+            self._enter(self.space.from_str(recorded["archs"]), phase, recorded)
+        have = {(self._key(t.x), t.replicate): t for t in self.trials.values() if t.phase == phase}
+        wanted = [(self._key(x), r) for x, r in zip(X, replicates or [0] * len(X), strict=True)]
+        new = [i for i, one in enumerate(wanted) if one not in have]
+        numbers = [wanted[i][1] for i in new] if replicates else None
+        made = self._enter(X[new], phase, replicates=numbers)
+        have |= {(self._key(t.x), t.replicate): t for t in made}
+        return [have[one] for one in wanted]
+
+    def _compare_random(self, sizes: Sequence[int]) -> None:
+        """Train what random search would have; the networks that are known are not new."""
+        baseline = Search(self.space, "random", seed=self.plan.seed)
+        rows = [X for n in sizes if n and len(X := baseline.ask(n))]
+        X = np.concatenate(rows) if rows else np.zeros((0, self.space.d), dtype=np.int8)
+        X = X[: len(self.searched)]
+        keys = self.space.row_key(X)
+        self._random = set(keys.tolist())
+        known = [self._key(trial.x) for trial in self.searched]
+        trials = self._more("random", X[~np.isin(keys, known)])
+        self._total = len(self.searched) + len(trials)
+        self._train(trials)
+
+    def verdict(self) -> Event | None:
+        """Train the winner and the hand-made network of the space again, with other seeds.
+
+        Their test metrics are read, once for each. Returns: the part of the `final` event, or
+        None where no replicates are asked for.
+        """
+        n = self.plan.replicates
+        if not n:
+            return None
+        winner, made = self.best(), self.space.baseline()
+        pairs = [(winner.x, r) for r in range(1, n + 1)]
+        if made is not None and self._key(made[1]) != self._key(winner.x):
+            pairs += [(made[1], r) for r in range(1, n + 1)]
+        rows = np.stack([np.asarray(x, dtype=winner.x.dtype) for x, _ in pairs])
+        with self._phase("verdict_s"):
+            trials = self._more("verdict", rows, [r for _, r in pairs])
+            self._total = len(self.ended) + sum(t.result is None for t in trials)
+            self._train(trials)
+        ids = [trial.id for trial in trials]
+        same = made is not None and len(ids) == n
+        return {
+            "replicates": n,
+            "winner": ids[:n],
+            "baseline": made and {"name": made[0], "arch": self.space.to_str(made[1][None])[0]},
+            "baseline_trials": ids[:n] if same else ids[n:],
+        }
+
     # -- trials -------------------------------------------------------------------------------
 
     def _train(self, trials: Sequence[Trial]) -> None:
-        """Train what the journal has no result of."""
-        jobs = []
+        """Train what the journal has no result of, as far as the budget goes."""
         for trial in trials:
             event = self._finished.get(trial.id)
-            if event is None:
-                jobs.append(self._job(trial))
+            if event is not None and self.trials[trial.id].result is None:
+                self._end(trial, result_of(event), stopped=event.get("stopped", False))
+        if not trials:
+            return
+        self._prune()
+        self.say("")
+        todo = [trial for trial in trials if self.trials[trial.id].result is None]
+        if not todo:
+            return
+        halving = self.plan.halving if trials[0].phase in SEARCHED else None
+        bracket = None if halving is None else self._bracket(halving, trials)
+        for job, result in self.workers.run(self._jobs(todo, bracket)):
+            trial = self.trials[job.id]
+            if trial.phase == "verdict" and result.ok and job.weights is not None:
+                tested = self.evaluator.test(trial.x, job.weights)
+                result = replace(result, metrics={**result.metrics, **tested})
+            rung = job.until is not None and result.ok and _epochs(result) >= job.until
+            if rung and math.isfinite(result.metrics.get(self.evaluator.objective, math.nan)):
+                self._at_rung(trial, result)
+                assert bracket is not None  # it alone gives `until`
+                assert job.until is not None
+                bracket.reached(job.id, job.until, result.metrics[self.evaluator.objective])
+                continue
+            trial = self._end(trial, result)
+            self._record(trial)
+            if bracket is not None:
+                self._leave(bracket, trial)
+        if bracket is not None and bracket.done:
+            for i in bracket.stopped:
+                last = result_of(self._rungs[i][-1])
+                self._record(self._end(self.trials[i], last, stopped=True))
+
+    def _jobs(self, todo: Sequence[Trial], bracket: Bracket | None) -> Iterator[Job | None]:
+        """What to train next, as the workers ask for it."""
+        if bracket is None:
+            for trial in todo:
+                if trial.phase in SEARCHED and (reason := self._used_up()):
+                    self._stop(reason)
+                    return
+                yield self._job(trial)
+            return
+        while not bracket.done:
+            step = bracket.next()
+            if step is None:
+                yield None
+            elif reason := self._used_up():
+                self._stop(reason)
+                return
             else:
-                self._end(trial, result_of(event))
-        if trials:
-            self._prune()
-            self.say("")
-        for job, result in self.workers.run(jobs):
-            trial = self._end(self.trials[job.id], result)
-            self.journal.append(trial.event())
-            self._prune()
-            why = trial.result.error if trial.result else ""
-            self.say(f"{trial.arch[:60]}: {why[:60]}" if why else "")
+                yield self._job(self.trials[step[0]], until=step[1])
 
-    def _job(self, trial: Trial) -> Job:
+    def _job(self, trial: Trial, until: int | None = None) -> Job:
         self.folder.checkpoints.mkdir(exist_ok=True)
-        return Job(trial.id, trial.x, trial.seed, self.folder.checkpoint(trial.id).absolute())
+        if trial.phase in SEARCHED:
+            had = self._used.get(trial.id, (0, 0.0))
+            self._used[trial.id] = (until or self.plan.epochs, had[1])
+        return Job(
+            trial.id,
+            trial.x,
+            trial.seed,
+            weights=self.folder.checkpoint(trial.id).absolute(),
+            state=self.folder.state(trial.id).absolute(),
+            until=until if until is not None and until < self.plan.epochs else None,
+        )
 
-    def _end(self, trial: Trial, result: Result) -> Trial:
-        trial = trial.ended(result, self.evaluator.objective)
+    def _end(self, trial: Trial, result: Result, stopped: bool = False) -> Trial:
+        trial = replace(trial.ended(result, self.evaluator.objective), stopped=stopped)
         self.trials[trial.id] = trial
         self._done += 1
         self._failed += trial.failed
+        if trial.phase in SEARCHED:
+            self._used[trial.id] = (trial.epochs, result.seconds)
         if not trial.failed:
             self._seconds += result.seconds
+        if not trial.failed and not stopped:
             held = self._best.get(trial.phase)
             self._best[trial.phase] = trial if held is None else max(trial, held, key=rank)
         return trial
 
+    def _record(self, trial: Trial) -> None:
+        """Write down a network that has ended now, and let go of what it no longer needs."""
+        self._append(trial.event())
+        self.folder.state(trial.id).unlink(missing_ok=True)
+        self._held.add(trial.id)
+        self._prune()
+        why = trial.result.error if trial.result else ""
+        why = why or ("stopped early" if trial.stopped else "")
+        self.say(f"{trial.arch[:60]}: {why[:60]}" if why else "")
+
+    # -- successive halving -------------------------------------------------------------------
+
+    def _bracket(self, halving: Halving, trials: Sequence[Trial]) -> Bracket:
+        """The round as far as the journal knows it."""
+        ids = [trial.id for trial in trials]
+        earlier: dict[int, list[float]] = defaultdict(list)
+        bracket = Bracket(halving, halving.rungs(self.plan.epochs), ids, earlier)
+        objective = self.evaluator.objective
+        for i, events in self._rungs.items():
+            for event in events:
+                value = result_of(event).metrics.get(objective, math.nan)
+                if i in ids:
+                    bracket.reached(i, event["epochs"], value)
+                elif i < ids[0]:
+                    earlier[event["epochs"]].append(value)
+        for trial in trials:
+            now = self.trials[trial.id]
+            if now.result is not None and not now.stopped:
+                self._leave(bracket, now)
+        return bracket
+
+    def _leave(self, bracket: Bracket, trial: Trial) -> None:
+        if trial.failed or trial.epochs < self.plan.epochs:
+            bracket.left(trial.id)
+        else:
+            bracket.reached(trial.id, self.plan.epochs, trial.value)
+
+    def _at_rung(self, trial: Trial, result: Result) -> None:
+        event = {
+            "event": "rung",
+            "id": trial.id,
+            "seed": trial.seed,
+            "epochs": _epochs(result),
+            "value": result.metrics[self.evaluator.objective],
+            "error": "",
+            "seconds": result.seconds,
+            "metrics": result.metrics,
+            "curve": result.curve,
+        }
+        self._append(event)
+        self._rungs[trial.id].append(self.journal.events[-1])
+        self._used[trial.id] = (_epochs(result), result.seconds)
+        self.say(f"{trial.arch[:60]}: {_epochs(result)} epochs")
+
+    def _told(self, trial: Trial) -> float:
+        """What the strategy is told of a network."""
+        if not trial.stopped:
+            return trial.value
+        name = self.evaluator.objective
+        whole = [t for t in self.searched if not t.failed and not t.stopped]
+        curves = [t.result.curve.get(name, []) for t in whole if t.result]
+        return estimate(trial.value, trial.epochs, curves)
+
+    def _complete_one(self) -> None:
+        """Where a budget has ended the search before any network had all its epochs, give them
+        to the best one: a run ends with a trained network."""
+        if self._best.keys() & set(SEARCHED):
+            return
+        objective = self.evaluator.objective
+        started = [self.trials[i] for i in self._rungs if i in self.trials]
+        began = [t.ended(result_of(self._rungs[t.id][-1]), objective) for t in started]
+        for one in sorted(began, key=rank, reverse=True):
+            self.say(f"trains {one.arch[:60]} to its last epoch", final=True)
+            ((_, result),) = self.workers.run([self._job(one)])
+            trial = self._end(self.trials[one.id], result)
+            self._record(trial)
+            if not trial.failed:
+                return
+
+    # -- budgets ------------------------------------------------------------------------------
+
+    def _used_up(self) -> str:
+        """Which budget is used up, in words; empty while none is."""
+        spent = self._before + self._clock["ask_s"] + self._clock["train_s"] + self._running
+        return self.plan.limits.used_up(
+            trials=len(self._used),
+            epochs=sum(epochs for epochs, _ in self._used.values()),
+            train_s=sum(seconds for _, seconds in self._used.values()),
+            wall_s=spent,
+        )
+
+    def _stop(self, reason: str) -> None:
+        self.stopped_by = reason
+        stops = self.journal.of("stop")
+        if not stops or stops[-1]["reason"] != reason:
+            self._append({"event": "stop", "reason": reason})
+        self.say(f"{reason}: the search ends here", final=True)
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        """Count the seconds of a part of the run."""
+        started = time.monotonic()
+        self._since = started
+        try:
+            yield
+        finally:
+            self._clock[name] += time.monotonic() - started
+            self._since = None
+
+    _since: float | None = None
+
+    @property
+    def _running(self) -> float:
+        return 0.0 if self._since is None else time.monotonic() - self._since
+
     # -- what may still win -------------------------------------------------------------------
 
-    def best(self, of: Callable[[Trial], bool] = lambda trial: trial.phase != "random") -> Trial:
+    def best(self, of: Callable[[Trial], bool] = lambda trial: trial.phase in SEARCHED) -> Trial:
         """The trial with the highest objective; on ties that with the lowest validation loss."""
-        able = [t for t in self.trials.values() if of(t) and not math.isnan(t.value)]
+        able = [
+            t for t in self.trials.values() if of(t) and not t.stopped and not math.isnan(t.value)
+        ]
         if not able:
             raise RunError("no network has been trained yet")
         return max(able, key=rank)
 
     def best_random(self) -> Trial | None:
         """The best network of random search; None without that comparison, or if all failed."""
-        known = [t for t in self.trials.values() if self._key(t.x) in self._random]
+
+        def mine(trial: Trial) -> bool:
+            return trial.phase != "verdict" and self._key(trial.x) in self._random
+
+        known = [t for t in self.ended if mine(t) and not t.stopped]
         if all(math.isnan(trial.value) for trial in known):
             return None
-        return self.best(lambda trial: self._key(trial.x) in self._random)
+        return self.best(mine)
 
     @property
     def n_random(self) -> int:
         """How many networks the comparison with random search has."""
         return len(self._random)
+
+    def pareto(self) -> list[Trial]:
+        """Networks that none has both beaten in the objective and in all costs; best first."""
+        trained = [t for t in self.searched if not t.failed and not t.stopped]
+        return tables.pareto(trained, self.plan.minimize)
 
     def weights(self, trial: Trial) -> tuple[Path, Result]:
         """The file with a trial's weights, and their metrics; trained again if it is lost."""
@@ -301,50 +604,72 @@ class Driver:
 
     def _prune(self) -> None:
         """Remove the weights of networks that can no longer win."""
-        groups = (("sample", "top"), ("sample", "random"), ("random",))
-        held = [[self._best[phase] for phase in group if phase in self._best] for group in groups]
-        keep = {max(trials, key=rank).id for trials in held if trials}
-        for path in self.folder.checkpoints.glob("*.safetensors"):
-            trial = self.trials.get(int(path.stem)) if path.stem.isdigit() else None
-            if trial is None or (trial.result and trial.id not in keep):
+        groups = (SEARCHED, ("sample", "random"), ("random",))
+        able = [[self._best[phase] for phase in group if phase in self._best] for group in groups]
+        keep = {max(trials, key=rank).id for trials in able if trials}
+        for i in self._held - keep:
+            self.folder.checkpoint(i).unlink(missing_ok=True)
+        self._held &= keep
+
+    def _tidy(self) -> None:
+        """Remove what a killed call has left half-written; learn whose weights are there."""
+        for path in self.folder.checkpoints.glob("*"):
+            name = path.name.removesuffix(".safetensors")
+            number = name.removesuffix(".state")
+            whole = path.suffix == ".safetensors" and number.isdigit()
+            if whole and name == number:
+                self._held.add(int(number))
+            elif not whole or int(number) in self._finished:
                 path.unlink(missing_ok=True)
 
     # -- the files beside the journal ---------------------------------------------------------
 
-    def _predicted(
-        self, X: Rows, predicted: ranks.Floats, phase: str, ids: Sequence[int] | None = None
-    ) -> None:
-        """Add predictions to predictions.csv, of networks that it does not have yet."""
-        old = ranks.read_predictions(self.folder)
-        number = {trial.arch: trial.id for trial in self.trials.values()}
-        have = set(old["arch"].tolist())
-        rows = old.rows() + [
-            (arch, number[arch] if ids is None else ids[i], phase, float(predicted[i]), math.nan)
-            for i, arch in enumerate(self.space.to_str(X) if len(predicted) else [])
-            if arch not in have
-        ]
-        Frame(dict(zip(old.columns, zip(*rows, strict=True), strict=True))).write(
-            self.folder.predictions
-        )
+    def _append(self, event: Event) -> None:
+        self.journal.append(event)
+        for watcher in list(self.watchers):
+            self.tell(watcher, lambda one: one.event(self.journal.events[-1]))
+
+    def tell(self, watcher: Watcher, what: Callable[[Watcher], None]) -> None:
+        """Tell a watcher something; one that fails is told of and left out from then on."""
+        try:
+            what(watcher)
+        except Exception as error:  # whatever a tracker does, the run goes on
+            self.watchers.remove(watcher)
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            name = type(watcher).__name__
+            self.say(f"warning: {name} no longer hears of this run: {reason}", final=True)
+
+    def pareto_frame(self) -> Frame:
+        """pareto.csv as a frame."""
+        objective, minimize = self.evaluator.objective, self.plan.minimize
+        return tables.pareto_frame(self.pareto(), objective, minimize)
 
     def write_tables(self) -> Frame:
-        """Bring ranking.csv and predictions.csv up to date; returns the ranking."""
-        measured = {t.arch: t.value for t in self.trials.values()}
-        if self.folder.predictions.exists():
-            frame = ranks.read_predictions(self.folder)
-            ranks.with_measured(frame, measured).write(self.folder.predictions)
-        if self.folder.ranking.exists() and self.journal.of("rank"):
-            frame = ranks.with_measured(ranks.read_ranking(self.folder), measured)
-        else:
-            trials = list(self.trials.values())
-            columns = [[getattr(t, name) for t in trials] for name in ("value", "params", "flops")]
-            frame = ranks.measured_frame([t.arch for t in trials], *map(np.array, columns))
-        frame.write(self.folder.ranking)
-        return frame
+        """Bring ranking.csv, predictions.csv and pareto.csv up to date; returns the ranking."""
+        if self.plan.minimize:
+            self.pareto_frame().write(self.folder.pareto)
+        searched = [trial for trial in self.ended if trial.phase != "verdict"]
+        return tables.write_measured(self.folder, searched, ranked=bool(self.journal.of("rank")))
+
+    def close(self) -> None:
+        """Write down what this call of the command took."""
+        if not self._clock:
+            return
+        self._append(
+            {
+                "event": "session",
+                "started": self._began,
+                "wall_s": time.monotonic() - self._started,
+                "workers": max(self.parallel, 1),
+                "phases": dict(self._clock),
+            }
+        )
+        self._clock.clear()
 
     def clean_up(self) -> None:
         """Remove what only an unfinished run needs."""
-        shutil.rmtree(self.folder.checkpoints, ignore_errors=True)
+        if not self.stopped_by:  # else somebody may go on with a larger budget
+            shutil.rmtree(self.folder.checkpoints, ignore_errors=True)
         shutil.rmtree(self.folder.cache, ignore_errors=True)
 
     # -- telling ------------------------------------------------------------------------------
@@ -352,12 +677,12 @@ class Driver:
     @property
     def progress(self) -> Progress:
         """Where the run stands."""
-        total = max(self._total, len(self.trials))
+        total = max(self._total, self._done)
         left = None
         if self._seconds:
             mean = self._seconds / (self._done - self._failed)
             left = mean * math.ceil((total - self._done) / max(self.parallel, 1))
-        mine = [trial.value for phase, trial in self._best.items() if phase != "random"]
+        mine = [trial.value for phase, trial in self._best.items() if phase in SEARCHED]
         return Progress(
             text="",
             done=self._done,
@@ -370,5 +695,11 @@ class Driver:
         )
 
     def say(self, text: str, final: bool = False) -> None:
-        """Tell whoever watches."""
+        """Tell whoever watches; lines to keep also go to run.log."""
+        if final:
+            self.folder.note(text)
         self.on_event(replace(self.progress, text=text, final=final))
+
+
+def _epochs(result: Result) -> int:
+    return max(map(len, result.curve.values()), default=0)

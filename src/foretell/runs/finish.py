@@ -34,36 +34,42 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Event:
     Raises:
         RunError: `best/` does not give back the network that was trained.
     """
-    done = driver.journal.of("final")
+    done = [event for event in driver.journal.of("final") if _still_holds(event, driver)]
     if done and all((driver.folder.best / name).is_file() for name in best.FILES):
         driver.say("this run has ended before: nothing is trained", final=True)
         return done[-1]
+    verdict = driver.verdict() if not done else None
     winner = driver.best()
     path, result = driver.weights(winner)
     metrics = (
         done[-1]["metrics"] if done else {**result.metrics, **driver.evaluator.test(winner.x, path)}
     )
 
-    module = trained(driver.space, winner.x, path)
-    objective = driver.evaluator.objective
+    module = trained(driver.evaluator.space, winner.x, path)
 
     def as_good(network: nn.Module) -> None:
-        then, now = result.metrics[objective], driver.evaluator.validate(network)[objective]
-        if math.isclose(now, then, abs_tol=1e-6):
-            return
-        # another device than that of the training may round differently, for both alike
-        same = driver.evaluator.validate(copy.deepcopy(module))[objective]
-        if not math.isclose(now, same, abs_tol=1e-6):
-            raise RunError(
-                f"the best network read back has another {objective}", expected=same, got=now
-            )
-        driver.say(f"{objective} of the best network is {now:.6f} here, was {then:.6f}", final=True)
+        for split in ("val", "test"):
+            again = driver.evaluator.validate(network, split)
+            differ = {name: now for name, now in again.items() if not _same(now, metrics[name])}
+            if not differ:
+                continue
+            # another device than that of the training may round differently, for both alike
+            same = driver.evaluator.validate(copy.deepcopy(module), split)
+            for name, now in differ.items():
+                if not _same(now, same[name]):
+                    raise RunError(
+                        f"the best network read back has another {name}",
+                        expected=same[name],
+                        got=now,
+                    )
+                was = f"{now:.6f} here, was {metrics[name]:.6f}"
+                driver.say(f"{name} of the best network is {was}", final=True)
 
     driver.say("writes the best network and reads it back")
     best.write(
         driver.folder.best,
         best.Winner(
-            space=driver.space,
+            space=driver.evaluator.space,
             x=winner.x,
             module=module,
             task=data.task,
@@ -86,9 +92,24 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Event:
         "id": winner.id,
         "metrics": metrics,
         "random": _baseline(driver, winner, metrics),
+        "verdict": verdict,
+        "pareto": [trial.id for trial in driver.pareto()] if driver.plan.minimize else None,
+        "searched": len(driver.searched),
+        "stopped_by": driver.stopped_by,
     }
     driver.journal.append(event)
     return driver.journal.of("final")[-1]
+
+
+def _still_holds(final: Event, driver: Driver) -> bool:
+    """Whether nothing has been asked for since that changes what was found at the end."""
+    replicates = (final.get("verdict") or {}).get("replicates", 0)
+    searched = final.get("searched", len(driver.searched))
+    return bool(searched == len(driver.searched) and replicates >= driver.plan.replicates)
+
+
+def _same(one: float, other: float) -> bool:
+    return math.isclose(one, other, abs_tol=best.TOLERANCE, rel_tol=best.TOLERANCE)
 
 
 def _baseline(driver: Driver, winner: Trial, metrics: dict[str, float]) -> dict[str, Any] | None:

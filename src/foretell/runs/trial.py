@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from foretell.history import Result
@@ -17,12 +18,16 @@ class Trial:
 
     Args:
         id: its number in the order of the asks, from 0.
-        phase: "sample", "top" (chosen by a predictor) or "random" (the baseline).
+        phase: "sample", "top" (chosen by a predictor), "random" (the baseline) or "verdict" (the
+            winner or the hand-made network once more, with another seed).
         x: its row, (d,).
         arch: the row as a string.
         seed: of its training.
         params: trainable numbers, NaN if they are not known.
         flops: of one forward pass, NaN if they are not known.
+        costs: other costs that matter to the run, by name.
+        replicate: 0 in the search, from 1 in the verdict.
+        stopped: whether successive halving ended it before its last epoch.
         result: None until it has ended.
         value: the objective, NaN until it has ended and if it failed.
     """
@@ -34,8 +39,17 @@ class Trial:
     seed: int
     params: float = math.nan
     flops: float = math.nan
+    costs: Mapping[str, float] = field(default_factory=dict)
+    replicate: int = 0
+    stopped: bool = False
     result: Result | None = None
     value: float = math.nan
+
+    @property
+    def epochs(self) -> int:
+        """How many it has been trained for."""
+        curves = self.result.curve.values() if self.result else ()
+        return max(map(len, curves), default=0)
 
     @property
     def failed(self) -> bool:
@@ -64,6 +78,10 @@ class Trial:
             "metrics": result.metrics,
             "curve": result.curve,
             "seconds": result.seconds,
+            "epochs": self.epochs,
+            "stopped": self.stopped,
+            "replicate": self.replicate,
+            "costs": dict(self.costs),
             "params": None if math.isnan(self.params) else int(self.params),
             "flops": None if math.isnan(self.flops) else int(self.flops),
         }
