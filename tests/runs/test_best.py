@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 import foretell as ft
 from foretell.errors import DataError, RunError
@@ -105,6 +108,49 @@ def test_best_has_all_that_is_needed(written):
     card = (folder / "README.md").read_text()
     assert "| test_acc | 0.2500 |" in card
     assert config["arch"] in card
+
+
+def front_matter(folder):
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    start, front, rest = text.split("---\n", 2)
+    assert start == ""
+    assert rest.startswith("\n# ")
+    return yaml.safe_load(front)
+
+
+def test_the_card_has_what_model_hubs_read(written):
+    folder, _ = written
+    card = front_matter(folder)
+    assert card["library_name"] == "pytorch"
+    assert card["pipeline_tag"] == "image-classification"
+    assert card["metrics"] == ["accuracy"]
+    (entry,) = card["model-index"]
+    (result,) = entry["results"]
+    assert result["task"] == {"type": "image-classification"}
+    assert result["dataset"] == {"name": "digits", "type": "digits", "split": "test"}
+    assert result["metrics"] == [{"type": "accuracy", "value": 0.25}]
+
+
+@pytest.mark.parametrize(
+    "name", ["a: b # c", "---\n---", "\"quoted\" 'x'", "日本 😀\x85\x7f", "{a}"]
+)
+def test_any_name_of_data_gives_a_valid_card(name, small, digits, tmp_path):
+    space = small.with_io(digits.input_shape, digits.n_outputs)
+    metrics = {"test_acc": 1e-5, "test_loss": math.nan}
+    winner = winner_of(space, space.sample(1, rng=0)[0], digits, facts={"data": name})
+    best.write(tmp_path / "best", replace(winner, metrics=metrics), lambda network: None)
+    (entry,) = front_matter(tmp_path / "best")["model-index"]
+    (result,) = entry["results"]
+    assert (
+        result["dataset"]["name"].split() == name.replace("\x85", " ").replace("\x7f", " ").split()
+    )
+    assert result["metrics"] == [{"type": "accuracy", "value": 1e-5}]
+
+
+def test_a_public_name_loads_a_best_or_its_run(written):
+    folder, winner = written
+    for given in (folder, str(folder), folder.parent):
+        best.same_outputs(winner.module, ft.load(given), winner.space.input_shape)
 
 
 def test_the_network_read_back_is_the_one_that_was_given(written):

@@ -72,6 +72,14 @@ def direct(m, x):
     return torch.stack([a.amax((1, 2)), b.std((1, 2)), c[:, 1:3, ::2].sum((1, 2))], 1)
 
 
+def rarer(m, x):
+    power = torch.fft.rfft2(x).abs().mean((2, 3))
+    return (
+        torch.special.expit(power)
+        + torch.linalg.vector_norm(x, dim=(1, 2, 3), keepdim=True)[:, 0, 0]
+    )
+
+
 def reuse(m, x):  # every variable is needed again later
     a = m.conv(x)
     b = m.conv(a)
@@ -118,6 +126,7 @@ MODULES = {
         branches=nn.ModuleDict({"left": conv(3, 4, 1), "right-1": nn.Sequential(conv(3, 1, 1))}),
     ),
     "direct-tensors": lambda: Bare(direct, scale=nn.Parameter(draw(3, 1, 1)), shift=draw(3, 1, 1)),
+    "rarer": lambda: Bare(rarer, a=nn.Linear(2, 2)),
     "reuse": lambda: Bare(reuse, conv=conv(3, 3, 3, padding=1)),
     "unused-part": lambda: Bare(lambda m, x: m.a(x), a=conv(3, 2, 1), never=nn.Linear(2, 2)),
     "layer-norm": lambda: Bare(

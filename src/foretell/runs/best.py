@@ -22,6 +22,7 @@ from torch import nn
 from foretell import __version__
 from foretell.errors import RunError
 from foretell.runs import standalone
+from foretell.runs.card import card
 from foretell.runs.model_file import model_file
 from foretell.spaces.base import Rows, Space
 
@@ -86,7 +87,7 @@ def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> N
             loads = _borrow(part, winner)
         config = json.dumps(_config(winner, why), indent=2)
         (part / "config.json").write_text(config + "\n", encoding="utf-8")
-        (part / "README.md").write_text(_card(winner, why), encoding="utf-8")
+        (part / "README.md").write_text(card(winner, why), encoding="utf-8")
         if loads:
             loaded = load(part)
             same_outputs(winner.module, loaded, winner.space.input_shape)
@@ -301,69 +302,3 @@ def _in_module(module: ModuleType, space: Space) -> str | None:
         if same and getattr(value, "_build", None) is getattr(space, "_build", None):
             return str(name)
     return None
-
-
-# -- the model card -------------------------------------------------------------------------------
-
-_CARD = """---
-library_name: pytorch
-tags: [foretell, neural-architecture-search, {task}]
----
-
-# {title}
-
-The best of a search of the space `{space}` by foretell.
-
-| metric | value |
-|---|---|
-{metrics}
-
-- architecture: `{arch}`
-- parameters: {params:,}
-- input: float32 of shape (batch, {shape}), normalised with mean {mean} and standard deviation {std}
-- output: {output}
-
-It was chosen by `{objective}`; test data was looked at once, after the choice.
-
-## Use
-
-```python
-{use}
-```
-
-`model.py` needs {needs}. New files, read and normalised as in training:
-
-```
-foretell predict {folder} NEW_FILE
-```
-"""
-
-
-def _card(winner: Winner, why: str) -> str:
-    arch = winner.space.to_str(winner.x[None])[0]
-    labels = winner.labels
-    classes = f"scores of {len(labels)} classes: " + ", ".join(labels[:20])
-    kinds = "" if len(labels) <= 20 else ", ..."
-    shape = winner.space.input_shape
-    return _CARD.format(
-        task="image-classification" if len(shape) == 3 and labels else f"tabular-{winner.task}",
-        title=f"{winner.facts.get('data', 'Network')}: {winner.task}",
-        space=winner.space.name,
-        metrics="\n".join(f"| {name} | {value:.4f} |" for name, value in winner.metrics.items()),
-        arch=arch,
-        params=sum(p.numel() for p in winner.module.parameters()),
-        shape=", ".join(map(str, shape)),
-        mean=_numbers(winner.inputs.get("mean", [])),
-        std=_numbers(winner.inputs.get("std", [])),
-        output=classes + kinds if labels else "the standardised target(s); see config.json",
-        objective=winner.objective,
-        use="import model\n\nnetwork = model.load()  # nn.Module in eval mode\n"
-        f"scores = network(model.normalised(inputs))  # (batch, {', '.join(map(str, shape))})",
-        needs="torch alone" if not why else f"foretell too, because: {why}",
-        folder="best",
-    )
-
-
-def _numbers(values: list[float]) -> str:
-    text = ", ".join(f"{value:.4g}" for value in values[:4])
-    return f"[{text}]" if len(values) <= 4 else f"[{text}, ...] (all in config.json)"

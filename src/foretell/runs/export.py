@@ -236,8 +236,9 @@ class _Network:
             if y.shape != other.shape:
                 raise RunError("the exported network", expected=y.shape, got=other.shape)
             same = (y == other) | (np.isnan(y) & np.isnan(other))
+            size = np.where(np.isfinite(y), np.abs(y), 0.0)
+            scale = np.maximum(1.0, size.max(axis=1, keepdims=True))
             with np.errstate(invalid="ignore"):
-                scale = np.maximum(1.0, np.abs(y).max(axis=1, keepdims=True))
                 gaps = np.where(same, 0.0, np.abs(other - y) / scale)
             if not np.isfinite(gaps).all():
                 return math.nan

@@ -368,6 +368,7 @@ def _function(target: Any) -> str:
     """How a function is called in a file that imports torch, math, operator, nn and F."""
     name = getattr(target, "__name__", "")
     homes = (("F", nn.functional), ("torch", torch), ("math", math), ("operator", operator))
+    homes += tuple((f"torch.{key}", getattr(torch, key)) for key in ("special", "linalg", "fft"))
     for home, space in homes:
         if getattr(space, name, None) is target:
             return f"{home}.{name}"
