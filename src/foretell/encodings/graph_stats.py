@@ -57,7 +57,7 @@ class GraphStats(Encoding):
         for column, words_in in enumerate(sets):
             member[list(words_in), column] = 1.0
         member[2 : q + 2, -1] = 1.0
-        step = 16_384
+        step = 1_024  # fits a cache
         blocks = [
             _statistics(self.space.graphs(X[i : i + step]), member)
             for i in range(0, max(len(X), 1), step)

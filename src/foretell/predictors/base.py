@@ -41,6 +41,10 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         """Mean (n,) and standard deviation (n,) or None, for checked rows (n, d)."""
 
+    def _mean(self, X: Rows) -> Floats:
+        """Mean (n,) alone; for methods whose deviation takes most of the time."""
+        return self._predict(X)[0]
+
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from architectures and their targets; forgets what was learnt before.
 
@@ -89,9 +93,9 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
                 "predictors` marks them)",
             )
         rows = self.space.canonical_form(self.space.check(X))
-        mean, std = self._predict(rows) if len(rows) else (np.zeros(0), np.zeros(0))
         if not return_std:
-            return mean
+            return self._mean(rows) if len(rows) else np.zeros(0)
+        mean, std = self._predict(rows) if len(rows) else (np.zeros(0), np.zeros(0))
         assert std is not None  # has_std promises it
         return mean, std
 

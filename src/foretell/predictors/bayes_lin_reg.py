@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-from numpy.typing import NDArray
 
 from foretell.errors import SettingError
 from foretell.predictors._features import Encodings, encode, resolve
@@ -13,7 +14,7 @@ from foretell.spaces.base import Rows, Space
 
 _BIASES = np.array([0.1, 0.3, 1.0, 3.0, 10.0])  # c
 _NOISES = np.logspace(-3, 1.5, 28)  # noise variance over the mean signal variance
-_BLOCK = 8192
+_BLOCK = 2048  # fits a cache
 
 
 class BayesLinReg(Predictor):
@@ -100,13 +101,31 @@ class BayesLinReg(Predictor):
         self.weights_ = self.inverse_ @ scores
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
-        blocks = [self._block(X[i : i + _BLOCK]) for i in range(0, len(X), _BLOCK)]
-        mean, std = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        found = [self._of(F) for F in self._blocks(X)]
+        mean, std = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return self.scale_.value(mean), self.scale_.spread(mean, std)
 
-    def _block(self, X: Rows) -> tuple[Floats, Floats]:
-        F: NDArray[np.float64] = (encode(self.encodings_, X) - self.centre_) * self.weight_
-        k = (self.bias_ + F @ self.features_.T) ** self.degree
+    def _mean(self, X: Rows) -> Floats:
+        return self.scale_.value(np.concatenate([self._mean_of(F) for F in self._blocks(X)]))
+
+    def _blocks(self, X: Rows) -> Iterator[Floats]:
+        for i in range(0, len(X), _BLOCK):
+            yield (encode(self.encodings_, X[i : i + _BLOCK]) - self.centre_) * self.weight_
+
+    def _of(self, F: Floats) -> tuple[Floats, Floats]:
+        k = self._kernel(F)
         own = (self.bias_ + np.einsum("ij,ij->i", F, F)) ** self.degree
         variance = own - np.einsum("ij,jk,ik->i", k, self.inverse_, k, optimize=True)
-        return k @ self.weights_, np.sqrt(self.signal_ * np.maximum(variance, 1e-9))
+        std: Floats = np.sqrt(self.signal_ * np.maximum(variance, 1e-9))
+        return self._mean_of(F) if self.degree == 1 else k @ self.weights_, std
+
+    def _mean_of(self, F: Floats) -> Floats:
+        if self.degree == 1:  # the weights of the features themselves
+            score = F @ (self.features_.T @ self.weights_) + self.bias_ * self.weights_.sum()
+        else:
+            score = self._kernel(F) @ self.weights_
+        return np.asarray(score)
+
+    def _kernel(self, F: Floats) -> Floats:
+        k: Floats = (self.bias_ + F @ self.features_.T) ** self.degree
+        return k
