@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import math
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -8,7 +11,7 @@ import threading
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cloudpickle
@@ -17,9 +20,13 @@ import pytest
 
 import foretell as ft
 from foretell.errors import RunError, SettingError
-from foretell.evaluators.base import Evaluator
+from foretell.evaluators import _guard, _places
+from foretell.evaluators.base import Evaluator, pulse
 from foretell.evaluators.executors import InProcess, Job, Workers, evaluate, threads_per_worker
+from foretell.evaluators.trainer import Trainer
 from foretell.history import Result
+from foretell.training.data import load
+from foretell.training.recipe import Recipe
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
 
@@ -153,6 +160,7 @@ def test_workers_end_with_their_driver(how, tmp_path):
         wait_until_gone(pids)
         process.stdout.close()
         errors = process.stderr.read()
+    assert "leaked" not in errors, "what is left is removed, and nothing to worry about"
     assert errors.count("Traceback") == (how == signal.SIGINT), "one, of the driver itself"
 
 
@@ -204,10 +212,320 @@ def test_in_process_keeps_errors_for_the_future():
     assert isinstance(InProcess().submit(int, "x").exception(), ValueError)
 
 
-def test_weights_are_asked_for_only_when_they_are_wanted(tmp_path):
+def test_an_evaluator_is_asked_only_for_what_is_wanted(tmp_path):
     class Strict(Scripted):
         def evaluate(self, x, seed=0):
             return Result({"val_acc": 1.0}, seed=seed)
 
-    assert evaluate(Strict(tmp_path), np.array([0, 0]), 3, None).ok
-    assert "weights" in evaluate(Strict(tmp_path), np.array([0, 0]), 3, tmp_path / "w").error
+    x = np.array([0, 0])
+    assert evaluate(Strict(tmp_path), Job(0, x, 3)).result.ok
+    for name, value in (("weights", tmp_path / "w"), ("state", tmp_path / "s"), ("until", 2)):
+        assert name in evaluate(Strict(tmp_path), Job(0, x, 3, **{name: value})).result.error
+
+
+# -- one after another ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["in process", "processes", "threads", "unlimited"])
+def test_jobs_are_pulled_when_there_is_room_and_decide_by_the_results(kind, tmp_path):
+    seen, asked = [], []
+
+    def source():
+        todo = jobs(0, 0, 0, 0)
+        for job in todo[:3]:
+            asked.append((job.id, len(seen)))
+            yield job
+        while len(seen) < 3:
+            yield None
+        yield Job(9, np.array([0, int(sum(seen))]), seed=0)
+
+    with ThreadPoolExecutor(2) as pool:
+        if kind == "unlimited":
+            pool = Unlimited(pool)
+        workers = Workers(
+            Scripted(tmp_path),
+            workers=2 if kind == "processes" else 0,
+            executor=pool if kind in ("threads", "unlimited") else None,
+        )
+        with workers:
+            for _, result in workers.run(source()):
+                seen.append(result.metrics["val_acc"])
+    assert sorted(seen) == [0.0, 1.0, 2.0, 3.0]
+    room = {"in process": 1, "processes": 2, "threads": 2, "unlimited": 3}[kind]
+    assert all(i - n < room for i, n in asked), "never more in work than there is room"
+
+
+class Unlimited(Executor):
+    """Does not say how much it does at once."""
+
+    def __init__(self, pool):
+        self.submit = pool.submit
+
+
+def test_none_while_nothing_is_in_work_ends_the_run(tmp_path):
+    with Workers(Scripted(tmp_path), workers=0) as workers:
+        done = [job.id for job, _ in workers.run(iter([*jobs(0, 0), None, None, *jobs(0)]))]
+    assert done == [0, 1]
+
+
+def test_a_run_that_is_left_stops_its_trials(tmp_path):
+    with Workers(Slow(tmp_path), workers=2) as workers:
+        started = time.monotonic()
+        for _ in workers.run(jobs(0, 4, 4)):
+            break
+        again = results(workers, jobs(0))
+    assert again[0].ok
+    assert time.monotonic() - started < 20, "nobody waits for the other two"
+
+
+# -- time and memory ------------------------------------------------------------------------------
+
+
+class Slow(Scripted):
+    """0 is quick; 1 takes 30 s, and 2 the first time; 3 hangs where nobody asks; 4 sleeps long."""
+
+    def evaluate(self, x, seed=0, weights=None):
+        what, number = (int(v) for v in x)
+        (self.folder / f"{number}-{time.time_ns()}").touch()
+        first = len(list(self.folder.glob(f"{number}-*"))) == 1
+        end = time.monotonic() + (30 if what == 1 or (what == 2 and first) else 0)
+        while time.monotonic() < end:
+            time.sleep(0.01)
+            pulse()
+        if what == 3:
+            re.match(r"(a*)*b", "a" * 40)  # holds the interpreter for hours
+        if what == 4:
+            time.sleep(60)
+        return Result({"val_acc": 1.0}, seed=seed)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_trial_that_takes_too_long_is_repeated_and_fails_alone(workers, tmp_path):
+    with Workers(Slow(tmp_path), workers=workers, timeout_s=0.3) as pool:
+        done = results(pool, jobs(0, 1, 2, 0))
+    assert [i for i, result in sorted(done.items()) if not result.ok] == [1]
+    assert done[1].error == "took longer than 0.3 s"
+    assert 0.6 < done[1].seconds < 5, "both attempts count"
+    assert tries(tmp_path) == {0: 1, 1: 2, 2: 2, 3: 1}
+    pulse()  # no deadline is left behind
+
+
+def test_a_trial_that_hangs_in_compiled_code_is_ended_with_its_process(tmp_path):
+    with Workers(Slow(tmp_path), workers=2, timeout_s=0.5, max_retries=0) as pool:
+        assert pool._guard.kill_s == 5.5
+        pool._guard = replace(pool._guard, kill_s=1.0)
+        done = results(pool, jobs(3, 0, 0))
+    assert done[0].error == "took longer than 0.5 s, and did not stop"
+    assert done[1].ok
+    assert done[2].ok
+
+
+class Wide(ft.Space):
+    """One hidden layer, of 8 or of 4 million units: 1 GB of weights, twice that with gradients."""
+
+    width = ft.choice([8, 4_000_000])
+
+    def build(self, x, input_shape, n_outputs):
+        from torch import nn
+
+        width = self.decode(x)["width"]
+        size = math.prod(input_shape)
+        return nn.Sequential(nn.Flatten(), nn.Linear(size, width), nn.Linear(width, n_outputs))
+
+
+def test_a_trial_that_needs_too_much_memory_fails_alone(tmp_path):
+    space = Wide()
+    trainer = Trainer(space, load("digits"), Recipe(epochs=1, batch_size=256))
+    todo = [Job(i, np.array([int(i == 1)]), seed=i) for i in range(4)]
+    with Workers(trainer, workers=2, memory_gb=0.5) as workers:
+        done = results(workers, todo)
+    assert [i for i, result in sorted(done.items()) if not result.ok] == [1]
+    assert done[1].error.startswith("out of memory")
+    assert done[1].error.endswith("(a trial may take 0.5 GB)")
+
+
+@dataclass
+class Greedy(Scripted):
+    """Fills as many 100 MB as the row says, and tells the limit that it finds afterwards."""
+
+    def evaluate(self, x, seed=0, weights=None):
+        np.ones((int(x[0]), 100_000_000), dtype=np.uint8)
+        return Result({"val_acc": float(resource.getrlimit(resource.RLIMIT_DATA)[0])}, seed=seed)
+
+
+def test_the_limit_on_memory_is_of_one_trial(tmp_path):
+    now = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    todo = [Job(i, np.array([n, 0]), seed=0) for i, n in enumerate([1, 20, 2, 20, 2])]
+    with Workers(Greedy(tmp_path), workers=1, memory_gb=0.5) as workers:
+        done = results(workers, todo)
+    assert [result.ok for _, result in sorted(done.items())] == [True, False, True, False, True]
+    assert all("out of memory" in done[i].error for i in (1, 3))
+    held = [done[i].metrics["val_acc"] for i in (0, 2, 4)]
+    assert all(5e8 < limit < 3e9 for limit in held)
+    assert max(held) - min(held) < 1e8, "limits do not add up"
+    assert resource.getrlimit(resource.RLIMIT_DATA)[0] == now
+
+
+def test_memory_that_cannot_be_limited_is_refused(tmp_path):
+    with ThreadPoolExecutor(1) as pool:
+        for arguments in ({"workers": 0}, {"executor": pool}):
+            with pytest.raises(SettingError, match="memory_gb"):
+                Workers(Greedy(tmp_path), memory_gb=1, **arguments)
+        with (
+            Workers(Greedy(tmp_path), executor=Unlimited(pool), memory_gb=1) as workers,
+            pytest.raises(SettingError, match="share a process"),
+        ):
+            results(workers, [Job(0, np.array([1, 0]), 0)])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_retries": -1}, {"timeout_s": 0}, {"memory_gb": -1}, {"timeout_s": math.nan}]
+)
+def test_wrong_limits_are_refused(wrong, tmp_path):
+    with pytest.raises(SettingError, match=next(iter(wrong))):
+        Workers(Scripted(tmp_path), **wrong)
+
+
+class Leaking(Scripted):
+    """Keeps 30 MB of every trial."""
+
+    def evaluate(self, x, seed=0, weights=None):
+        held = sys.__dict__.setdefault("_held_by_trials", [])
+        held.append(np.ones(30_000_000, dtype=np.uint8))
+        (self.folder / f"{int(x[1])}-{os.getpid()}").touch()
+        time.sleep(0.6)
+        return Result({"val_acc": float(len(held))}, seed=seed)
+
+
+def test_a_worker_whose_memory_grows_is_replaced_and_no_trial_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOKY_MAX_MEMORY_LEAK_SIZE", "5e7")
+    with Workers(Leaking(tmp_path), workers=1) as workers:
+        done = results(workers, jobs(*[0] * 8))
+    assert sorted(done) == list(range(8))
+    assert all(result.ok for result in done.values())
+    files = list(tmp_path.iterdir())
+    assert len(files) == 8, "each once"
+    assert 2 <= len({path.name.partition("-")[2] for path in files}) <= 4
+    assert max(result.metrics["val_acc"] for result in done.values()) <= 5
+
+
+# -- devices --------------------------------------------------------------------------------------
+
+
+class Seeing(Scripted):
+    """Tells in a file which device it sees."""
+
+    device = "auto"
+
+    def evaluate(self, x, seed=0, weights=None):
+        what, number = (int(v) for v in x)
+        seen = os.environ.get("CUDA_VISIBLE_DEVICES", "nothing set")
+        (self.folder / f"{number}-{os.getpid()}").write_text(seen)
+        if what == 2 and len(list(self.folder.glob(f"{number}-*"))) == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.3)
+        return Result({"val_acc": 1.0}, seed=seed)
+
+
+def test_each_worker_has_its_device_and_so_has_its_successor(tmp_path):
+    with Workers(Seeing(tmp_path), workers=3, devices=["4", "GPU-8a3f"]) as workers:
+        done = results(workers, jobs(0, 2, 0, 0, 0, 0, 0))
+    assert workers.places == [
+        "worker 0 on cuda:0 (device 4)",
+        "worker 1 on cuda:1 (device GPU-8a3f)",
+        "worker 2 on cuda:0 (device 4)",
+    ]
+    assert workers.warnings == []
+    assert all(result.ok for result in done.values())
+    seen = {}
+    for path in tmp_path.iterdir():
+        seen.setdefault(path.name.partition("-")[2], set()).add(path.read_text())
+    assert all(len(devices) == 1 for devices in seen.values()), "one device, once and for all"
+    assert sorted(next(iter(devices)) for devices in seen.values())[:2] == ["4", "4"]
+    assert {d for devices in seen.values() for d in devices} == {"4", "GPU-8a3f"}
+    assert len(seen) == 4, "three workers, and one that came after the dead one"
+
+
+@pytest.mark.parametrize("given", [None, "", "3,5"])
+def test_without_devices_the_environment_stays_as_it_is(given, tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if given is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    with Workers(Seeing(tmp_path), workers=1, devices=[]) as workers:
+        results(workers, jobs(0))
+    assert workers.places == ["worker 0 on cpu, 1 thread"]
+    assert [path.read_text() for path in tmp_path.iterdir()] == [
+        "nothing set" if given is None else given
+    ]
+
+
+def test_devices_are_asked_for_only_by_what_trains_on_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(_places, "cuda_devices", lambda: ["0", "1", "2"])
+    assert Workers(Seeing(tmp_path), workers=2).warnings == [
+        "device 2 idles: 3 devices, 2 workers; use --workers 3"
+    ]
+    in_process = Workers(Seeing(tmp_path), workers=0)
+    assert in_process.places == ["trials run in this process, on auto"]
+    assert "devices 1, 2 idle" in in_process.warnings[0]
+    table = Workers(Scripted(tmp_path), workers=2)  # its device is the CPU
+    assert table.places == ["worker 0 on cpu, 1 thread", "worker 1 on cpu, 1 thread"]
+    assert table.warnings == []
+    one = Seeing(tmp_path)
+    one.device = "cuda:1"
+    assert Workers(one, workers=1).places == ["worker 0 on cuda:1"]
+
+
+# -- weights --------------------------------------------------------------------------------------
+
+
+class Saving(Scripted):
+    """Writes its weights, and tells what it was asked for."""
+
+    def evaluate(self, x, seed=0, *, weights=None, state=None, until=None):
+        weights.write_bytes(b"w" * int(x[1]))
+        (self.folder / f"{int(x[1])}-asked").write_text(f"{weights}|{state}|{until}")
+        return Result({"val_acc": 1.0}, seed=seed)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_weights_come_back_where_the_disk_is_not_shared(shared, tmp_path, monkeypatch):
+    if not shared:  # as if the folder that the worker sees were another one
+        monkeypatch.setattr(_guard, "_shared", lambda folder, token: False)
+    (tmp_path / "log").mkdir()
+    folder = tmp_path / "checkpoints"
+    todo = [
+        Job(i, np.array([0, i]), 0, folder / f"{i}.w", folder / f"{i}.s", until=5) for i in (7, 9)
+    ]
+    held = {}
+    with ThreadPoolExecutor(2) as pool, Workers(Saving(tmp_path / "log"), executor=pool) as workers:
+        for job, result in workers.run(todo):
+            assert result.ok
+            held[job.id] = job.weights.read_bytes()
+    assert held == {7: b"w" * 7, 9: b"w" * 9}
+    assert sorted(path.name for path in folder.iterdir()) == ["7.w", "9.w"]
+    weights, state, until = (tmp_path / "log" / "7-asked").read_text().split("|")
+    assert until == "5"
+    if shared:
+        assert (weights, state) == (str(folder / "7.w"), str(folder / "7.s"))
+    else:
+        assert state == "None"
+        assert not Path(weights).parent.exists()
+
+
+def test_another_folder_of_the_same_name_is_not_the_driver_s(tmp_path):
+    (tmp_path / _guard.TOKEN).write_text("mine")
+    assert _guard._shared(tmp_path, "mine")
+    assert not _guard._shared(tmp_path, "yours")
+    assert not _guard._shared(tmp_path / "absent", "mine")
+
+
+def test_weights_that_cannot_be_written_end_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(_guard, "_shared", lambda folder, token: False)
+    (tmp_path / "0.w").mkdir()  # a file cannot replace it
+    with (
+        ThreadPoolExecutor(1) as pool,
+        Workers(Saving(tmp_path), executor=pool) as workers,
+        pytest.raises(RunError, match="cannot write the weights"),
+    ):
+        results(workers, [Job(0, np.array([0, 0]), 0, tmp_path / "0.w")])
+    assert not list(tmp_path.glob("*.part"))

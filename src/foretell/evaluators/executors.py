@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
-import signal
-import threading
 import time
+import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ParamSpec, Self, TypeVar
+from queue import SimpleQueue
+from typing import ParamSpec, Self, TypeVar
 
-from foretell.errors import RunError, SettingError
+from foretell.errors import ForetellError, RunError, SettingError
+from foretell.evaluators import _places
+from foretell.evaluators._guard import TOKEN, Guard, Job, Outcome, evaluate
+from foretell.evaluators._places import Place, local, threads_per_worker
 from foretell.evaluators.base import Evaluator
+from foretell.evaluators.ray_executor import LostError, RayExecutor
 from foretell.history import Result
-from foretell.spaces.base import Rows
+
+__all__ = ["InProcess", "Job", "Workers", "evaluate", "local", "threads_per_worker"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One trial to be done: `x` (d,) with its seed; its weights go to the file `weights`."""
-
-    id: int
-    x: Rows
-    seed: int
-    weights: Path | None = None
 
 
 class InProcess(Executor):
@@ -46,22 +42,49 @@ class InProcess(Executor):
         return future
 
 
+@dataclass
+class _Attempt:
+    """One attempt at a job."""
+
+    job: Job
+    repeated: int = 0
+    alone: bool = False  # its worker died: nothing else is in work beside it
+    place: Place | None = None
+    seconds: float = 0.0  # of the attempts before
+    since: float = 0.0
+
+
 class Workers:
     """Evaluates jobs in parallel and gives each result as soon as it is there.
 
-    Local workers are processes of their own: one that is killed (out of memory, `kill -9`) takes
-    no other trial with it. The trials that were in work then are tried again alone, `retries`
-    times, so that a network which kills its worker is found out and fails by itself. Workers end
-    when this process ends, however it ends.
+    Local workers are processes of their own, each with one job and, where there are any, one
+    device: one that is killed (out of memory, `kill -9`) takes no other trial with it. The trial
+    is repeated alone, so that a network which kills its worker is found out and fails by itself.
+    Workers end when this process ends, however it ends.
+
+    An executor of yours repeats by its own rules what it lost (Ray: `max_retries`; Dask:
+    `allowed-failures`); after them the trial fails. Where its workers do not see the driver's
+    disk, weights come back with the results, and half-trained networks are not kept.
 
     Args:
-        evaluator: evaluates one row; sent to the workers, so it must be picklable.
+        evaluator: evaluates one row; sent to the workers, so it must be picklable. It says the
+            `device` that it trains on, and how many `threads`.
         workers: number of local processes; 0 evaluates in this process.
         executor: used instead of local processes; it stays open.
-        retries: how often a trial is tried again whose worker died.
+        max_retries: how often a trial is repeated whose worker died or that took too long.
+        timeout_s: seconds that one attempt may take, as far as the evaluator asks `pulse()`. A
+            process that does not answer is ended after a fifth of it, or 5 s, more (local workers
+            and Ray only).
+        memory_gb: main memory that one trial may take, in 10^9 bytes; on Linux, in workers that
+            are processes and have one trial at a time.
+        devices: what local workers share out, as CUDA_VISIBLE_DEVICES says it; None to ask.
+
+    Attributes:
+        places: where trials run, one line a worker.
+        warnings: what is not used, one line each.
 
     Raises:
-        SettingError: `workers` is negative.
+        SettingError: a number is out of range, or the limit on memory cannot be held.
     """
 
     def __init__(
@@ -70,120 +93,186 @@ class Workers:
         *,
         workers: int = 2,
         executor: Executor | None = None,
-        retries: int = 1,
+        max_retries: int = 1,
+        timeout_s: float | None = None,
+        memory_gb: float | None = None,
+        devices: Sequence[str] | None = None,
     ) -> None:
-        if workers < 0:
-            raise SettingError("workers", expected="0 or more", got=workers)
-        self.evaluator, self.workers, self.retries = evaluator, workers, retries
-        self._own, self._foreign = executor is None and workers > 0, executor is not None
-        self._executor = executor if executor or workers else InProcess()
+        for name, count in (("workers", workers), ("max_retries", max_retries)):
+            if count < 0:
+                raise SettingError(name, expected="0 or more", got=count)
+        for name, limit in (("timeout_s", timeout_s), ("memory_gb", memory_gb)):
+            if limit is not None and not 0 < limit < math.inf:
+                raise SettingError(name, expected="a number above 0", got=limit)
+        self.evaluator, self.workers, self.max_retries = evaluator, workers, max_retries
+        self._own = executor is None and workers > 0
+        self._executor = executor or InProcess()
+        shared = isinstance(self._executor, (InProcess, ThreadPoolExecutor)) and not self._own
+        if memory_gb is not None and shared:
+            raise SettingError(
+                "memory_gb", expected="workers that are processes", got="trials in this process"
+            )
+        ends = self._own or isinstance(executor, RayExecutor)
+        self._guard = Guard(
+            timeout_s,
+            memory_gb,
+            os.getpid(),
+            kill_s=timeout_s + max(5.0, 0.2 * timeout_s) if timeout_s and ends else None,
+            token="" if executor is None else uuid.uuid4().hex,
+        )
+        device, found = evaluator.device, devices or ()
+        if devices is None and executor is None and device in ("auto", "cuda"):
+            found = _places.cuda_devices()
+        n = workers if self._own else 0
+        self._places = _places.places(n, device, evaluator.threads, found)
+        self.places = [place.label for place in self._places] or [self._where()]
+        self.warnings = [] if executor is not None else _places.idle(workers, found)
 
-    def run(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Result]]:
+    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Result]]:
         """The result of each job, in the order in which they end; a failed one has `error` set.
+
+        Args:
+            jobs: asked for the next one whenever there is room, so that it may decide by the
+                results so far. None means: nothing now, ask again after the next result.
 
         Raises:
             RunError: the executor itself does not work, e.g. the evaluator cannot be sent.
         """
-        todo, suspects = deque(jobs), deque[Job]()
-        lost: dict[int, int] = {}
-        out: dict[Future[Result], Job] = {}
-        while todo or suspects or out:
-            # own workers get one job each, so that a dead one says which jobs were in work
-            room = len(jobs) if self._foreign else max(self.workers, 1)
-            alone = any(job.id in lost for job in out.values())
-            while (suspects and not out) or (
-                todo and not suspects and not alone and len(out) < room
-            ):
-                job = (suspects or todo).popleft()
-                alone = job.id in lost
-                out[self._submit(job)] = job
-            done, _ = wait(out, return_when=FIRST_COMPLETED)
-            if any(isinstance(future.exception(), BrokenExecutor) for future in done):
-                done, _ = wait(out)  # all that were in work are lost
-                self._executor = None if self._own else self._executor
-            for future in sorted(done, key=lambda f: out[f].id):
-                job, error = out.pop(future), future.exception()
-                if error is None:
-                    yield job, future.result()
-                elif not (self._own and isinstance(error, BrokenExecutor)):
-                    raise _unusable(error) from error
-                elif lost.setdefault(job.id, 0) < self.retries:
-                    lost[job.id] += 1
-                    suspects.append(job)
+        source = iter(jobs)
+        out: dict[Future[Outcome], _Attempt] = {}
+        ended: SimpleQueue[Future[Outcome]] = SimpleQueue()
+        again: deque[_Attempt] = deque()
+        marked: set[Path] = set()
+        try:
+            while True:
+                while ended.empty() and (attempt := self._next(source, again, out)):
+                    self._mark(attempt.job, marked)
+                    future = self._submit(attempt)
+                    out[future] = attempt
+                    future.add_done_callback(ended.put)
+                if not out:
+                    return
+                future = ended.get()
+                attempt = out.pop(future)
+                if attempt.place is not None:
+                    attempt.place.busy = False
+                result = self._result(future, attempt)
+                if result is None:
+                    again.append(attempt)
                 else:
-                    reason = f"its worker process died {lost[job.id] + 1} times{_exit_codes(error)}"
-                    yield job, Result(seed=job.seed, error=reason)
+                    yield attempt.job, result
+        finally:
+            for future, attempt in out.items():  # nobody waits for these any more
+                future.cancel()
+                if attempt.place is not None:
+                    attempt.place.close(kill=True)
+            for folder in marked:
+                (folder / TOKEN).unlink(missing_ok=True)
 
-    def _submit(self, job: Job) -> Future[Result]:
-        for _ in range(2):
-            if self._executor is None:
-                self._executor = _local(self.workers)
+    def _next(
+        self,
+        source: Iterator[Job | None],
+        again: deque[_Attempt],
+        out: dict[Future[Outcome], _Attempt],
+    ) -> _Attempt | None:
+        """What to start now; None to wait for a result."""
+        if len(out) >= self._room or (len(out) == 1 and next(iter(out.values())).alone):
+            return None
+        if again:
+            return again.popleft() if not (again[0].alone and out) else None
+        job = next(source, None)
+        return None if job is None else _Attempt(job)
+
+    @property
+    def _room(self) -> float:
+        """How many jobs may be in work at once."""
+        if isinstance(self._executor, InProcess):
+            return self.workers or 1
+        return getattr(self._executor, "_max_workers", None) or math.inf
+
+    def _submit(self, attempt: _Attempt) -> Future[Outcome]:
+        attempt.since = time.perf_counter()
+        executor: Executor | Place = self._executor
+        if self._own:
+            executor = attempt.place = next(place for place in self._places if not place.busy)
+            attempt.place.busy = True
+        try:
+            return executor.submit(evaluate, self.evaluator, attempt.job, self._guard)
+        except (BrokenExecutor, RuntimeError) as error:
+            raise error if isinstance(error, ForetellError) else _unusable(error) from error
+
+    def _result(self, future: Future[Outcome], attempt: _Attempt) -> Result | None:
+        """The result of an attempt that has ended; None to repeat it."""
+        error = CancelledError("cancelled") if future.cancelled() else future.exception()
+        took_s = time.perf_counter() - attempt.since
+        if error is None:
+            outcome = future.result()
+            if not outcome.timed_out:
+                return self._kept(attempt.job, outcome)
+            reason, took_s = outcome.result.error, outcome.result.seconds
+        elif attempt.place is not None and isinstance(error, BrokenExecutor):
+            attempt.place.close(kill=True)
+            codes = re.search(r"exit codes of the workers are \{(.*?)\}", str(error))
+            if self._guard.timeout_s is not None and codes and "SIGALRM" in codes[1]:
+                reason = f"took longer than {self._guard.timeout_s:g} s, and did not stop"
+            else:
+                attempt.alone = True
+                why = f" ({codes[1]}): out of memory, or a crash in compiled code" if codes else ""
+                reason = f"its worker process died {attempt.repeated + 1} times{why}"
+        elif isinstance(error, LostError) or type(error).__name__ == "KilledWorker":  # of Dask
+            line = " ".join(str(error).split())[:300]
+            return Result(seed=attempt.job.seed, seconds=took_s, error=f"its worker died: {line}")
+        else:
+            raise error if isinstance(error, ForetellError) else _unusable(error) from error
+        attempt.seconds += took_s
+        if attempt.repeated < self.max_retries:
+            attempt.repeated += 1
+            return None
+        return Result(seed=attempt.job.seed, seconds=attempt.seconds, error=reason)
+
+    def _kept(self, job: Job, outcome: Outcome) -> Result:
+        """The result, with weights that came with it written to their file."""
+        if outcome.weights is not None and job.weights is not None:
+            part = job.weights.with_name(f"{job.weights.name}.{os.getpid()}.part")
             try:
-                return self._executor.submit(evaluate, self.evaluator, job.x, job.seed, job.weights)
-            except BrokenExecutor as error:  # died while idle
-                if not self._own:
-                    raise _unusable(error) from error
-                self._executor = None
-        raise RunError("local workers die as soon as they start", hint="try workers=0")
+                part.write_bytes(outcome.weights)
+                part.replace(job.weights)
+            except OSError as error:
+                raise RunError(
+                    f"cannot write the weights {job.weights}",
+                    got=error,
+                    hint="finished trials are kept: make room and run the same command again",
+                ) from error
+            finally:
+                part.unlink(missing_ok=True)
+        return outcome.result
+
+    def _mark(self, job: Job, marked: set[Path]) -> None:
+        """Leave a file beside the weights, which workers see if they share the disk."""
+        if self._guard.token and job.weights is not None and job.weights.parent not in marked:
+            job.weights.parent.mkdir(parents=True, exist_ok=True)
+            (job.weights.parent / TOKEN).write_text(self._guard.token)
+            marked.add(job.weights.parent)
+
+    def _where(self) -> str:
+        if isinstance(self._executor, InProcess):
+            return f"trials run in this process, on {self.evaluator.device}"
+        name, room = type(self._executor).__name__, self._room
+        at_once = f", up to {room} trials at once" if room < math.inf else ""
+        if isinstance(self._executor, RayExecutor):
+            return self._executor.label + at_once
+        return f"trials run on {name}{at_once}"
 
     def close(self, wait: bool = True) -> None:
         """End local workers; with `wait` False in the middle of what they do."""
-        if self._own and self._executor is not None:
-            self._executor.shutdown(wait=True, kill_workers=not wait)  # type: ignore[call-arg]
-            self._executor = None
+        for place in self._places:
+            place.close(kill=not wait)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         self.close(wait=kind is None)
-
-
-def evaluate(evaluator: Evaluator, x: Rows, seed: int, weights: Path | None) -> Result:
-    """One trial, in a worker; whatever the evaluator raises is the reason why it failed."""
-    started = time.perf_counter()
-    extra: dict[str, Any] = {} if weights is None else {"weights": weights}
-    try:
-        return evaluator.evaluate(x, seed=seed, **extra)
-    except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return Result(seed=seed, seconds=time.perf_counter() - started, error=reason[:500])
-
-
-def threads_per_worker(workers: int) -> int:
-    """Share of the usable cores that one of `workers` processes gets, at least 1."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return max(1, cores // max(1, workers))
-
-
-def _local(workers: int) -> Executor:
-    import loky
-
-    threads = str(threads_per_worker(workers))
-    env = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), threads)
-    executor: Executor = loky.ProcessPoolExecutor(
-        workers, initializer=_begin, initargs=(os.getpid(),), env=env
-    )
-    return executor
-
-
-def _begin(driver: int) -> None:
-    """In a new worker: the driver answers Ctrl-C, and without a driver there is nothing to do."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while os.getppid() == driver:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _exit_codes(error: BrokenExecutor) -> str:
-    """What loky says of how the workers ended."""
-    codes = re.search(r"exit codes of the workers are \{(.*?)\}", str(error))
-    return f" ({codes[1]}): out of memory, or a crash in compiled code" if codes else ""
 
 
 def _unusable(error: BaseException) -> RunError:

@@ -52,7 +52,6 @@ class Trainer(Evaluator):
         self.space = space.with_io(data.input_shape, data.n_outputs)
         self.data = data
         self.recipe = recipe or Recipe()
-        self.device, self.threads = self.recipe.device, self.recipe.threads
         self.state_every_s = state_every_s
         self.device, self.threads = self.recipe.device, self.recipe.threads
         batches.pick_device(self.recipe.device)  # a wrong name fails here, not in every trial

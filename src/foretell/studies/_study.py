@@ -132,7 +132,7 @@ def _each(
         for cell in cells:
             yield cell, _safe(work, cell)
         return
-    pool: Any = executors._local(workers)
+    pool: Any = executors.local(workers)
     try:
         futures: dict[Future[Cell], Cell] = {pool.submit(_safe, work, c): c for c in cells}
         for future in as_completed(futures):

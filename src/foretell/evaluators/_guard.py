@@ -1,0 +1,185 @@
+"""One trial, in whatever process it runs: its time, its memory, and where its weights go."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foretell.errors import RunError, SettingError
+from foretell.evaluators.base import Evaluator, TrialTimeout, deadline
+from foretell.history import Result
+from foretell.spaces.base import Rows
+
+TOKEN = ".driver"  # a file in the folder of the weights: who sees it shares the driver's disk
+
+
+@dataclass(frozen=True)
+class Job:
+    """One trial to be done: `x` (d,) with its seed.
+
+    Its weights go to the file `weights`; `state` is where a half-trained network is kept and
+    continued; `until` ends the training after so many epochs.
+    """
+
+    id: int
+    x: Rows
+    seed: int
+    weights: Path | None = None
+    state: Path | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What one attempt at a trial may use.
+
+    Args:
+        timeout_s: seconds; asked by `pulse()`.
+        memory_gb: main memory that it may take in addition to what its process has, 10^9 bytes.
+        driver: id of the process that started it.
+        kill_s: seconds after which the process is ended, where it has no other work.
+        token: what the driver wrote beside the weights.
+    """
+
+    timeout_s: float | None = None
+    memory_gb: float | None = None
+    driver: int = 0
+    kill_s: float | None = None
+    token: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an attempt gave; `weights` are the bytes of a file that the driver does not see."""
+
+    result: Result
+    timed_out: bool = False
+    weights: bytes | None = None
+
+
+def evaluate(evaluator: Evaluator, job: Job, guard: Guard = Guard()) -> Outcome:
+    """One attempt at a trial, in a worker; whatever the evaluator raises is why it failed.
+
+    Raises:
+        SettingError: the limit on memory cannot be held here.
+    """
+    started = time.perf_counter()
+    with contextlib.ExitStack() as limits:
+        limits.enter_context(_memory(guard))
+        limits.enter_context(_time(guard))
+        files = limits.enter_context(_files(job, guard))
+        extra = {name: value for name, value in files.items() if value is not None}
+        timed_out = False
+        try:
+            result = evaluator.evaluate(job.x, seed=job.seed, **extra)
+        except TrialTimeout:
+            timed_out, error = True, f"took longer than {guard.timeout_s:g} s"
+        except RunError:  # not of this network: the disk is full
+            raise
+        except MemoryError as why:
+            error = f"out of memory: {_line(why)}"
+        except Exception as why:
+            error = f"{type(why).__name__}: {_line(why)}"
+        else:
+            error = result.error
+        if error:
+            if guard.memory_gb and error.startswith("out of memory"):
+                error = f"{error} (a trial may take {guard.memory_gb:g} GB)"
+            result = Result(seed=job.seed, seconds=time.perf_counter() - started, error=error)
+        sent = files["weights"]
+        elsewhere = sent is not None and sent != job.weights and sent.exists()
+        return Outcome(result, timed_out, sent.read_bytes() if sent and elsewhere else None)
+
+
+@contextlib.contextmanager
+def _files(job: Job, guard: Guard) -> Iterator[dict[str, Any]]:
+    """What the evaluator is asked beside the row; a folder of its own without a shared disk."""
+    asked = {"weights": job.weights, "state": job.state, "until": job.until}
+    if job.weights is None or not guard.token or _shared(job.weights.parent, guard.token):
+        yield asked
+        return
+    with tempfile.TemporaryDirectory(prefix="foretell-") as folder:
+        yield asked | {"weights": Path(folder) / job.weights.name, "state": None}
+
+
+def _shared(folder: Path, token: str) -> bool:
+    try:
+        return (folder / TOKEN).read_text() == token
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def _time(guard: Guard) -> Iterator[None]:
+    """The deadline of `pulse()`; where it is never asked, the system ends the process by SIGALRM.
+
+    The alarm needs no turn of the interpreter, so what hangs in compiled code ends as well.
+    """
+    if guard.timeout_s is None:
+        yield
+        return
+    token = deadline.set(time.monotonic() + guard.timeout_s)
+    alarm = guard.kill_s is not None and os.name == "posix" and _alone(guard)
+    if alarm and guard.kill_s is not None:
+        before = signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, guard.kill_s)
+    try:
+        yield
+    finally:
+        if alarm:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        deadline.reset(token)
+
+
+@contextlib.contextmanager
+def _memory(guard: Guard) -> Iterator[None]:
+    """A limit on the private memory of this process: what it has now, and `memory_gb`."""
+    if guard.memory_gb is None:
+        yield
+        return
+    if not sys.platform.startswith("linux"):
+        raise SettingError("memory_gb", expected="workers on Linux", got=sys.platform)
+    if not _alone(guard):
+        raise SettingError(
+            "memory_gb",
+            expected="workers that are processes and have one trial at a time",
+            got="trials that share a process",
+            hint="use local workers or Ray, or the limit that your executor has",
+        )
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    allowed = _private_bytes() + int(guard.memory_gb * 1e9)
+    if hard != resource.RLIM_INFINITY:
+        allowed = min(allowed, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _private_bytes() -> int:
+    """What the system counts against RLIMIT_DATA."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (kilobytes,) = [line.split()[1] for line in lines if line.startswith("VmData:")]
+    return 1024 * int(kilobytes)
+
+
+def _alone(guard: Guard) -> bool:
+    """Whether this process has no other work: pools of threads call from other threads."""
+    return threading.current_thread() is threading.main_thread() and os.getpid() != guard.driver
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:500]
