@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +53,7 @@ def rank(
     rng: Rng = None,
     limit: int | None = 1_000_000,
     minimize: Sequence[str] = (),
+    measure: Callable[[Rows], Floats] | None = None,
 ) -> Ranking:
     """The `k` rows of `space` with the highest prediction, or the best compromises with costs.
 
@@ -79,6 +80,7 @@ def rank(
         limit: the number of rows that may be scored one by one; None to score every row of a
             space of any size.
         minimize: names of costs (`space.measure`).
+        measure: costs of rows (n, d), shape (n, m), where `space.measure` would take too long.
 
     Shapes: see `Ranking`.
 
@@ -94,7 +96,7 @@ def rank(
     """
     if k < 1 or (limit is not None and limit < 1):
         raise SettingError("rank", expected="k and limit of at least 1", got=(k, limit))
-    top = _Top(space, predictor, k, np.asarray(exclude, dtype=np.uint64), tuple(minimize))
+    top = _Top(space, predictor, k, np.asarray(exclude, dtype=np.uint64), tuple(minimize), measure)
     rng = as_rng(rng)
     _look(space.loose, top, rng, limit)
     if not top.screen():  # too few of the reserve are within: now each one is asked at once
@@ -143,9 +145,11 @@ class _Top:
         k: int,
         exclude: NDArray[np.uint64],
         minimize: tuple[str, ...],
+        measure: Callable[[Rows], Floats] | None,
     ) -> None:
         self.space, self.predictor, self.k, self.exclude = space, predictor, k, exclude
         self.minimize = minimize
+        self.measure = measure or (lambda rows: space.measure(rows, minimize))
         self.all_within = space.loose is space
         self.room = k if self.all_within else _RESERVE * k
         self.dropped = False  # whether a row had to go for want of room
@@ -176,7 +180,7 @@ class _Top:
         mean = np.asarray(self.predictor.predict(rows), dtype=np.float64)
         if not self.minimize:
             return np.where(np.isnan(mean), -np.inf, mean)[:, None]
-        F = np.column_stack([mean, -self.space.measure(rows, self.minimize)])
+        F = np.column_stack([mean, -self.measure(rows)])
         return np.where(np.isnan(F).any(axis=1, keepdims=True), -np.inf, F)
 
     def settle(self) -> None:

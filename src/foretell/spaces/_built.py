@@ -42,6 +42,9 @@ class Built:
             del self._known[next(iter(self._known))]
         return np.array([counted[key] for key in keys]).reshape(-1, 2).T
 
+    def __reduce__(self) -> tuple[type[Built], tuple[Space]]:
+        return type(self), (self.space,)  # a worker counts for itself
+
     def _count(self, row: Rows) -> tuple[float, float]:
         try:
             params, flops = self.space.costs(row[None])

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from foretell._rng import as_rng
 from foretell.errors import SettingError, SpaceError
 from foretell.spaces import _hash, _moves
+from foretell.spaces._built import Built
 from foretell.spaces._choices import Choice, Layout, as_choice, choice
 from foretell.spaces._grid import Grid
 from foretell.spaces._rows import as_integers
@@ -105,6 +106,7 @@ class Space:
         )
         self._grid = Grid(self._layout, conditional)
         self._counted: int | None = self._grid.size if self._regular else None
+        self._built = Built(self)
 
     @staticmethod
     def from_choices(
@@ -413,7 +415,8 @@ class Space:
     def measure(self, X: ArrayLike, names: Sequence[str]) -> NDArray[np.float64]:
         """Costs of each row by name, smaller is better; "params" and "flops" are those of `costs`.
 
-        A limited space (`foretell.spaces.limited`) with a `Latency` knows "latency_ms" as well.
+        What networks have to be built for is counted once, NaN where one cannot be built. A limited
+        space (`foretell.spaces.limited`) with a `Latency` knows "latency_ms" as well.
 
         Shapes: (n, d) to (n, len(names)).
 
@@ -422,8 +425,14 @@ class Space:
         for name in names:
             if name not in Costs._fields:
                 raise no_cost(self.name, name, Costs._fields)
+        rows = self.canonical_form(self.check(X))
+        table = np.stack(self.costs(rows)) if self.closed_form_costs else self._built(rows)
         columns = [Costs._fields.index(name) for name in names]
-        return np.stack(self.costs(X), axis=1).astype(np.float64)[:, columns]
+        return np.asarray(table[columns].T, dtype=np.float64)
+
+    def closed_form(self, names: Sequence[str]) -> bool:
+        """Whether `measure` of these costs needs no network: it is quick on whole arrays then."""
+        return self.closed_form_costs
 
     # -- limits: `foretell.spaces.limited` narrows these ----------------------------------------
 
@@ -445,6 +454,7 @@ class Space:
         """The same space for other data: networks adapt their stem and head."""
         other = copy.copy(self)
         other.input_shape, other.n_outputs = io_of(self.name, input_shape, n_outputs)
+        other._built = Built(other)
         return other
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

@@ -104,6 +104,11 @@ class Limited(Space):
         """
         return self._within.measure(self.canonical_form(self.check(X)), names)
 
+    def closed_form(self, names: Sequence[str]) -> bool:
+        """Whether `measure` of these costs is quick on whole arrays, as a fitted `Latency` is."""
+        quick, latency = self.closed_form_costs, self._within.latency
+        return all(latency is not None and latency.quick if n == LATENCY else quick for n in names)
+
     @property
     def size(self) -> int:
         """Number of rows within the limits, counted once by listing.

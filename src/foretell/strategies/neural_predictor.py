@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,8 @@ from sklearn.base import clone
 from foretell import predictors
 from foretell.errors import SettingError
 from foretell.history import History
+from foretell.predictors.base import Floats
+from foretell.predictors.bayes_lin_reg import BayesLinReg
 from foretell.ranking import rank
 from foretell.spaces.base import Rows, Space
 from foretell.strategies.base import Proposal, Strategy, cost_names, fresh
@@ -32,7 +34,8 @@ class NeuralPredictor(Strategy):
     measured validation value.
 
     With costs to `minimize` the best rows are the best compromises: the order of step 4 is that of
-    NSGA-II on (prediction, -costs), which spreads the K rows over the predicted front.
+    NSGA-II on (prediction, -costs), which spreads the K rows over the predicted front. Costs that
+    a network has to be built or measured for are foretold as well, from those of the results.
 
     While fewer than two results are finished (all failed, or still out) rows are random.
 
@@ -109,13 +112,37 @@ class NeuralPredictor(Strategy):
         exclude = space.row_key(history.X)
         k = max(n, _RANKED) if space.loose is space else n  # each row may cost a measurement
         ranking = rank(
-            space, model, k, exclude=exclude, rng=rng, limit=self.limit, minimize=self.minimize
+            space,
+            model,
+            k,
+            exclude=exclude,
+            rng=rng,
+            limit=self.limit,
+            minimize=self.minimize,
+            measure=self._foretold_costs(space, history.ok.X),
         )
         seconds = (fitted - start, time.perf_counter() - fitted)
         X = ranking.X[:n]
         known = history.with_pending(X)
         more = fresh(space, known, n - len(X), lambda k: space.sample(k, rng), rng)
         return Proposal(np.concatenate([X, more]), model, ranking, *seconds)
+
+    def _foretold_costs(self, space: Space, X: Rows) -> Callable[[Rows], Floats] | None:
+        """A guess of costs that need a network, from those of `X`; None where none is needed."""
+        if space.closed_form(self.minimize):
+            return None
+        models = []
+        for name, costs in zip(self.minimize, space.measure(X, self.minimize).T, strict=True):
+            known = np.isfinite(costs)
+            if not known.any():
+                raise SettingError(
+                    f"neural-predictor, minimize={name!r}",
+                    expected="a cost that is known of some trained network",
+                    got=f"none of {len(X)} could be measured",
+                )
+            model = BayesLinReg(space, encoding="one-hot", target="value", random_state=0)
+            models.append(model.fit(X[known], np.log1p(costs[known])))
+        return lambda rows: np.stack([np.expm1(model.predict(rows)) for model in models], axis=1)
 
     def round_size(self, done: int) -> int | None:
         """The rest of the N random rows, then `batch`."""
