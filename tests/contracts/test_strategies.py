@@ -11,7 +11,9 @@ from sklearn.linear_model import Ridge
 
 import foretell as ft
 from foretell._rng import stream
+from foretell.errors import SettingError
 from foretell.history import History
+from foretell.spaces.limited import Limited
 from foretell.testing.strategies import CHECKS, check_strategy, made_up_values, mixed_history
 
 # small settings, so that each part of a strategy is reached within the few rows of a check
@@ -42,21 +44,37 @@ class Narrow(ft.Space):
 
 
 def spaces():
+    nb201, narrow = ft.spaces.get("nb201"), Narrow(input_shape=(1, 4, 4))
     return {
-        "nb201": ft.spaces.get("nb201"),
-        "subclass": Narrow(input_shape=(1, 4, 4)),
+        "nb201": nb201,
+        "subclass": narrow,
+        "limited": Limited.of(nb201, {"params": 2.5e5}),  # a third of all rows
+        "limited-subclass": Limited.of(narrow, {"params": 1500}),  # networks are built to know it
     }
 
 
-def made(name):
-    return ft.strategies.get(name, **SETTINGS.get(name, {}))
+def made(name, **more):
+    return ft.strategies.get(name, **SETTINGS.get(name, {}), **more)
 
 
 @pytest.mark.parametrize("space", spaces().values(), ids=spaces())
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("minimize", [(), ("params",)], ids=["value", "value-params"])
 @pytest.mark.parametrize("name", ft.strategies.names())
-def test_promise(name, check, space):
-    check(made(name), space)
+def test_promise(name, minimize, check, space):
+    check(made(name, minimize=minimize), space)
+
+
+@pytest.mark.parametrize("name", ft.strategies.names())
+def test_costs_that_no_space_knows(name):
+    space = ft.spaces.get("nb201")
+    if name != "random":  # it compares nothing
+        strategy = made(name, minimize=("watts",))
+        with pytest.raises(SettingError, match=r"'watts'.*expected.*params"):
+            strategy.propose(space, mixed_history(space, 40), 1, stream(0))
+    for wrong in ("params", ("params", "params"), (3,)):
+        with pytest.raises(SettingError, match=f"{name}, minimize: expected different names"):
+            made(name, minimize=wrong)
 
 
 @pytest.mark.parametrize("name", ft.strategies.names())

@@ -10,14 +10,27 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from foretell._rng import stream
 from foretell.history import History
 from foretell.search import Search
-from foretell.spaces.base import Rows, Space
+from foretell.spaces.base import Costs, Rows, Space, choice
 from foretell.strategies.base import Strategy
 from foretell.testing._globals import global_states
+
+
+class Tiny(Space):
+    """Twelve rows, and what they would cost."""
+
+    a = choice([1, 2, 3])
+    b = choice(["x", "y", "z", "w"])
+    closed_form_costs = True
+
+    def costs(self, X: ArrayLike) -> Costs:
+        """Made-up numbers."""
+        params = 1 + self.check(X).sum(axis=1, dtype=np.int64)
+        return Costs(params, 2 * params)
 
 
 def check_strategy(strategy: Strategy, space: Space) -> None:
@@ -47,7 +60,7 @@ def mixed_history(space: Space, n: int, seed: int = 0) -> History:
 
 
 def check_new_rows(strategy: Strategy, space: Space) -> None:
-    """Proposals are rows of the space, as many as asked, different, and none is known."""
+    """Proposals are rows of the space (within its limits), as many as asked, different and new."""
     for size in (0, 1, 12, 40):
         history = mixed_history(space, size) if size else History.empty(space)
         for n in (1, 7):
@@ -134,7 +147,7 @@ def check_round_size(strategy: Strategy, space: Space) -> None:
 def check_using_up(strategy: Strategy, space: Space) -> None:
     """A tiny space is used up to the last row, and then nothing more is proposed."""
     del space
-    tiny = Space.from_choices({"a": [1, 2, 3], "b": ["x", "y", "z", "w"]}, build=print, name="tiny")
+    tiny = Tiny()
     search = Search(tiny, strategy, seed=0)
     for _ in range(tiny.size):
         X = search.ask(min(search.round_size or 5, 5))
