@@ -17,7 +17,8 @@ from foretell.spaces.base import Rng, Rows, Space
 
 _DRAWN = 65_536  # rows drawn at once
 _BLOCK = 8_192  # rows predicted at once: what a predictor makes of them fits a cache
-_RESERVE = 4  # times k rows are kept while it is not known which of them are within costly limits
+_RESERVE = 4  # times as many rows are kept where rows that come later decide which of them stay
+_LEAST, _MOST = 1_024, 65_536  # rows that are kept so
 _RIVALS = 32  # rows of the last front that a new row is compared with
 _PARENTS = 32  # rows whose neighbourhood one round of local improvement looks at
 _ROUNDS = 8  # of local improvement, at most
@@ -66,7 +67,7 @@ def rank(
     With costs to `minimize`, rows are ordered by the non-dominated front of (prediction, -costs),
     and within a front by crowding distance, as NSGA-II selects (`foretell.pareto.best`). Rows come
     in blocks, and what one block drops does not come back: the first fronts are exact while they
-    hold fewer than k rows.
+    hold fewer than 4 k rows, or 1,024.
 
     Limits that need a network to be built or measured (`space.within`) are asked only of rows
     that would be among the k, best first.
@@ -99,9 +100,8 @@ def rank(
     top = _Top(space, predictor, k, np.asarray(exclude, dtype=np.uint64), tuple(minimize), measure)
     rng = as_rng(rng)
     _look(space.loose, top, rng, limit)
-    if not top.screen():  # too few of the reserve are within: now each one is asked at once
+    while not top.screen():  # too few of the reserve are within the limits: behind it are more
         _look(space.loose, top, rng, limit)
-        top.screen()
     return top.ranking()
 
 
@@ -151,7 +151,8 @@ class _Top:
         self.minimize = minimize
         self.measure = measure or (lambda rows: space.measure(rows, minimize))
         self.all_within = space.loose is space
-        self.room = k if self.all_within else _RESERVE * k
+        exact = self.all_within and not minimize
+        self.room = k if exact else max(_RESERVE * k, _LEAST)
         self.dropped = False  # whether a row had to go for want of room
         self.n_scored = 0
         self.X: Rows = np.zeros((0, space.d), dtype=space._dtype)
@@ -196,8 +197,6 @@ class _Top:
         self.keys = np.concatenate([self.keys, keys])
         self.asked = np.concatenate([self.asked, np.full(len(keys), self.all_within)])
         self._take(np.argsort(_hash.mix(self.keys)))  # the order of equals
-        if self.room == self.k:
-            self._ask()
         self.dropped |= len(self.X) > self.room
         self._take(best(self.F, self.room))
         if len(self.X) == self.room:
@@ -206,26 +205,23 @@ class _Top:
             self.rivals = last[:: -(-len(last) // _RIVALS)]
 
     def screen(self) -> bool:
-        """Ask which of the best are within the limits; False where more rows are needed for k."""
+        """Drop rows until the best `k` are within the limits; False where too few are left."""
         self.settle()
-        self._ask()
-        if len(self.X) < self.k and self.dropped:
-            self.room, self.dropped, self.rivals = self.k, False, self.rivals[:0]
-            return False
-        self._take(best(self.F, self.k))
-        return True
-
-    def _ask(self) -> None:
-        """Drop rows until the best `k` are known to be within the limits."""
         while True:
             chosen = best(self.F, self.k)
             chosen = chosen[~self.asked[chosen]]
             if not len(chosen):
-                return
+                break
             self.asked[chosen] = self.space.within(self.X[chosen])
-            keep = np.ones(len(self.X), dtype=bool)
-            keep[chosen] = self.asked[chosen]
-            self._take(np.flatnonzero(keep))
+            over = chosen[~self.asked[chosen]]
+            self.exclude = np.concatenate([self.exclude, self.keys[over]])
+            self._take(np.delete(np.arange(len(self.X)), over))
+        if len(self.X) < self.k and self.dropped:
+            self.room, self.dropped = min(_RESERVE * self.room, max(_MOST, self.k)), False
+            self.rivals = self.rivals[:0]
+            return False
+        self._take(best(self.F, self.k))
+        return True
 
     def _take(self, index: NDArray[np.int64]) -> None:
         self.X, self.keys, self.F = self.X[index], self.keys[index], self.F[index]
