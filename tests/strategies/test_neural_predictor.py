@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import Lasso, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -12,6 +15,8 @@ import foretell as ft
 from foretell._rng import stream
 from foretell.errors import SettingError, UnknownNameError
 from foretell.history import History
+from foretell.metrics import spearman
+from foretell.pareto import nondominated
 from foretell.strategies.neural_predictor import NeuralPredictor, unfitted
 
 SPACE = ft.spaces.get("nb201")
@@ -116,6 +121,52 @@ def test_space_too_large_to_enumerate():
     sampled = space.sample(2_000, rng=1).sum(axis=1).max()
     assert len(got) == 6
     assert (got.sum(axis=1) > sampled).all()  # local improvement goes beyond the sample
+
+
+def test_with_costs_the_top_is_spread_over_the_predicted_front():
+    X = SPACE.sample(60, rng=0)
+    history = History.of(SPACE, X, X.sum(axis=1))
+    strategy = NeuralPredictor(20, Ridge(alpha=1e-6), minimize=("params",))
+    told = strategy.explain(SPACE, history, 40, stream(0))
+    everything = np.concatenate(list(SPACE.enumerate()))
+    everything = everything[~np.isin(SPACE.row_key(everything), SPACE.row_key(X))]
+    # the sum of the options is linear, so that the front can be computed without the model; sums
+    # and parameters that are equal are so up to the last bits of the prediction
+    F = np.column_stack([everything.sum(axis=1), -SPACE.measure(everything, ("params",))])
+    best = F[nondominated(F)]
+    mine = np.column_stack([told.X.sum(axis=1), -SPACE.measure(told.X, ("params",))])
+    assert {tuple(row) for row in best} <= {tuple(row) for row in mine}
+    assert told.ranking.minimize == ("params",)
+    assert np.array_equal(told.ranking.costs[:40], -mine[:, 1:])
+
+
+class Built(ft.Space):
+    """A user's space: what a network costs is known when it is built."""
+
+    depth = ft.choice([1, 2, 3])
+    width = ft.choice([4, 8, 16, 32, 64, 128], repeat="depth")
+    built = 0
+
+    def build(self, x, input_shape, n_outputs):
+        type(self).built += 1
+        sizes = (input_shape[0], *self.decode(x)["width"], n_outputs)
+        layers = [torch.nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
+        return torch.nn.Sequential(*layers)
+
+
+def test_costs_that_need_a_network_are_foretold():
+    space = Built(input_shape=(10,), n_outputs=3)
+    X = np.unique(space.sample(60, rng=0), axis=0)
+    history = History.of(space, X, X.sum(axis=1))
+    strategy = NeuralPredictor(20, Ridge(alpha=1e-6), minimize=("params",))
+    told = strategy.explain(space, history, 12, stream(0))
+    assert type(space).built == len(X)
+    strategy.propose(space, history, 3, stream(1))
+    assert type(space).built == len(X)  # counted once
+    ranking = told.ranking
+    true = space.measure(ranking.X, ("params",))[:, 0]
+    assert spearman(ranking.costs[:, 0], true) > 0.95
+    assert true[:12].max() > 20 * true[:12].min()  # from the small end to the large one
 
 
 def test_beats_evolution_and_random_on_the_real_table(data_dir):

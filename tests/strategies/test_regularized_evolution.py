@@ -57,6 +57,37 @@ def test_random_until_the_population_is_there():
     assert len(strategy.propose(SPACE, pending, 5, stream(0))) == 5
 
 
+def test_with_costs_the_population_is_that_of_nsga2():
+    # values and parameters rise with the number of 3x3 convolutions, but for one row that is both
+    # worse and larger than the others, and the youngest
+    X = np.array([[3] * i + [1] * (6 - i) for i in range(7)] + [[2, 2, 2, 2, 2, 2]])
+    y = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 0.5])
+    params = SPACE.measure(X, ("params",))[:, 0]
+    assert (np.diff(params[:7]) > 0).all()
+    history = History.of(SPACE, X, y)
+    strategy = RegularizedEvolution(7, 1, minimize=("params",))
+    children = strategy.propose(SPACE, history, 60, stream(0))
+    parents = [{i for i, x in enumerate(X) if distance(child, x) == 1} for child in children]
+    assert all(parents)
+    assert set.union(*parents) == set(range(7))  # each of the front, and never the last
+    # tournaments of all: the ends of the front are the loneliest, and the first of them wins
+    greedy = RegularizedEvolution(7, 7, minimize=("params",))
+    children = greedy.propose(SPACE, history, 20, stream(0))
+    assert [distance(child, X[0]) for child in children] == [1] * 20
+
+
+def test_costs_take_the_place_of_age():
+    X = SPACE.sample(30, rng=0)
+    y = np.arange(30.0)[::-1]  # the oldest is the best
+    small = np.argmin(SPACE.measure(X, ("params",))[:, 0])
+    history = History.of(SPACE, X, np.where(np.arange(30) == small, 99.0, y))
+    # one row is the best in both: the whole front, and the winner of each full tournament
+    children = RegularizedEvolution(10, 10, minimize=("params",)).propose(
+        SPACE, history, 15, stream(0)
+    )
+    assert [distance(child, X[small]) for child in children] == [1] * 15
+
+
 @pytest.mark.parametrize("settings", [(5, 6, 1), (5, 0, 1), (5, 2, 0)])
 def test_wrong_settings(settings):
     with pytest.raises(SettingError, match="1 <= sample_size <= population"):
