@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import math
 import os
@@ -12,16 +11,15 @@ import shlex
 import signal
 import subprocess
 import tempfile
-import warnings
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from foretell.errors import SettingError, need
+from foretell.errors import SettingError
+from foretell.nets.formats import needed, onnx_of, program_of, pt2_of
 
 FILES = ("onnx", "pt2")
 PLACES = (*FILES, "arch", "json")
@@ -48,8 +46,7 @@ def check_command(command: str) -> list[str]:
         )
     if "onnx" in named:
         for package in ("onnx", "onnxscript"):
-            if find_spec(package) is None:
-                raise need(package, "onnx", "a latency command with {onnx}")
+            needed(package)
     return words
 
 
@@ -93,25 +90,9 @@ def run_command(
 
 
 def _export(network: nn.Module, example: torch.Tensor, file: Path) -> None:
-    silent = io.StringIO()
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(silent),
-        contextlib.redirect_stderr(silent),
-    ):
-        warnings.simplefilter("ignore")
-        if file.suffix == ".pt2":
-            torch.export.save(torch.export.export(network, (example,)), file)
-        else:
-            torch.onnx.export(
-                network,
-                (example,),
-                file,
-                input_names=["input"],
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
+    program = program_of(network, example, any_batch=False)
+    pt2 = file.suffix == ".pt2"
+    file.write_bytes(pt2_of(program, {}) if pt2 else onnx_of(program, "output", {})[0])
 
 
 def _output(words: list[str], timeout_s: float) -> str:

@@ -21,24 +21,25 @@ from torch.export import Dim, ExportedProgram
 
 from foretell.errors import RunError, need
 
-AS_IT_IS = "model.py runs it as it is"
 
-
-def program_of(module: nn.Module, example: torch.Tensor) -> ExportedProgram:
-    """The program of a network in eval mode, for batches of any size.
+def program_of(
+    module: nn.Module, example: torch.Tensor, *, any_batch: bool = True
+) -> ExportedProgram:
+    """The program of a network in eval mode.
 
     Args:
         module: of one input and one output.
-        example: a batch of inputs, two or more: torch takes a size of one for a constant.
+        example: a batch of inputs.
+        any_batch: it runs batches of any size, not only that of the example, which has two or
+            more inputs then: torch takes a size of one for a constant.
 
     Raises:
         RunError: its forward is more than a graph of torch calls, or fixes the batch size; the
             message has the reason and the line.
     """
-    with _quietly("exported", f"write its forward in operations of torch; {AS_IT_IS}"):
-        program = torch.export.export(
-            module, (example,), dynamic_shapes=({0: Dim("batch")},), strict=False
-        )
+    shapes = ({0: Dim("batch")},) if any_batch else None
+    with _quietly("exported", "write its forward in operations of torch"):
+        program = torch.export.export(module, (example,), dynamic_shapes=shapes, strict=False)
     for part in program.graph_module.modules():
         for node in part.graph.nodes if isinstance(part, fx.GraphModule) else ():
             node.meta.pop("stack_trace", None)  # files and folders of this machine
@@ -48,7 +49,7 @@ def program_of(module: nn.Module, example: torch.Tensor) -> ExportedProgram:
 def pt2_of(program: ExportedProgram, facts: Mapping[str, str]) -> bytes:
     """A .pt2 file for `torch.export.load`, with `facts` in its extra file "foretell.json"."""
     buffer = io.BytesIO()
-    with _quietly("written as .pt2", AS_IT_IS):
+    with _quietly("written as .pt2", "write its forward in operations of torch"):
         torch.export.save(program, buffer, extra_files={"foretell.json": json.dumps(facts)})
     return buffer.getvalue()
 
@@ -58,7 +59,7 @@ def onnx_of(program: ExportedProgram, output: str, facts: Mapping[str, str]) -> 
 
     Args:
         program: by `program_of`.
-        output: name of the output; the input is "input", its first dimension "batch".
+        output: name of the output; the input is "input", a dimension of any size "batch".
         facts: names and texts.
 
     Raises:
@@ -67,13 +68,13 @@ def onnx_of(program: ExportedProgram, output: str, facts: Mapping[str, str]) -> 
     """
     for package in ("onnx", "onnxscript"):
         needed(package)
-    with _quietly("written as ONNX", f".pt2 keeps torch's own operations; {AS_IT_IS}"):
+    with _quietly("written as ONNX", ".pt2 keeps the operations of torch"):
         written: Any = torch.onnx.export(
             program,
             (),
             input_names=["input"],
             output_names=[output],
-            dynamic_shapes=({0: Dim("batch")},),
+            dynamic_shapes=({0: Dim("batch")},) if program.range_constraints else None,
             dynamo=True,
             verbose=False,
         )

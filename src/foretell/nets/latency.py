@@ -206,7 +206,7 @@ class Latency:
         from foretell.training.batches import pick_device
 
         device = pick_device("cpu" if self.command else self.device)
-        with _alone(device, self.threads):
+        with alone(device, self.threads):
             network = space.build(row, space.input_shape, space.n_outputs)
             if not isinstance(network, nn.Module):
                 raise SpaceError(
@@ -220,9 +220,9 @@ class Latency:
                 facts = {"arch": arch, "json": space.decode(row)}
                 return run_command(self.command, network, example, facts, self.timeout_s), 0.0
             once = partial(_cuda_ms if device.type == "cuda" else _cpu_ms, network, example)
-            return self._repeated(once)
+            return self.repeated(once)
 
-    def _repeated(self, once: Callable[[], float]) -> tuple[float, float]:
+    def repeated(self, once: Callable[[], float]) -> tuple[float, float]:
         """Median and inter-quartile range of calls of `once`."""
         for _ in range(self.warmup):
             once()
@@ -268,7 +268,7 @@ class Latency:
 
 
 @contextlib.contextmanager
-def _alone(device: torch.device, threads: int) -> Iterator[None]:
+def alone(device: torch.device, threads: int) -> Iterator[None]:
     """No gradients, no collection of garbage, own threads and random state; put back after."""
     before, collecting = torch.get_num_threads(), gc.isenabled()
     devices = [device.index or torch.cuda.current_device()] if device.type == "cuda" else []

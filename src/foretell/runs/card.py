@@ -34,7 +34,7 @@ It was chosen by `{objective}`; test data was looked at once, after the choice.
 import model
 
 network = model.load()  # nn.Module in eval mode
-scores = network(model.normalised(inputs))  # (batch, {shape})
+outputs = network(model.normalised(inputs))
 ```
 
 `model.py` needs {needs}; `foretell.load(folder)` gives the same network. New files, read and

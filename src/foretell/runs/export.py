@@ -10,7 +10,6 @@ import io
 import json
 import math
 import os
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from torch import nn
 from foretell._rng import stream
 from foretell.errors import RunError
 from foretell.nets.formats import needed, onnx_of, program_of, pt2_of
+from foretell.nets.latency import Latency, alone
 from foretell.runs import best as best_folder
 
 TOLERANCE = 1e-4
@@ -264,14 +264,10 @@ def _runs(module: nn.Module) -> Run:
 
 
 def _milliseconds(run: Run, x: Array) -> float:
-    """Median over some tenths of a second, in one thread, after a warm-up."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    times: list[float] = []
-    end = time.perf_counter() + 0.2
-    while len(times) < 10 or (time.perf_counter() < end and len(times) < 200):
+    def once() -> float:
         start = time.perf_counter()
         run(x)
-        times.append(1e3 * (time.perf_counter() - start))
-    torch.set_num_threads(threads)
-    return statistics.median(times[len(times) // 4 :])
+        return 1e3 * (time.perf_counter() - start)
+
+    with alone(torch.device("cpu"), threads=1):
+        return Latency(most_s=0.3).repeated(once)[0]
