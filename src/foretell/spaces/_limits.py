@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,9 +86,9 @@ class Limits:
             if name == LATENCY and self.latency is not None:
                 table[name] = self.latency(self.space, rows, self._affordable)
             elif name not in table:
-                count = self.space.costs if self.space.closed_form_costs else self.built
-                params, flops = count(rows)
-                table |= {"params": params, "flops": flops}
+                count: Any = self.space.costs if self.space.closed_form_costs else self.built
+                costs = np.stack(count(rows)).astype(np.float64)
+                table |= dict(zip(Costs._fields, costs, strict=True))
         out = np.zeros((len(rows), len(names)))
         for j, name in enumerate(names):
             out[:, j] = table[name]

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from foretell._rng import as_rng
 from foretell.errors import SettingError, SpaceError
+from foretell.spaces._image import at_least
 from foretell.spaces._limits import COSTS, LATENCY, Limits
 from foretell.spaces._settings import no_cost
 from foretell.spaces.base import COUNT_LIMIT, Costs, Rng, Rows, Space
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Limited", "parse_limits"]
 
+_BLOCK = 65_536
 _BUILT_LIMIT = 4096  # rows that are built to count those within the limits
 _SCALES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12}
 
@@ -134,18 +136,18 @@ class Limited(Space):
             inside[inside] = self.within(np.asarray(X)[inside])
         return inside
 
-    def enumerate(self, batch: int = 65_536) -> Iterator[Rows]:
+    def enumerate(self, batch: int = _BLOCK) -> Iterator[Rows]:
         """Every row within the limits once, in blocks of `batch` rows; constant memory."""
-        held, n = [], 0
-        for rows in self.whole.enumerate(batch):
-            held.append(rows[self._within.inside(rows)])
-            n += len(held[-1])
-            if n >= batch:
-                full = np.concatenate(held)
-                yield full[:batch]
-                held, n = [full[batch:]], n - batch
-        if n:
-            yield np.concatenate(held)
+        at_least(batch=(batch, 1))
+        held = self._within.space.sample(0)
+        for rows in self.whole.enumerate(max(batch, _BLOCK)):  # few of them may be left
+            held = np.concatenate([held, rows[self._within.inside(rows)]])
+            full = len(held) // batch * batch
+            for start in range(0, full, batch):
+                yield held[start : start + batch]
+            held = held[full:]
+        if len(held):
+            yield held
 
     def sample(self, n: int, rng: Rng = None) -> Rows:
         """`n` random rows within the limits, found as `Limited.of` says, with replacement.
