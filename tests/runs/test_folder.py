@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -193,6 +194,28 @@ def test_the_lock_dies_with_its_process(tmp_path):
         process.wait()
     with RunFolder(tmp_path).lock():
         pass
+
+
+def test_the_next_driver_removes_what_a_killed_one_left_in_shared_memory(tmp_path):
+    shm = Path("/dev/shm")
+    if not shm.is_dir():
+        pytest.skip("no /dev/shm")
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = [shm / f"sem.loky-{pid}-test" for pid in (dead.pid, os.getpid())]
+    for path in left:
+        path.touch()
+    try:
+        for host, gone in (("elsewhere", False), (socket.gethostname(), True)):
+            (tmp_path / ".lock").write_text(f"process {dead.pid} on {host}")
+            with RunFolder(tmp_path).lock():
+                assert [path.exists() for path in left] == [not gone, True]
+        (tmp_path / ".lock").write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        with RunFolder(tmp_path).lock():
+            assert left[1].exists(), "that process lives"
+    finally:
+        for path in left:
+            path.unlink(missing_ok=True)
 
 
 def test_a_forked_child_does_not_keep_the_lock(tmp_path):

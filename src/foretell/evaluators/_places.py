@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -10,6 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from itertools import takewhile
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from foretell.errors import RunError
@@ -153,6 +155,18 @@ def _quiet() -> None:
             del os.environ["PYTHONWARNINGS"]
         else:
             os.environ["PYTHONWARNINGS"] = before
+
+
+def sweep(driver: int) -> None:
+    """Remove the semaphores of a driver that was killed together with all that would do it."""
+    try:
+        os.kill(driver, 0)
+    except ProcessLookupError:
+        for path in Path("/dev/shm").glob(f"sem.loky-{driver}-*"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+    except OSError:
+        return  # somebody else's, and alive
 
 
 def _begin(driver: int) -> None:

@@ -23,6 +23,7 @@ from foretell import __version__
 from foretell.errors import RunError
 from foretell.runs import standalone
 from foretell.runs.card import card
+from foretell.runs.folder import sync
 from foretell.runs.model_file import model_file
 from foretell.spaces.base import Rows, Space
 
@@ -92,13 +93,18 @@ def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> N
             loaded = load(part)
             same_outputs(winner.module, loaded, winner.space.input_shape)
             check(loaded)
+        for path in [*part.iterdir(), part]:
+            sync(path)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(part, folder)
+        sync(folder.parent)
     except OSError as error:
         raise RunError(
             f"cannot write {folder}: {error.strerror or error}",
             hint="make room or give write access, then run the same command again",
         ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def find(folder: str | Path) -> Path:

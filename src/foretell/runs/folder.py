@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from foretell.errors import RunError
+from foretell.evaluators._places import sweep
 
 FORMAT = 2
 # what may differ when a run goes on: where it runs, for how long and how it is called, not what
@@ -99,6 +101,10 @@ class RunFolder:
             try:
                 taken = not _try_lock(file.fileno())
                 if not taken:
+                    file.seek(0)
+                    before = re.fullmatch(r"process (\d+) on (.+)", file.read())
+                    if before and before[2] == socket.gethostname():
+                        sweep(int(before[1]))
                     file.seek(0)
                     file.truncate()
                     file.write(f"process {os.getpid()} on {socket.gethostname()}")
@@ -232,7 +238,7 @@ def write_text(path: Path, text: str) -> None:
         except OSError:
             part.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise RunError(
             f"cannot write {path}: {error.strerror or error}",
@@ -240,9 +246,9 @@ def write_text(path: Path, text: str) -> None:
         ) from error
 
 
-def sync_folder(path: Path) -> None:
-    """Have the names in a folder on disk, as fsync has a file's content."""
-    if sys.platform != "win32":  # which has no such thing
+def sync(path: Path) -> None:
+    """Have the content of a file, or the names in a folder, on disk."""
+    if sys.platform != "win32":  # which has no such thing for folders
         fd = os.open(path, os.O_RDONLY)
         try:
             os.fsync(fd)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from foretell.errors import RunError
-from foretell.runs.folder import sync_folder
+from foretell.runs.folder import sync
 
 Event = dict[str, Any]
 EVENTS: dict[str, dict[str, type | tuple[type, ...]]] = {  # and the fields that a run relies on
@@ -85,7 +85,7 @@ class Journal:
         data = self._file.read()
         self.events, sound, torn = _parse(data, self.path, strict=True)
         if not data:
-            sync_folder(self.path.parent)
+            sync(self.path.parent)
         if torn:
             self.note = f"cut off a torn last line of {self.path.name} ({len(torn)} bytes)"
             self._file.truncate(sound)
