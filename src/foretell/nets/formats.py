@@ -21,6 +21,8 @@ from torch.export import Dim, ExportedProgram
 
 from foretell.errors import RunError, need
 
+_HINT = "write its forward in operations of torch, such as torch.where for `if`"
+
 
 def program_of(
     module: nn.Module, example: torch.Tensor, *, any_batch: bool = True
@@ -38,7 +40,7 @@ def program_of(
             message has the reason and the line.
     """
     shapes = ({0: Dim("batch")},) if any_batch else None
-    with _quietly("exported", "write its forward in operations of torch"):
+    with _quietly("exported", _HINT):
         program = torch.export.export(module, (example,), dynamic_shapes=shapes, strict=False)
     for part in program.graph_module.modules():
         for node in part.graph.nodes if isinstance(part, fx.GraphModule) else ():
@@ -49,7 +51,7 @@ def program_of(
 def pt2_of(program: ExportedProgram, facts: Mapping[str, str]) -> bytes:
     """A .pt2 file for `torch.export.load`, with `facts` in its extra file "foretell.json"."""
     buffer = io.BytesIO()
-    with _quietly("written as .pt2", "write its forward in operations of torch"):
+    with _quietly("written as .pt2", _HINT):
         torch.export.save(program, buffer, extra_files={"foretell.json": json.dumps(facts)})
     return buffer.getvalue()
 
@@ -129,6 +131,8 @@ def _reason(error: BaseException) -> str:
         return "its forward depends on the number of examples in a batch"
     if found := re.search(r"No ONNX function found for .*?op='([\w.]+)'", text):
         return f"ONNX has no form of the operation {found[1]}"
+    while error.__cause__ is not None:
+        error = error.__cause__
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
