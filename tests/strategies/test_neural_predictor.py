@@ -16,8 +16,9 @@ from foretell._rng import stream
 from foretell.errors import SettingError, UnknownNameError
 from foretell.history import History
 from foretell.metrics import spearman
-from foretell.pareto import nondominated
+from foretell.pareto import hypervolume, nondominated
 from foretell.strategies.neural_predictor import NeuralPredictor, unfitted
+from foretell.strategies.regularized_evolution import RegularizedEvolution
 
 SPACE = ft.spaces.get("nb201")
 
@@ -188,3 +189,20 @@ def test_rounds_come_to_the_optimum_of_the_real_table(data_dir):
     search = run(table, NeuralPredictor(50, "bayes-lin-reg", batch=10), 130, seed=0)
     assert len(np.unique(SPACE.row_key(search.history.X))) == 130
     assert search.best_value > table.column("cifar10_val_12ep").max() - 0.2
+
+
+def test_fronts_on_the_real_table_are_better_than_random_ones(data_dir):
+    table = ft.Table.open(data_dir / "nb201.csv.gz", space=SPACE)
+    reference = [10.0, -1.6e6]
+
+    def volume(strategy, seed):
+        X = run(table, strategy, 100, seed).history.X
+        F = np.column_stack([table.query(X, "cifar10_val_12ep"), -SPACE.measure(X, ("params",))])
+        return hypervolume(F, reference)
+
+    costs = ("params",)
+    ours = NeuralPredictor(50, "bayes-lin-reg", minimize=costs)
+    evolution = RegularizedEvolution(25, 5, minimize=costs)
+    got = np.array([[volume(s, seed) for s in (ours, evolution, "random")] for seed in range(6)])
+    assert got[:, 0].mean() > got[:, 2].mean()
+    assert got[:, 1].mean() > got[:, 2].mean()
