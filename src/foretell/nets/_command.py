@@ -119,7 +119,8 @@ def _output(words: list[str], timeout_s: float) -> str:
             _end(process)
     if process.returncode:
         last = (err.strip() or out.strip()).splitlines()[-1:]
-        raise SettingError(name, got=f"exit status {process.returncode}: {''.join(last)[:200]}")
+        said = f": {last[0][:200]}" if last else ""
+        raise SettingError(name, got=f"exit status {process.returncode}{said}")
     return out
 
 

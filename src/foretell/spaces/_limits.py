@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foretell.errors import SettingError
-from foretell.spaces._built import Built
 from foretell.spaces._settings import no_cost
 from foretell.spaces.base import Costs, Rows, Space
 
@@ -67,7 +66,6 @@ class Limits:
         ]
         self.quick = all(group.quick for group in self.groups)
         self.effort = _QUICK if self.quick else _SLOW
-        self.built = Built(space)
         self.by_choice = type(space).neighbors is Space.neighbors
 
     @property
@@ -79,19 +77,15 @@ class Limits:
     def measure(self, rows: Rows, names: Sequence[str]) -> NDArray[np.float64]:
         """`Limited.measure` of rows in canonical form."""
         known = Costs._fields if self.latency is None else COSTS
-        table: dict[str, NDArray[np.float64]] = {}
         for name in names:
             if name not in known:
                 raise no_cost(self.space.name, name, known)
-            if name == LATENCY and self.latency is not None:
-                table[name] = self.latency(self.space, rows, self._affordable)
-            elif name not in table:
-                count: Any = self.space.costs if self.space.closed_form_costs else self.built
-                costs = np.stack(count(rows)).astype(np.float64)
-                table |= dict(zip(Costs._fields, costs, strict=True))
-        out = np.zeros((len(rows), len(names)))
-        for j, name in enumerate(names):
-            out[:, j] = table[name]
+        counted = [name for name in names if name != LATENCY]
+        out = np.empty((len(rows), len(names)))
+        out[:, [name != LATENCY for name in names]] = self.space.measure(rows, counted)
+        if self.latency is not None and LATENCY in names:
+            milliseconds = self.latency(self.space, rows, self._affordable)
+            out[:, [name == LATENCY for name in names]] = milliseconds[:, None]
         return out
 
     def _affordable(self, n: int, rng: np.random.Generator) -> Rows:
@@ -226,9 +220,14 @@ class Limits:
 
     def _none(self, row: Rows) -> SettingError:
         """The error where nothing was found; `row` came nearest."""
-        costs = self.measure(row[None], list(self.values))[0]
-        least = ", ".join(f"{n} {short(c)}" for n, c in zip(self.values, costs, strict=True))
-        why = f" ({self.built.why})" if self.built.why and np.isnan(costs).any() else ""
+        least, why = "", ""
+        for group in self.groups:  # up to the first that is broken, as `excess` asks them
+            (costs,) = self.measure(row[None], group.names)
+            least = ", ".join(f"{n} {short(c)}" for n, c in zip(group.names, costs, strict=True))
+            if np.isnan(costs).any() and self.space._built.why:
+                why = f" ({self.space._built.why})"
+            if not (costs <= group.values).all():
+                break
         return SettingError(
             f"no network of space {self.space.name!r} was found within the limits",
             expected=str(self),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,7 +88,7 @@ class Limited(Space):
         """The space without limits: its `size` and how it was made."""
         return self._within.space
 
-    @property
+    @cached_property
     def loose(self) -> Space:
         """The space with the limits on costs that have a closed form alone."""
         mine = self._within
