@@ -70,6 +70,9 @@ def test_more_than_there_are():
     small = ft.Space.from_choices({"a": [1, 2, 3]}, build=print)
     assert len(rank(small, Made(weighted), 10)) == 3
     assert len(rank(small, Made(weighted), 10, exclude=small.row_key(np.array([[1]])))) == 2
+    model = Made(weighted, std=lambda X: 1 / len(X) + X[:, 0])
+    nothing = rank(small, model, 10, exclude=small.row_key(np.array([[0], [1], [2]])))
+    assert len(nothing) == len(nothing.std) == 0
 
 
 def test_a_hundred_million_rows_and_more():

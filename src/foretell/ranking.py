@@ -230,6 +230,8 @@ class _Top:
     def ranking(self) -> Ranking:
         """What is left."""
         F = np.where(np.isneginf(self.F), np.nan, self.F)
-        has_std = bool(getattr(self.predictor, "has_std", False))
-        std = self.predictor.predict(self.X, return_std=True)[1] if has_std else None
+        std: Floats | None = None
+        if getattr(self.predictor, "has_std", False):
+            some = len(self.X) > 0
+            std = self.predictor.predict(self.X, return_std=True)[1] if some else np.zeros(0)
         return Ranking(self.X, F[:, 0], std, self.n_scored, self.minimize, -F[:, 1:])
