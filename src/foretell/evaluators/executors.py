@@ -63,8 +63,8 @@ class Workers:
     Workers end when this process ends, however it ends.
 
     An executor of yours repeats by its own rules what it lost (Ray: `max_retries`; Dask:
-    `allowed-failures`); after them the trial fails. Where its workers do not see the driver's
-    disk, weights come back with the results, and half-trained networks are not kept.
+    `allowed-failures`) before it counts here. Where its workers do not see the driver's disk,
+    weights come back with the results, and half-trained networks are not kept.
 
     Args:
         evaluator: evaluates one row; sent to the workers, so it must be picklable. It says the
@@ -126,7 +126,9 @@ class Workers:
         n = workers if self._own else 0
         self._places = _places.places(n, device, evaluator.threads, found)
         self.places = [place.label for place in self._places] or [self._where()]
-        self.warnings = [] if executor is not None else _places.idle(workers, found)
+        self.warnings = _places.idle(workers, found) if executor is None else []
+        if isinstance(executor, RayExecutor):
+            self.warnings = executor.warnings
 
     def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Result]]:
         """The result of each job, in the order in which they end; a failed one has `error` set.
@@ -220,8 +222,11 @@ class Workers:
                 why = f" ({codes[1]}): out of memory, or a crash in compiled code" if codes else ""
                 reason = f"its worker process died {attempt.repeated + 1} times{why}"
         elif isinstance(error, LostError) or type(error).__name__ == "KilledWorker":  # of Dask
-            line = " ".join(str(error).split())[:300]
-            return Result(seed=attempt.job.seed, seconds=took_s, error=f"its worker died: {line}")
+            line = " ".join(str(error).split()).partition(". ")[0][:300]
+            ended = self._guard.kill_s is not None and took_s > self._guard.kill_s
+            late = f"took longer than {self._guard.timeout_s:g} s, or " if ended else ""
+            attempt.alone = not ended  # neighbours are suspected as well
+            reason = f"{late}its worker died: {line}"
         else:
             raise error if isinstance(error, ForetellError) else _unusable(error) from error
         attempt.seconds += took_s

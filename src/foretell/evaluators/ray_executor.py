@@ -180,7 +180,7 @@ class _TaskFuture(Future[T]):
             if self.done() or not super().cancel():
                 return self.cancelled()
             self.set_running_or_notify_cancel()
-        self._ray.cancel(self._ref)
+        self._ray.cancel(self._ref, force=True)  # gently would wait for what sleeps
         return True
 
     def take(self, ended: Future[T]) -> None:
@@ -235,8 +235,8 @@ def _connect(ray: Any, address: str) -> None:
     """Join or start a cluster, without a word."""
     host, colon, port = address.rpartition("://")[2].partition(":")
     try:
-        if colon and port.isdigit():  # Ray itself tries for minutes
-            socket.create_connection((host, int(port)), timeout=_REACH_S).close()
+        if colon and port.isdigit():
+            _greet(host, int(port))
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if address == "local":
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -251,6 +251,21 @@ def _connect(ray: Any, address: str) -> None:
         ) from error
     # Ray prints its events to stdout, which is for results
     ray._private.worker.print_to_stdstream = _to_log
+
+
+def _greet(host: str, port: int) -> None:
+    """See whether a server of Ray's protocol (HTTP/2) answers: Ray itself tries for minutes.
+
+    Raises:
+        OSError: it does not.
+    """
+    with socket.create_connection((host, port), timeout=_REACH_S) as line:
+        if os.environ.get("RAY_USE_TLS", "0") == "1":  # it would wait for a handshake
+            return
+        settings = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+        line.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)
+        if line.recv(9)[3:4] != settings[3:4]:
+            raise ConnectionError("something else than Ray answers")
 
 
 def _to_log(data: Mapping[str, Any], *_: object, **__: object) -> None:
