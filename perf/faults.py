@@ -35,6 +35,7 @@ RUN = [
 KINDS = ("driver", "worker", "workers", "both", "everything")
 WORKERS = ("worker", "workers")  # the driver lives on
 GRACE_S = 5.0  # in which everything that a killed driver had started has to end
+START_S = 3.0  # until a run is at work, about
 MARK = "FORETELL_FAULT"
 TIMES = ("seconds", "fit_s", "predict_s", "wall_s", "started", "phases")
 
@@ -111,6 +112,10 @@ class Attempt:
         return Path(self.log.name).read_text()
 
 
+Moment = Callable[[Attempt], bool]  # whether it has come
+Plan = Sequence[tuple[str, Moment]]  # kinds of kills, and when
+
+
 @dataclass
 class Tally:
     """What has happened so far."""
@@ -153,11 +158,11 @@ class Case:
         self.tally.attempts += 1
         return attempt
 
-    def survive(self, enough: Callable[[], bool], rival: float = 0.1) -> None:
+    def survive(self, plans: Iterator[Plan], rival: float = 0.0) -> None:
         """Kill and repeat until the run has ended, then compare it with the unbroken one.
 
         Args:
-            enough: whether no more kills are wanted.
+            plans: kills of each call of the command; none when it ends.
             rival: how often a second driver is started shortly before the kill.
         """
         last: Attempt | None = None
@@ -166,8 +171,9 @@ class Case:
             if last is not None:  # the next one is under way before the orphans are gone
                 self.tally.orphan_s = max(self.tally.orphan_s, last.orphans_gone())
             last = attempt
-            for kind in self._plan() if not enough() else ():
-                self._wait(attempt)
+            for kind, moment in next(plans, ()):
+                while not moment(attempt) and attempt.process.poll() is None:
+                    time.sleep(0.002)
                 second = None
                 if self.rng.random() < rival:
                     second = self.start()
@@ -189,24 +195,38 @@ class Case:
         self.compare()
         self.tally.runs += 1
 
-    def _plan(self) -> Iterator[str]:
-        """Workers once at most: a trial that loses its worker twice has failed, as it should."""
-        if self.rng.random() < 0.4:
-            yield str(self.rng.choice(WORKERS))
-        if self.rng.random() < 0.85:
-            yield str(self.rng.choice([kind for kind in KINDS if kind not in WORKERS]))
+    def plans(self, enough: Callable[[], bool]) -> Iterator[Plan]:
+        """Random kills until there are enough."""
+        while not enough():
+            kinds = []
+            if self.rng.random() < 0.4:  # once at most: who loses its worker twice has failed
+                kinds.append(str(self.rng.choice(WORKERS)))
+            if self.rng.random() < 0.85:
+                kinds.append(str(self.rng.choice([kind for kind in KINDS if kind not in WORKERS])))
+            yield [(kind, self._moment()) for kind in kinds]
 
-    def _wait(self, attempt: Attempt) -> None:
-        """Until a random moment: of all, of the first seconds, or of the end of the run."""
+    def _moment(self) -> Moment:
+        """Of what is left of the run, of its first seconds, or of its end."""
         sort, share = self.rng.random(), float(self.rng.random())
-        if sort < 0.25:
-            while not ending(self.folder) and attempt.process.poll() is None:
-                time.sleep(0.002)
-            until = time.monotonic() + share
-        else:
-            until = attempt.started + share * (2.5 if sort < 0.4 else self.usual_s)
-        while time.monotonic() < until and attempt.process.poll() is None:
-            time.sleep(0.002)
+        span = START_S if sort < 0.35 else START_S + self.usual_s * (1 - self._done())
+        since: list[float] = []
+
+        def come(attempt: Attempt) -> bool:
+            if sort > 0.25:
+                return time.monotonic() > attempt.started + share * span
+            if not since and ending(self.folder):
+                since.append(time.monotonic())
+            return bool(since) and time.monotonic() > since[0] + share
+
+        return come
+
+    def _done(self) -> float:
+        """Share of the trials that have a result."""
+        mine, all_ = (
+            sum(event["event"] == "trial" for event in events_of(folder))
+            for folder in (self.folder, self.unbroken)
+        )
+        return mine / all_
 
     def _rival(self, second: Attempt) -> None:
         code = second.end()
@@ -216,12 +236,11 @@ class Case:
 
     def _nothing_lost(self) -> None:
         path = self.folder / "trials.jsonl"
+        events_of(self.folder)  # raises if it cannot be read
         data = path.read_bytes() if path.exists() else b""
         if not data.startswith(self.before):
             raise BrokenPromiseError("the journal has lost what it had")
         self.before = data[: data.rfind(b"\n") + 1]
-        if data:
-            journal.read(path)
 
     def compare(self) -> None:
         """Raise `BrokenPromiseError` where the run that was killed is not the unbroken one."""
@@ -252,22 +271,24 @@ def ending(folder: Path) -> bool:
     return (folder / "best.tmp").exists() or (folder / "best").exists()
 
 
+def events_of(folder: Path) -> list[journal.Event]:
+    """What the journal has, if there is one yet."""
+    path = folder / "trials.jsonl"
+    return journal.read(path) if path.exists() else []
+
+
 def where(folder: Path) -> str:
     """Which part of the run it is in."""
-    if not (folder / "trials.jsonl").exists():
-        return "start"
     if ending(folder):
         return "end"
-    events = journal.read(folder / "trials.jsonl")
-    asks = [event["phase"] for event in events if event["event"] == "ask"]
+    asks = [event["phase"] for event in events_of(folder) if event["event"] == "ask"]
     return asks[-1] if asks else "start"
 
 
 def told(folder: Path) -> dict[str, Any]:
     """What the journal says, without times."""
-    events = journal.read(folder / "trials.jsonl")
     kinds: dict[str, list[Any]] = {"ask": [], "trial": [], "rank": [], "final": []}
-    for event in events:
+    for event in events_of(folder):
         if event["event"] in kinds:
             kinds[event["event"]].append({k: v for k, v in event.items() if k not in TIMES})
     kinds["trial"].sort(key=lambda event: event["id"])
@@ -303,7 +324,7 @@ def main() -> int:
             folder = Path(name) / str(tally.runs) / "run"
             folder.parent.mkdir()
             case = Case(arguments, folder, *unbroken[seed], rng, tally, pids)
-            case.survive(lambda: tally.kills >= args.kills)
+            case.survive(case.plans(lambda: tally.kills >= args.kills), rival=0.1)
             print(f"{tally.kills:4d} kills, {tally.runs} runs, {tally.attempts} calls", flush=True)
         scratch = sorted(item.name for path in Path(name).glob("*/tmp") for item in path.iterdir())
     print(f"{tally.kills} kills in {time.monotonic() - began:.0f} s, {tally.runs} runs ended equal")

@@ -152,6 +152,10 @@ class Disk:
     def free(self):
         (self.path / "filler").unlink()
 
+    def enlarge(self):
+        """To 8 MB."""
+        subprocess.run(["mount", "-o", "remount,size=8m", self.path], check=True)
+
     def read_only(self):
         subprocess.run(["mount", "-o", "remount,ro", self.path], check=True)
 
