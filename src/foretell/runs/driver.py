@@ -232,7 +232,7 @@ class Driver:
         tables.predicted(self.folder, self.space.to_str(X), foretold, "top", ids)
         kinds = [e["event"] for e in self.journal.events if e["event"] not in ("session", "cost")]
         if not kinds or kinds[-1] != "rank":  # else this is where the run was broken off
-            self._append({**event, "predictor": self._predictor_name()})
+            self.append({**event, "predictor": self._predictor_name()})
         note = f" ({event['note']})" if event["note"] else ""
         self.say(f"{event['chosen']} ranked {event['n_scored']:,} networks{note}", final=True)
         return self._enter(X, "top", started=started)
@@ -256,7 +256,7 @@ class Driver:
         numbers = list(replicates or [0] * len(X))
         if recorded is None:
             ids = list(range(self._next_id, self._next_id + len(X)))
-            self._append(
+            self.append(
                 {
                     "event": "ask",
                     "k": self._n_asks,
@@ -391,6 +391,8 @@ class Driver:
                 self._leave(bracket, trial)
         if bracket is not None and bracket.done:
             for i in bracket.stopped:
+                if self.trials[i].result is not None:
+                    continue  # written down before this call
                 last = result_of(self._rungs[i][-1])
                 self._record(self._end(self.trials[i], last, stopped=True))
 
@@ -443,7 +445,7 @@ class Driver:
 
     def _record(self, trial: Trial) -> None:
         """Write down a network that has ended now, and let go of what it no longer needs."""
-        self._append(trial.event())
+        self.append(trial.event())
         self.folder.state(trial.id).unlink(missing_ok=True)
         self._held.add(trial.id)
         self._prune()
@@ -490,7 +492,7 @@ class Driver:
             "metrics": result.metrics,
             "curve": result.curve,
         }
-        self._append(event)
+        self.append(event)
         self._rungs[trial.id].append(self.journal.events[-1])
         self._used[trial.id] = (_epochs(result), result.seconds)
         self.say(f"{trial.arch[:60]}: {_epochs(result)} epochs")
@@ -536,7 +538,7 @@ class Driver:
         self.stopped_by = reason
         stops = self.journal.of("stop")
         if not stops or stops[-1]["reason"] != reason:
-            self._append({"event": "stop", "reason": reason})
+            self.append({"event": "stop", "reason": reason})
         self.say(f"{reason}: the search ends here", final=True)
 
     @contextmanager
@@ -624,7 +626,8 @@ class Driver:
 
     # -- the files beside the journal ---------------------------------------------------------
 
-    def _append(self, event: Event) -> None:
+    def append(self, event: Event) -> None:
+        """Write an event down, and tell the trackers."""
         self.journal.append(event)
         for watcher in list(self.watchers):
             self.tell(watcher, lambda one: one.event(self.journal.events[-1]))
@@ -655,7 +658,7 @@ class Driver:
         """Write down what this call of the command took."""
         if not self._clock:
             return
-        self._append(
+        self.append(
             {
                 "event": "session",
                 "started": self._began,

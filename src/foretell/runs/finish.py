@@ -97,7 +97,7 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Event:
         "searched": len(driver.searched),
         "stopped_by": driver.stopped_by,
     }
-    driver.journal.append(event)
+    driver.append(event)
     return driver.journal.of("final")[-1]
 
 
