@@ -154,7 +154,7 @@ def test_a_budget_ends_the_search_and_a_larger_one_goes_on(limits, trained, run,
     winner = max(driver.searched, key=lambda trial: trial.value)
     assert final["id"] == winner.id
 
-    again, same, told = run(plan)
+    _again, same, told = run(plan)
     assert same == final
     assert any("nothing is trained" in line for line in told)
     assert len(events(tmp_path / "run", "trial")) == trained
