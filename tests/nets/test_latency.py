@@ -93,7 +93,8 @@ def test_leaves_the_process_as_it_was():
 
 
 def test_each_network_is_measured_once_and_told():
-    space, told = timed(), []
+    space = timed()
+    told = []
     latency = Latency(
         repeats=10,
         warmup=0,
@@ -110,6 +111,8 @@ def test_each_network_is_measured_once_and_told():
     assert spreads[0] >= 0
     again = Latency(known=dict(latency.known), command="false {arch}")
     assert (again(space, X) == first).all()  # a continued run
+    assert "busy" not in Latency(known={"a=1,b=4": (4.0, 0.1)}).note
+    assert "the machine was busy" in Latency(known={"a=1,b=4": (4.0, 3.0)}).note
     sent = pickle.dumps(Latency(on_measured=print, known=latency.known))
     back = pickle.loads(sent)  # noqa: S301  # our own bytes
     assert back.on_measured is None
@@ -132,6 +135,8 @@ def test_prediction_of_what_was_not_measured():
     said = latency(space, X)
     true = np.array([ms for ms, _ in truth.values()])
     error, tau = latency.error
+    unasked = Latency(fit=60, command="false {arch}")
+    assert unasked(space, X[:0]).shape == (0,)  # measures nothing
     assert np.median(np.abs(said / true - 1)) < 0.1
     assert error < 0.15  # as foretold by cross-validation
     assert tau > 0.85

@@ -30,6 +30,7 @@ Floats = NDArray[np.float64]
 OnMeasured = Callable[[list[str], list[float], list[float]], None]
 
 _FEWEST = 10  # passes, and rows to fit on
+_BUSY = 0.2  # spread over median of machines that do something else
 _SURE = 0.01  # of the median: half the interval for it that is good enough to stop
 
 
@@ -141,11 +142,11 @@ class Latency:
             SettingError: `device` or `command` is of no use.
         """
         rows = space.check(X)
-        if not self.quick:
+        if not self.quick or not len(rows):
             return self.measured(space, rows)[0]
         if self._model is None:
             self._model = self._fitted(space, draw or space.sample)
-        milliseconds: Floats = np.exp(self._model.predict(rows)) if len(rows) else np.zeros(0)
+        milliseconds: Floats = np.exp(self._model.predict(rows))
         return milliseconds
 
     def measured(self, space: Space, X: ArrayLike) -> tuple[Floats, Floats]:
@@ -185,7 +186,9 @@ class Latency:
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         text = f"latency of {len(ms)} networks measured (batch {self.batch}, {threads}, {how})"
         if spread.any():
-            text += f", median spread {100 * np.median(spread / ms):.1f} %"
+            share = float(np.median(spread / ms))
+            text += f", median spread {100 * share:.1f} %"
+            text += ": the machine was busy, measure when nothing else runs" * (share > _BUSY)
         if self.error:
             text += (
                 f"; that of others is predicted, median error {100 * self.error[0]:.1f} %, "
