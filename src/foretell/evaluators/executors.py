@@ -200,7 +200,7 @@ class Workers:
             attempt.place.busy = True
         try:
             return executor.submit(evaluate, self.evaluator, attempt.job, self._guard)
-        except (BrokenExecutor, RuntimeError) as error:
+        except Exception as error:
             raise error if isinstance(error, ForetellError) else _unusable(error) from error
 
     def _result(self, future: Future[Outcome], attempt: _Attempt) -> Result | None:
