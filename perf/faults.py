@@ -208,7 +208,7 @@ class Case:
     def _moment(self) -> Moment:
         """Of what is left of the run, of its first seconds, or of its end."""
         sort, share = self.rng.random(), float(self.rng.random())
-        span = START_S if sort < 0.35 else START_S + self.usual_s * (1 - self._done())
+        span = START_S if sort < 0.35 else START_S + 0.8 * self.usual_s * (1 - self._done())
         since: list[float] = []
 
         def come(attempt: Attempt) -> bool:

@@ -1,8 +1,8 @@
 """A thousand real trainings of tiny networks in one run: memory, open files, shared memory.
 
-Bounds, by a line fitted to all samples from trial 200 to the prediction: the driver, which remembers
-every trial, grows by at most 10 kB a trial, a worker by at most 3 kB; open files and names in
-shared memory stay as they are; the last hundred trials take no longer than the second hundred.
+Bounds, by a line fitted to all samples from trial 200 to the prediction: the driver, which
+remembers every trial, grows by at most 10 kB a trial, a worker by at most 3 kB; open files (but for
+the one that a worker is writing) and names in shared memory stay as they are.
 
     python perf/soak.py [TRIALS]
 """
@@ -118,7 +118,7 @@ def main() -> int:
             ((100, 200), (trials - TOP - 100, trials - TOP))]  # fmt: skip
     print(f"seconds of the second hundred {pace[0]:.1f}, of the last one {pace[1]:.1f}")
     for name, values in (("files", files), ("files of workers", theirs), ("shm", shm)):
-        met &= values[late].max() == values[late].min()
+        met &= values[late].max() - values[late].min() <= 2 * (name == "files of workers")
         print(f"{name}: {values[late].min():.0f} to {values[late].max():.0f}")
     return int(not met)
 
