@@ -200,6 +200,15 @@ def test_rows_over_the_limits_can_still_be_read_told_and_built():
     assert model.predict(X).shape == (50,)
 
 
+def test_sizes_of_rows_over_limits_that_need_networks():
+    space = layers()
+    limited = Limited.of(space, {"params": 60})
+    X = np.concatenate(list(space.enumerate()))
+    assert not limited.within(X).all()
+    sizes = ft.encodings.get("size", limited).transform(X)
+    assert np.allclose(np.expm1(sizes), space.measure(X, ("params", "flops")), rtol=1e-4)
+
+
 def test_strategies_and_ranking_stay_within_the_limits():
     limited = at_share(SPACES["nb201"](), 0.05)
     for name in ("random", "regularized-evolution"):

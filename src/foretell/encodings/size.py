@@ -53,15 +53,16 @@ class Size(Encoding):
             raise SettingError("max_builds", expected="at least 2", got=self.max_builds)
         if not len(X):
             return np.zeros((0, 2), dtype=np.float32)
-        if self.space.closed_form_costs:
-            return _logs(self.space, X).astype(np.float32)
-        if self.space.size <= self.max_builds:
-            keys, logs = _whole(self.space)
-            found: NDArray[np.float32] = logs[np.searchsorted(keys, self.space.row_key(X))]
+        space = self.space.whole  # results over the limits of a limited space have a size as well
+        if space.closed_form_costs:
+            return _logs(space, X).astype(np.float32)
+        if space.size <= self.max_builds:
+            keys, logs = _whole(space)
+            found: NDArray[np.float32] = logs[np.searchsorted(keys, space.row_key(X))]
             return found
-        model = _estimate(self.space, self.max_builds)
+        model = _estimate(space, self.max_builds)
         step = 16_384
-        features = OneHot(self.space).encode
+        features = OneHot(space).encode
         blocks = [model.predict(features(X[i : i + step])) for i in range(0, len(X), step)]
         return np.concatenate(blocks).astype(np.float32)
 
