@@ -173,11 +173,11 @@ class Case:
             last = attempt
             for kind, moment in next(plans, ()):
                 while not moment(attempt) and attempt.process.poll() is None:
-                    time.sleep(0.002)
+                    time.sleep(0.004)
                 second = None
                 if self.rng.random() < rival:
                     second = self.start()
-                    time.sleep(self.rng.random() * self.usual_s / 3)
+                    time.sleep(self.rng.random() * 2 * START_S)
                 place = where(self.folder)
                 if attempt.process.poll() is None and attempt.kill(kind, self.rng):
                     self.tally.kinds[kind] += 1
@@ -206,27 +206,24 @@ class Case:
             yield [(kind, self._moment()) for kind in kinds]
 
     def _moment(self) -> Moment:
-        """Of what is left of the run, of its first seconds, or of its end."""
+        """In the first seconds, in the end, or somewhen between two of the trials to come."""
         sort, share = self.rng.random(), float(self.rng.random())
-        span = START_S if sort < 0.35 else START_S + 0.8 * self.usual_s * (1 - self._done())
+        have, all_ = trials_of(self.folder), trials_of(self.unbroken)
+        goal = int(self.rng.integers(have, all_ + 1))
         since: list[float] = []
 
         def come(attempt: Attempt) -> bool:
-            if sort > 0.25:
-                return time.monotonic() > attempt.started + share * span
-            if not since and ending(self.folder):
-                since.append(time.monotonic())
-            return bool(since) and time.monotonic() > since[0] + share
+            now = time.monotonic()
+            if sort < 0.15:
+                return now > attempt.started + share * START_S
+            if not since and (
+                ending(self.folder) if sort < 0.35 else trials_of(self.folder) >= goal
+            ):
+                since.append(now)
+            pause = 1.0 if sort < 0.35 else START_S * (goal == have) + self.usual_s / all_
+            return bool(since) and now > since[0] + share * pause
 
         return come
-
-    def _done(self) -> float:
-        """Share of the trials that have a result."""
-        mine, all_ = (
-            sum(event["event"] == "trial" for event in events_of(folder))
-            for folder in (self.folder, self.unbroken)
-        )
-        return mine / all_
 
     def _rival(self, second: Attempt) -> None:
         code = second.end()
@@ -275,6 +272,12 @@ def events_of(folder: Path) -> list[journal.Event]:
     """What the journal has, if there is one yet."""
     path = folder / "trials.jsonl"
     return journal.read(path) if path.exists() else []
+
+
+def trials_of(folder: Path) -> int:
+    """How many trials have a result."""
+    path = folder / "trials.jsonl"
+    return path.read_bytes().count(b'"event":"trial"') if path.exists() else 0
 
 
 def where(folder: Path) -> str:

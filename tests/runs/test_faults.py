@@ -92,7 +92,7 @@ def test_kill_9_of_drivers_and_workers_changes_nothing(faults, here, tmp_path, e
     case = faults.Case(arguments, run, here / "unbroken", 0.0, np.random.default_rng(0), tally)
 
     def at(n):
-        return lambda attempt: len([e for e in faults.events_of(run) if e["event"] == "trial"]) >= n
+        return lambda attempt: faults.trials_of(run) >= n
 
     plans = [
         [("worker", at(1)), ("both", at(3))],
