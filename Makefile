@@ -21,7 +21,7 @@ types: $(VENV)/.dev
 
 # unit, contract and oracle tests, doctests, and every command of README and docs from the built wheel
 tests: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 # the figures of README and docs: slow, needs FORETELL_DATA (default ../shared/data)
 perf: $(VENV)/.dev

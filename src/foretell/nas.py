@@ -203,7 +203,7 @@ class NAS(BaseEstimator):  # type: ignore[misc]
         watchers = watch(self.log, folder.path, self.optuna)
         with folder.lock():
             settings = self._settings(data, whole, plan, recipe, limits)
-            folder.settle(settings)
+            settings = folder.settle(settings) or settings  # of run.json: who watches knows it by
             with Journal(folder.journal) as journal, self._cluster() as executor:
                 if latency is not None:
                     _remember(latency, journal)

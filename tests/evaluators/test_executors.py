@@ -465,7 +465,7 @@ def test_devices_are_asked_for_only_by_what_trains_on_them(tmp_path, monkeypatch
         "device 2 idles: 3 devices, 2 workers; use --workers 3"
     ]
     in_process = Workers(Seeing(tmp_path), workers=0)
-    assert in_process.places == ["trials run in this process, on auto"]
+    assert in_process.places == ["trials run in this process, on cuda:0"]
     assert "devices 1, 2 idle" in in_process.warnings[0]
     table = Workers(Scripted(tmp_path), workers=2)  # its device is the CPU
     assert table.places == ["worker 0 on cpu, 1 thread", "worker 1 on cpu, 1 thread"]

@@ -143,7 +143,7 @@ def test_rows_that_differ_where_it_does_not_matter_are_one():
 
 def test_evaluator_gives_results_and_never_raises():
     table = small()
-    evaluator = pickle.loads(pickle.dumps(table.evaluator("val_acc")))  # noqa: S301
+    evaluator = pickle.loads(pickle.dumps(table.evaluator("val_acc")))
     assert evaluator.evaluate(table.X[2], seed=9).metrics == {"val_acc": 0.3}
     assert evaluator.space.size == SPACE.size
     bad = evaluator.evaluate(np.full(6, 4))

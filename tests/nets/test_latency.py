@@ -114,7 +114,7 @@ def test_each_network_is_measured_once_and_told():
     assert "busy" not in Latency(known={"a=1,b=4": (4.0, 0.1)}).note
     assert "the machine was busy" in Latency(known={"a=1,b=4": (4.0, 3.0)}).note
     sent = pickle.dumps(Latency(on_measured=print, known=latency.known))
-    back = pickle.loads(sent)  # noqa: S301  # our own bytes
+    back = pickle.loads(sent)  # our own bytes
     assert back.on_measured is None
     assert back.known == latency.known
     assert latency.anew().known == {}

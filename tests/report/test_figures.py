@@ -9,8 +9,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 from foretell.report.bars import baselines, time_spent
@@ -19,7 +17,7 @@ from foretell.report.effects import effects, main_effects
 from foretell.report.lines import curves, losses
 from foretell.report.marks import below, bounded, floor, same_unit
 from foretell.report.reading import Run, read
-from foretell.report.scatter import COSTS, over_cost, pareto, predicted_measured, progress
+from foretell.report.scatter import COSTS, over_cost, predicted_measured, progress
 
 SVG = "{http://www.w3.org/2000/svg}"
 MakeRun = Callable[..., Path]
@@ -101,24 +99,6 @@ def test_costs_are_drawn_where_the_frame_says(cost: str, make_run: MakeRun) -> N
     top = marks(display, f"points-{won.phase}")
     ids = np.array(frame["id"])[np.array(frame["phase"]) == won.phase]
     np.testing.assert_allclose(star, top[ids == won.id], atol=0.02)
-
-
-points = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1, max_size=25)
-
-
-@given(points)
-def test_pareto_agrees_with_its_definition(pairs: list[tuple[int, int]]) -> None:
-    cost, value = np.array(pairs, dtype=float).T
-    front = pareto(cost, value)
-    better = (cost[:, None] <= cost) & (value[:, None] >= value)
-    strictly = better & ((cost[:, None] < cost) | (value[:, None] > value))
-    beaten = strictly.any(axis=0)
-    assert not (front & beaten).any()
-    # of equal points one is there
-    assert set(zip(cost[front], value[front], strict=True)) == set(
-        zip(cost[~beaten], value[~beaten], strict=True)
-    )
-    assert len(set(zip(cost[front], value[front], strict=True))) == front.sum()
 
 
 def test_progress_is_the_running_best_of_search_and_of_random(make_run: MakeRun) -> None:

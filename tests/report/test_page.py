@@ -122,12 +122,14 @@ def test_the_sections_come_in_order(make_run: Callable[..., Path]) -> None:
     _, page = read(make_run())
     assert page.words("h2") == [
         "The best network",
+        "Is it really better?",
         "How good the predictions were",
         "What it costs",
         "How the search went",
         "What each decision contributes",
         "Ranking",
         "Failed trials",
+        "What more trials would bring",
         "Where the time went",
         "What to try next",
         "How to repeat this",
@@ -255,7 +257,7 @@ def test_downloads_hold_all_rows(make_run: Callable[..., Path]) -> None:
     [
         (lambda f: (f / "run.json").unlink(), "no run.json"),
         (lambda f: (f / "run.json").write_text("{"), "cannot read"),
-        (lambda f: (f / "run.json").write_text('{"format": 2}'), "format"),
+        (lambda f: (f / "run.json").write_text('{"format": 999}'), "format"),
         (lambda f: (f / "trials.jsonl").write_text("oops\n{}\n"), "line 1 is not an event"),
     ],
 )

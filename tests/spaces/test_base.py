@@ -438,7 +438,7 @@ def test_copies_and_pickles():
     )
     back = cloudpickle.loads(cloudpickle.dumps(own))
     assert back.build([1], (1,), 1) == 6
-    back = pickle.loads(pickle.dumps(ft.spaces.get("nb201")))  # noqa: S301
+    back = pickle.loads(pickle.dumps(ft.spaces.get("nb201")))
     assert back.size == 15625
 
 

@@ -327,7 +327,7 @@ def test_a_loaded_space_reaches_another_process(folder):
     )
     here = f"Mine {space.to_str(space.sample(3, rng=0))} {space.build([0], (2,), 2)}"
     assert done.stdout.strip() == here
-    assert pickle.loads(cloudpickle.dumps(space)).size == 3  # noqa: S301
+    assert pickle.loads(cloudpickle.dumps(space)).size == 3
 
 
 @pytest.mark.parametrize(

@@ -359,7 +359,7 @@ def test_spilled_data_pickles_as_paths_and_is_the_same(tmp_path):
     spilled = data.spill(tmp_path / "arrays")
     text = pickle.dumps(spilled)
     assert len(text) < 50_000 < x.nbytes
-    back = pickle.loads(text)  # noqa: S301
+    back = pickle.loads(text)
     assert isinstance(back.x, np.memmap)
     assert np.array_equal(back.x, x)
     assert np.array_equal(back.y, data.y)
@@ -372,7 +372,7 @@ def test_spilled_data_pickles_as_paths_and_is_the_same(tmp_path):
     assert np.array_equal(data.spill(tmp_path / "arrays").x, x)
     file.unlink()
     with pytest.raises(DataError, match=r"cannot read the data file.*load the data again"):
-        pickle.loads(text)  # noqa: S301
+        pickle.loads(text)
 
 
 def test_small_data_does_not_spill(tmp_path):

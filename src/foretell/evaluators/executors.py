@@ -125,7 +125,8 @@ class Workers:
             found = _places.cuda_devices()
         n = workers if self._own else 0
         self._places = _places.places(n, device, evaluator.threads, found)
-        self.places = [place.label for place in self._places] or [self._where()]
+        here = ("cuda:0" if found else "cpu") if device in ("auto", "cuda") else device
+        self.places = [place.label for place in self._places] or [self._where(here)]
         self.warnings = _places.idle(workers, found) if executor is None else []
         if isinstance(executor, RayExecutor):
             self.warnings = executor.warnings
@@ -259,9 +260,9 @@ class Workers:
             (job.weights.parent / TOKEN).write_text(self._guard.token)
             marked.add(job.weights.parent)
 
-    def _where(self) -> str:
+    def _where(self, here: str) -> str:
         if isinstance(self._executor, InProcess):
-            return f"trials run in this process, on {self.evaluator.device}"
+            return f"trials run in this process, on {here}"
         name, room = type(self._executor).__name__, self._room
         at_once = f", up to {room} trials at once" if room < math.inf else ""
         if isinstance(self._executor, RayExecutor):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from foretell.report.display import COLOURS, Display, chart
-from foretell.report.reading import Run, number, section
-from foretell.report.units import seconds, short
+from foretell.report.reading import Run, integer, number, section
+from foretell.report.units import plural, seconds, short
 
 
 def baselines(run: Run) -> Display | None:
@@ -58,46 +57,90 @@ def spent_on(run: Run, what: str) -> float:
     return float(np.nansum([number(event.get(what)) for event in run.ranks]))
 
 
-def time_spent(run: Run) -> Display | None:
-    """Seconds by phase."""
+def time_parts(run: Run) -> dict[str, float]:
+    """Seconds of a worker by what they went into, without what took none.
+
+    Waiting is what the workers had (the time on the clock times their number, over the calls of the
+    command that came to their end) less all else; without such a record it is left out.
+    """
     trained = {
-        phase: float(np.nansum([t.seconds for t in run.trials if t.phase == phase]))
-        for phase in ("sample", "top", "random")
+        phase: float(np.nansum([t.seconds for t in (*run.trials, *run.again) if t.phase == phase]))
+        for phase in ("sample", "top", "random", "verdict")
     }
     parts = {
         "train the sampled": trained["sample"],
-        "fit the predictor": spent_on(run, "fit_s"),
-        "score the space": spent_on(run, "predict_s"),
         "train the predicted best": trained["top"],
         "train random networks": trained["random"],
+        "train again for the verdict": trained["verdict"],
+        "fit the predictor": spent_on(run, "fit_s"),
+        "score the space": spent_on(run, "predict_s"),
     }
-    parts = {name: value for name, value in parts.items() if value > 0}
+    had = sum(
+        number(event.get("wall_s")) * max(integer(event.get("workers"), 1), 1)
+        for event in run.sessions
+    )
+    parts["workers waiting"] = had - sum(parts.values()) if run.sessions else 0.0
+    return {name: value for name, value in parts.items() if value > 0}
+
+
+_ROLES = {
+    "train the sampled": "sample",
+    "train the predicted best": "top",
+    "train random networks": "random",
+    "train again for the verdict": "winner",
+    "fit the predictor": "kind-0",
+    "score the space": "kind-1",
+    "workers waiting": "grid",
+}
+
+
+def time_spent(run: Run) -> Display | None:
+    """Shares of the time, as one bar."""
+    parts = time_parts(run)
     if not parts:
         return None
     names, spent = list(parts), np.array(list(parts.values()))
+    share = spent / spent.sum()
     caption = (
-        "Training times are added over the workers: with several workers, the clock on the wall "
-        "shows less."
-    )
-    roles = {"train the sampled": "sample", "train the predicted best": "top"}
+        "Times are added over the workers: with several of them, the clock on the wall shows less. "
+        f"{_on_the_clock(run)}"
+    ).strip()
 
     def draw(canvas: Canvas) -> None:
-        ax = canvas.subplots()
-        at = np.arange(len(names))[::-1]
-        ax.barh(at, spent, height=0.62, color=[COLOURS[roles.get(n, "random")] for n in names])
-        for i, value in zip(at, spent, strict=True):
-            ax.text(value + 0.02 * spent.max(), i, seconds(value), va="center")
-        ax.set_yticks(at, names)
-        ax.tick_params(axis="y", colors=COLOURS["ink"])
-        ax.set_xlim(0, 1.35 * spent.max())
-        ax.xaxis.set_major_locator(MaxNLocator(3))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: seconds(value)))
-        ax.grid(visible=False, axis="y")
+        bar, words = canvas.subplots(2, 1, height_ratios=[1, 0.62 * len(names)])
+        start = np.cumsum(share) - share
+        for name, left, wide in zip(names, start, share, strict=True):
+            bar.barh(0, wide, left=left, height=1.0, color=COLOURS[_ROLES[name]], lw=0)
+        bar.set_xlim(0, 1)
+        words.set_xlim(0, 1)
+        words.set_ylim(len(names) - 0.5, -0.5)
+        for i, name in enumerate(names):
+            words.barh(i, 0.035, height=0.6, color=COLOURS[_ROLES[name]], lw=0)
+            words.text(0.06, i, name, va="center")
+            words.text(0.84, i, seconds(float(spent[i])), va="center", ha="right")
+            words.text(1.0, i, f"{100 * share[i]:.1f} %", va="center", ha="right")
+        for ax in (bar, words):
+            ax.set_axis_off()
 
     return Display(
         "time",
         "Where the time went",
         caption,
-        {"phase": names, "seconds": spent},
-        lambda: chart("time", f"Bar chart. {caption}", draw, height=60 + 34 * len(names)),
+        {"phase": names, "seconds": spent, "share": share},
+        lambda: chart("time", f"Stacked bar. {caption}", draw, height=70 + 26 * len(names)),
     )
+
+
+def _on_the_clock(run: Run) -> str:
+    """The phases as the clock on the wall saw them, over all calls of the command."""
+    wall = float(np.nansum([number(event.get("wall_s")) for event in run.sessions]))
+    if not wall > 0:
+        return ""
+    said = {"ask_s": "choosing", "train_s": "training", "verdict_s": "training again"}
+    phases = [
+        (words, float(np.nansum([number(section(e, "phases").get(key)) for e in run.sessions])))
+        for key, words in said.items()
+    ]
+    listed = ", ".join(f"{words} {seconds(value)}" for words, value in phases if value > 0)
+    calls = plural(len(run.sessions), "call")
+    return f"On the clock {calls} of the command took {seconds(wall)}: {listed}."

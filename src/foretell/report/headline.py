@@ -10,6 +10,7 @@ from foretell.report.bars import spent_on
 from foretell.report.html import Html, h, join
 from foretell.report.parts import facts, tile
 from foretell.report.reading import Run, integer, section
+from foretell.report.tradeoff import limits_said
 from foretell.report.units import examples_in, plural, seconds, tick, words
 from foretell.report.verdict import rival_value, tested_value, verdict
 
@@ -40,6 +41,7 @@ def headline(run: Run) -> Html:
                     ("Data", _data(section(settings, "data"))),
                     ("Space", _space(section(settings, "space"))),
                     ("Method", _method(settings)),
+                    ("Limits", limits_said(run)),
                 ]
             ),
             [h("p", note, class_="note") for note in run.notes],
@@ -54,9 +56,14 @@ def _tiles(run: Run) -> list[Html]:
     metric, test, rival = run.metric, tested_value(run), rival_value(run, "test")
     rivals = sum(trial.phase == "random" for trial in run.trials)
     failed = sum(not trial.ok for trial in run.trials)
-    parts = [f"{rivals} to compare with" if rivals else "", f"{failed} failed" if failed else ""]
+    early = len(run.stopped)
+    parts = [
+        f"{rivals} to compare with" if rivals else "",
+        f"{early} stopped early" if early else "",
+        f"{failed} failed" if failed else "",
+    ]
     workers = integer(run.settings.get("workers"), 0)
-    spent = np.nansum([trial.seconds for trial in run.trials])
+    spent = np.nansum([trial.seconds for trial in (*run.trials, *run.again)])
     spent += spent_on(run, "fit_s") + spent_on(run, "predict_s")
     beside = f"best random network {metric.show(rival)}" if np.isfinite(rival) else ""
     return [
@@ -101,4 +108,7 @@ def _method(settings: dict[str, Any]) -> str:
         (section(settings, "recipe").get("epochs"), "epochs each"),
     )
     parts += [f"{n} {what}" for n, what in counts if isinstance(n, int)]
+    halving = section(settings, "halving")
+    if halving:
+        parts.append(f"successive halving, one in {halving.get('eta')} goes on")
     return ", ".join(filter(None, parts))

@@ -21,6 +21,7 @@ def curves(run: Run) -> Display | None:
     """The searched metric over the epochs, the best networks in colour."""
     name = run.metric.name
     trials = [t for t in run.ok if len(_epochs(t, name)[0]) > 1]
+    early = [t for t in run.stopped if len(_epochs(t, name)[0]) > 0][:_BEHIND]
     if not trials:
         return None
     best = run.winner.id if run.winner else -1
@@ -28,7 +29,9 @@ def curves(run: Run) -> Display | None:
     shown, behind = trials[:_DRAWN], trials[_DRAWN : _DRAWN + _BEHIND]
     caption = (
         f"The {plural(len(shown), 'network')} of highest {run.metric.label}; the winner is the "
-        "thick line" + (f", {plural(len(behind), 'other')} in grey." if behind else ".")
+        "thick line"
+        + (f", {plural(len(behind), 'other')} in grey." if behind else ".")
+        + (f" Crosses mark where {plural(len(early), 'network')} stopped early." if early else "")
     )
     scale = run.metric.scale
 
@@ -37,6 +40,13 @@ def curves(run: Run) -> Display | None:
         for trial in reversed(behind):
             epochs, values = _epochs(trial, name)
             ax.plot(epochs, values * scale, color=COLOURS["grid"], lw=1)
+        for trial in early:
+            epochs, values = _epochs(trial, name)
+            ax.plot(epochs, values * scale, color=COLOURS["grid"], lw=1)
+        if early:
+            ends = [(_epochs(t, name)[0][-1], _epochs(t, name)[1][-1]) for t in early]
+            at, last = np.array(ends).T
+            ax.plot(at, last * scale, "x", color=COLOURS["random"], ms=5, gid="stopped", zorder=2)
         for trial in reversed(shown):
             won = trial.id == best
             epochs, values = _epochs(trial, name)
@@ -57,15 +67,42 @@ def curves(run: Run) -> Display | None:
         ax.set_title(run.metric.axis)
         legend(canvas)
 
-    table = [(t.id, t.phase, e, v) for t in shown for e, v in zip(*_epochs(t, name), strict=True)]
-    ids, phases, epochs, values = (list(column) for column in zip(*table, strict=True))
+    table = [
+        (t.id, t.phase, t.stopped, e, v)
+        for t in (*shown, *early)
+        for e, v in zip(*_epochs(t, name), strict=True)
+    ]
+    ids, phases, ended, epochs, values = (list(column) for column in zip(*table, strict=True))
     return Display(
         "curves",
         "Learning curves",
         caption,
-        {"id": ids, "phase": phases, "epoch": [int(e) for e in epochs], name: values},
+        {
+            "id": ids,
+            "phase": phases,
+            "stopped": ended,
+            "epoch": [int(e) for e in epochs],
+            name: values,
+        },
         lambda: chart("curves", f"Line plot. {caption}", draw),
     )
+
+
+def stops(run: Run) -> str:
+    """How many networks successive halving stopped at which epoch, and what ended the search."""
+    said = []
+    if run.stopped:
+        epochs = [trial.epochs for trial in run.stopped]
+        counts = [f"{epochs.count(e)} after {plural(e, 'epoch')}" for e in sorted(set(epochs))]
+        searched = sum(trial.phase != "random" for trial in run.trials)
+        saved = len(run.stopped) * max(t.epochs for t in run.trials) - sum(epochs)
+        said.append(
+            f"Successive halving stopped {len(run.stopped)} of {plural(searched, 'network')} early:"
+            f" {', '.join(counts)}. That saved {plural(saved, 'epoch')}; they cannot win."
+        )
+    if run.stopped_by:
+        said.append(f"A budget ended the search: {run.stopped_by}.")
+    return " ".join(said)
 
 
 def losses(run: Run) -> Display | None:

@@ -25,7 +25,7 @@ class Trial:
     """One network of the journal."""
 
     id: int
-    phase: str  # "sample", "top" or "random"
+    phase: str  # "sample", "top", "random" or "verdict"
     arch: str
     x: tuple[int, ...]
     ok: bool
@@ -36,6 +36,14 @@ class Trial:
     seconds: float
     params: float
     flops: float
+    epochs: int = 0  # trained for
+    stopped: bool = False  # before its last epoch, by successive halving
+    costs: dict[str, float] = field(default_factory=dict)
+
+    def cost(self, name: str) -> float:
+        """What it costs by one name: "params", "flops", "seconds" or one of the run's own."""
+        own = {"params": self.params, "flops": self.flops, "seconds": self.seconds}
+        return {**own, **self.costs}.get(name, float("nan"))
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,12 @@ class Run:
 
     folder: Path
     settings: dict[str, Any]
-    trials: tuple[Trial, ...]  # in the order of the journal
+    trials: tuple[Trial, ...]  # of the search and of random search, in the order of the journal
+    again: tuple[Trial, ...]  # trainings with other seeds, for the verdict
     ranks: tuple[dict[str, Any], ...]  # one event a round
+    sessions: tuple[dict[str, Any], ...]  # one event a call of the command that came to its end
+    spreads: dict[str, dict[str, float]]  # of measured costs: name -> architecture -> spread
+    stopped_by: str  # which budget ended the search
     final: dict[str, Any]
     ranking: dict[str, list[str]]  # columns of ranking.csv, text as written
     predictions: dict[str, list[str]]
@@ -66,8 +78,25 @@ class Run:
 
     @property
     def ok(self) -> tuple[Trial, ...]:
-        """Trials that ended with a finite value."""
-        return tuple(trial for trial in self.trials if trial.ok)
+        """Trials that were trained to the end and gave a finite value."""
+        return tuple(trial for trial in self.trials if trial.ok and not trial.stopped)
+
+    @property
+    def stopped(self) -> tuple[Trial, ...]:
+        """Trials that successive halving ended early; their value is of that epoch."""
+        return tuple(trial for trial in self.trials if trial.ok and trial.stopped)
+
+    @property
+    def minimize(self) -> tuple[str, ...]:
+        """Costs that the search kept small."""
+        names = self.settings.get("minimize")
+        return tuple(map(str, names)) if isinstance(names, list) else ()
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """What no network was allowed to exceed, by the name of the cost."""
+        found = {str(k): number(v) for k, v in section(self.settings, "limits").items()}
+        return {name: value for name, value in found.items() if np.isfinite(value)}
 
     @property
     def winner(self) -> Trial | None:
@@ -113,11 +142,19 @@ def read(folder: Path, space: Space | None = None) -> Run:
     if space is None:
         space, why = _space(section(settings, "space"))
     latest = {integer(event.get("id")): _trial(event, metric) for event in raw}
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for event in events:
+        kinds.setdefault(str(event.get("event")), []).append(event)
+    last_stop = kinds.get("stop", [{}])[-1].get("reason", "")
     return Run(
         folder=folder,
         settings=settings,
-        trials=tuple(latest.values()),
-        ranks=tuple(event for event in events if event.get("event") == "rank"),
+        trials=tuple(trial for trial in latest.values() if trial.phase != "verdict"),
+        again=tuple(trial for trial in latest.values() if trial.phase == "verdict"),
+        ranks=tuple(kinds.get("rank", [])),
+        sessions=tuple(kinds.get("session", [])),
+        spreads=_spreads(kinds.get("cost", [])),
+        stopped_by=str(final.get("stopped_by", last_stop) or ""),
         final=final,
         ranking=_columns(folder / "ranking.csv", notes),
         predictions=_columns(folder / "predictions.csv", notes),
@@ -214,7 +251,22 @@ def _trial(event: dict[str, Any], metric: Metric) -> Trial:
         seconds=number(event.get("seconds")),
         params=number(event.get("params")),
         flops=number(event.get("flops")),
+        epochs=integer(event.get("epochs"), 0),
+        stopped=event.get("stopped") is True,
+        costs={str(name): number(value) for name, value in section(event, "costs").items()},
     )
+
+
+def _spreads(events: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for event in events:
+        columns = [event.get(key) for key in ("archs", "spreads")]
+        if all(isinstance(column, list) for column in columns):
+            pairs = zip(*columns, strict=False)
+            found.setdefault(str(event.get("name")), {}).update(
+                {str(arch): number(spread) for arch, spread in pairs}
+            )
+    return found
 
 
 def _space(entry: dict[str, Any]) -> tuple[Space | None, str]:

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-from numpy.typing import NDArray
 
 from foretell.metrics import kendall
+from foretell.pareto import nondominated
 from foretell.report.display import COLOURS, PHASES, Display, chart
 from foretell.report.marks import axis, below, bounded, by_phase, legend, same_unit, star
-from foretell.report.reading import Floats, Run, integer, number, numbers, section
-from foretell.report.units import plural, seconds, tick
+from foretell.report.reading import Run, integer, numbers, section
+from foretell.report.units import MISSING, plural, seconds, tick
 
 COSTS = {"params": "parameters", "flops": "flops of one input", "seconds": "training time"}
+_LABELS = {**COSTS, "latency_ms": "latency, ms"}
 
 
 def predicted_measured(run: Run) -> Display | None:
@@ -23,7 +24,9 @@ def predicted_measured(run: Run) -> Display | None:
     phase = np.array(run.predictions.get("phase", []))
     predicted = numbers(run.predictions.get("predicted", []))
     measured = numbers(run.predictions.get("measured", []))
+    early = [trial.id for trial in run.stopped]
     both = np.isfinite(predicted) & np.isfinite(measured)
+    both &= ~np.isin(numbers(run.predictions.get("id", [])), early)
     if both.sum() < 2:
         return None
     ids = numbers(run.predictions.get("id", []))[both]
@@ -67,36 +70,78 @@ def predicted_measured(run: Run) -> Display | None:
     )
 
 
+def cost_label(cost: str) -> str:
+    """A cost in words.
+
+    >>> cost_label("params"), cost_label("latency_ms"), cost_label("joules")
+    ('parameters', 'latency, ms', 'joules')
+    """
+    return _LABELS.get(cost, cost)
+
+
+def unit_of(cost: str) -> str:
+    """What stands behind a cost in a sentence; `say_cost` has the unit of a time in seconds.
+
+    >>> unit_of("latency_ms"), unit_of("params")
+    (' ms', '')
+    """
+    return " ms" if cost.endswith("_ms") else ""
+
+
+def say_cost(cost: str, value: float) -> str:
+    """A cost as an axis or a table says it.
+
+    >>> say_cost("params", 12_000), say_cost("latency_ms", 0.2504)
+    ('12k', '0.25')
+    """
+    if cost == "seconds":
+        return seconds(value)
+    if cost in COSTS:
+        return tick(value)
+    return f"{value:.3g}" if np.isfinite(value) else MISSING
+
+
 def over_cost(run: Run, cost: str) -> Display | None:
-    """The metric over `cost` ("params", "flops" or "seconds") with the Pareto front."""
-    trials = [trial for trial in run.ok if number(getattr(trial, cost)) > 0]
+    """The metric over a cost with the Pareto front of the search, and the limit if there is one."""
+    trials = [trial for trial in run.ok if trial.cost(cost) > 0]
     if len(trials) < 2:
         return None
-    x, y = np.array([getattr(t, cost) for t in trials]), np.array([t.value for t in trials])
+    x, y = np.array([t.cost(cost) for t in trials]), np.array([t.value for t in trials])
     phase, ids = np.array([t.phase for t in trials]), np.array([t.id for t in trials])
-    front = pareto(x, y)
-    label = COSTS[cost]
+    searched = phase != "random"
+    front = np.zeros(len(trials), dtype=bool)
+    front[searched] = nondominated(np.stack([y[searched], -x[searched]], axis=1))
+    label = cost_label(cost)
     best = run.winner.id if run.winner else -1
+    limit = run.limits.get(cost, float("nan"))
+    wide = x.max() > 8 * x.min()
+    near = limit <= (10 if wide else 1.5) * x.max()
     caption = (
-        f"The line joins the {plural(int(front.sum()), 'network')} that no other beats in both "
-        f"{label} and {run.metric.label}.{below(y)}"
+        f"The line joins the {plural(int(front.sum()), 'network')} of the search that no other of "
+        f"it beats in both {label.removesuffix(', ms')} and {run.metric.label}.{below(y)}"
     )
+    if np.isfinite(limit):
+        where = "is the dashed line" if near else "lies far to the right"
+        caption += f" The limit of {say_cost(cost, limit)}{unit_of(cost)} {where}."
     scale = run.metric.scale
 
     def draw(canvas: Canvas) -> dict[str, list[str]]:
         ax = canvas.subplots()
-        order = np.argsort(x[front], kind="stable")
-        ends = np.append(x[front][order], x.max())
-        steps = np.append(y[front][order], y.max()) * scale
-        ax.step(ends, steps, where="post", color=COLOURS["muted"], lw=1.2, gid="front")
-        if x.max() > 8 * x.min():
+        if front.any():
+            order = np.lexsort((y[front], x[front]))
+            ends = np.append(x[front][order], x.max())
+            steps = np.append(y[front][order], y[front].max()) * scale
+            ax.step(ends, steps, where="post", color=COLOURS["muted"], lw=1.2, gid="front")
+        if near:
+            dashes = (0, (4, 3))
+            ax.axvline(limit, color=COLOURS["winner"], ls=dashes, lw=1, gid="limit", zorder=1)
+        if wide:
             ax.set_xscale("log")
             ax.xaxis.set_major_locator(LogLocator(numticks=5, subs=(1.0, 3.0)))
             ax.xaxis.set_minor_formatter(NullFormatter())
         else:
             ax.xaxis.set_major_locator(MaxNLocator(4))
-        say = seconds if cost == "seconds" else tick
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: say(value)))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: say_cost(cost, value)))
         axis(ax, y * scale)
         tips = by_phase(ax, x, y * scale, phase, ids, run)
         won = ids == best
@@ -109,7 +154,7 @@ def over_cost(run: Run, cost: str) -> Display | None:
 
     return Display(
         f"cost-{cost}",
-        f"Over {label}",
+        f"Over {label.removesuffix(', ms')}",
         caption,
         {"id": ids, "phase": phase, cost: x, run.metric.name: y, "pareto": front},
         lambda: chart(f"cost-{cost}", f"Scatter plot over {label}. {caption}", draw),
@@ -173,18 +218,3 @@ def progress(run: Run) -> Display | None:
         },
         lambda: chart("progress", f"Step plot. {caption}", draw),
     )
-
-
-def pareto(cost: Floats, value: Floats) -> NDArray[np.bool_]:
-    """Which points no other point beats: lower or equal cost and higher or equal value.
-
-    Shapes: (n,) and (n,) to (n,). Of equal points the first one counts.
-
-    >>> pareto(np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.4, 0.9])).tolist()
-    [True, False, True]
-    """
-    order = np.lexsort((-value, cost))
-    best = np.maximum.accumulate(value[order])
-    front = np.zeros(len(cost), dtype=bool)
-    front[order] = np.append(True, value[order][1:] > best[:-1])[: len(cost)]
-    return front

@@ -13,8 +13,9 @@ from foretell.report.bars import baselines, time_spent
 from foretell.report.display import PHASES, cell, table_csv
 from foretell.report.drawing import network
 from foretell.report.effects import effects, main_effects
+from foretell.report.gains import more_trials
 from foretell.report.html import Html, h, join
-from foretell.report.lines import curves, losses
+from foretell.report.lines import curves, losses, stops
 from foretell.report.marks import same_unit
 from foretell.report.parts import (
     architecture,
@@ -30,7 +31,9 @@ from foretell.report.parts import (
     with_code,
 )
 from foretell.report.reading import Floats, Run, Trial, number, numbers, section
+from foretell.report.retrained import Retrained, luck, retrained, said
 from foretell.report.scatter import COSTS, over_cost, predicted_measured, progress
+from foretell.report.tradeoff import measured, trade_off
 from foretell.report.units import MISSING, count, plural, seconds
 from foretell.report.verdict import next_steps
 
@@ -95,17 +98,51 @@ def _prediction(run: Run) -> Html | None:
         f"scored {int(scored):,} networks" if np.isfinite(scored) else "",
     ]
     did = [part for part in did if part]
-    said = f"The predictor {name} {' and '.join(did)}." if did else ""
-    said = f"{said} {run.rank.get('note') or ''}".strip()
-    return join([h("p", said) if said else None, shown])
+    text = f"The predictor {name} {' and '.join(did)}." if did else ""
+    text = f"{text} {run.rank.get('note') or ''}".strip()
+    return join([h("p", text) if text else None, shown])
+
+
+def _better(run: Run) -> Html | None:
+    found = Retrained.of(run)
+    if found is None:
+        if not run.finished:
+            return None
+        made = run.space.baseline() if run.space is not None else None
+        name = f"the hand-made network ({made[0]})" if made else "the hand-made network"
+        how = f"Not asked yet: `--replicates 3` trains the winner and {name} again with three seeds"
+        return h("p", with_code(f"{how} each, and says whether the gain is more than noise."))
+    notes = [luck(run, found)]
+    if not found.name:
+        notes.append("The space has no hand-made network within the limits to compare with.")
+    missing = 2 * found.asked - len(found.winner) - len(found.rival)
+    if found.name and not found.same and missing:
+        notes.append(f"{plural(missing, 'training')} failed and {_is(missing)} left out.")
+    display = retrained(run)
+    words = h("p", " ".join(filter(None, notes)))
+    if display is None:
+        return join([h("p", said(run, found)), words])
+    return h("div", figure(display, title=False, more=words), class_="grid one")
+
+
+def _is(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _trade_off(run: Run) -> Html | None:
+    archs = run.ranking.get("arch", [])[:_RANKED]
+    return trade_off(run, {arch: f"rank-{i}" for i, arch in enumerate(archs, start=1)})
 
 
 def _cost(run: Run) -> Html | None:
-    return figures(over_cost(run, cost) for cost in COSTS)
+    shown = figures(over_cost(run, cost) for cost in COSTS if cost not in run.minimize)
+    more = measured(run) if not run.minimize else None
+    return join([shown, more]) if shown or more else None
 
 
 def _search(run: Run) -> Html | None:
-    return figures([progress(run), curves(run), losses(run)])
+    words, shown = stops(run), figures([progress(run), curves(run), losses(run)])
+    return join([h("p", words) if words else None, shown]) if words or shown else None
 
 
 def _effects(run: Run) -> Html | None:
@@ -142,7 +179,7 @@ def _ranking(run: Run) -> Html | None:
         for name in ("rank", "predicted", "std", "measured", "params", "flops")
     )
     say = _say_predicted(run, predicted)
-    by_arch = {trial.arch: trial for trial in run.ok}
+    by_arch = {trial.arch: trial for trial in (*run.stopped, *run.ok)}
     rows = []
     for i, arch in enumerate(archs[:n]):
         trial = by_arch.get(arch)
@@ -152,7 +189,8 @@ def _ranking(run: Run) -> Html | None:
         if run.winner is not None and arch == run.winner.arch:
             badge = h("span", "winner", class_="badge win")
         elif np.isfinite(value):
-            badge = h("span", "trained", class_="badge")
+            early = trial is not None and trial.stopped
+            badge = h("span", "stopped early" if early else "trained", class_="badge")
         spread = f" ± {say(std[i]).removesuffix(run.metric.unit)}" if np.isfinite(std[i]) else ""
         cells = (
             sortable(place, f"{place:g} ", badge),
@@ -162,7 +200,8 @@ def _ranking(run: Run) -> Html | None:
             sortable(params[i], count(params[i])),
             sortable(flops[i], count(flops[i])),
         )
-        rows.append(h("tr", cells, class_="measured" if np.isfinite(value) else None))
+        marked = "measured" if np.isfinite(value) else None
+        rows.append(h("tr", cells, class_=marked, id=f"rank-{i + 1}"))
     by = "predicted" if np.isfinite(predicted).any() else "measured"
     all_of = f"The {n} best {by}" if n < len(archs) else f"All {len(archs)}, best {by} first"
     heads = ("Rank", "Architecture", "Predicted", "Measured", "Parameters", "Flops")
@@ -208,12 +247,12 @@ def _failures(run: Run) -> Html | None:
         for trial in failed[:_FAILED]
     ]
     more = len(failed) - len(rows)
-    said = (
+    text = (
         f"{len(failed)} of {plural(len(run.trials), 'trial')} gave no result; a failed trial never "
         "ends a run." + (f" {more} more are in trials.jsonl." if more else "")
     )
     heads = ("Trial", "Phase", "Architecture", "Reason", "Time lost")
-    return join([h("p", said), table(heads, rows)])
+    return join([h("p", text), table(heads, rows)])
 
 
 def _time(run: Run) -> Html | None:
@@ -261,25 +300,32 @@ def _repeat(run: Run) -> Html:
 
 
 def _all_trials(run: Run) -> Html | None:
-    if not run.trials:
+    trials = (*run.trials, *run.again)
+    if not trials:
         return None
-    names = list(dict.fromkeys(name for trial in run.trials for name in trial.metrics))
+    names = list(dict.fromkeys(name for trial in trials for name in trial.metrics))
     columns: dict[str, list[Any]] = {
-        key: [getattr(trial, key) for trial in run.trials]
+        key: [getattr(trial, key) for trial in trials]
         for key in ("id", "phase", "arch", "ok", "error", "params", "flops", "seconds")
     }
-    columns |= {name: [t.metrics.get(name, np.nan) for t in run.trials] for name in names}
+    columns |= {name: [t.metrics.get(name, np.nan) for t in trials] for name in names}
+    extra = list(dict.fromkeys(name for trial in trials for name in trial.costs))
+    columns |= {name: [trial.cost(name) for trial in trials] for name in extra}
+    columns |= {"epochs": [t.epochs for t in trials], "stopped": [t.stopped for t in trials]}
     return h("p", "All trials: ", download("trials.csv", table_csv(columns)))
 
 
 SECTIONS: tuple[tuple[str, str, Callable[[Run], Html | None]], ...] = (
     ("network", "The best network", _best),
+    ("better", "Is it really better?", _better),
+    ("trade-off", "The trade-off", _trade_off),
     ("prediction", "How good the predictions were", _prediction),
     ("cost", "What it costs", _cost),
     ("search", "How the search went", _search),
     ("decisions", "What each decision contributes", _effects),
     ("ranking", "Ranking", _ranking),
     ("failures", "Failed trials", _failures),
+    ("more", "What more trials would bring", more_trials),
     ("time", "Where the time went", _time),
     ("next", "What to try next", _next),
     ("repeat", "How to repeat this", _repeat),

@@ -76,6 +76,15 @@ class Metric:
         text = f"{abs(value) * self.scale:.{self.digits}f}"
         return f"{text} points" if self.kind == "acc" else text
 
+    def signed(self, value: float) -> str:
+        """A difference of two values, with its sign.
+
+        >>> Metric("val_acc").signed(-0.012), Metric("val_r2", 3).signed(0.5)
+        ('-1.2 points', '+0.500')
+        """
+        text = self.gap(value)
+        return text if float(text.split()[0]) == 0 else f"{'-' if value < 0 else '+'}{text}"
+
 
 def words(name: str) -> str:
     """A metric's name in words.

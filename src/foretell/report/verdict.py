@@ -8,6 +8,8 @@ import numpy as np
 
 from foretell import metrics
 from foretell.report.reading import Run, number, numbers, section
+from foretell.report.retrained import Retrained
+from foretell.report.retrained import said as again
 from foretell.report.units import examples_in, plural, words
 
 
@@ -36,6 +38,11 @@ def verdict(run: Run) -> str:
         f"{lead}{run.metric.show(winner.value)} {run.metric.label}"
         f"{tested if np.isfinite(test) else ''}."
     ]
+    if run.stopped_by:
+        said.append(f"A budget ended the search: {run.stopped_by}.")
+    found = Retrained.of(run)
+    if found is not None:
+        said.append(again(run, found))
     rival = _against_random(run)
     if rival:
         said.append(rival)
