@@ -32,6 +32,7 @@ RUN = [
     *("--data", "digits", "--space", "mobile", "--space-set", "preset=tiny", "--predictor", "rf"),
     *("--train", "8", "--top", "3", "--epochs", "4", "--workers", "2", "--compare-random"),
 ]
+MORE = ((), ("--halving", "sync", "--eta", "2"), ("--replicates", "1"))  # by turns
 KINDS = ("driver", "worker", "workers", "both", "everything")
 WORKERS = ("worker", "workers")  # the driver lives on
 GRACE_S = 5.0  # in which everything that a killed driver had started has to end
@@ -290,11 +291,12 @@ def where(folder: Path) -> str:
 
 def told(folder: Path) -> dict[str, Any]:
     """What the journal says, without times."""
-    kinds: dict[str, list[Any]] = {"ask": [], "trial": [], "rank": [], "final": []}
+    kinds: dict[str, list[Any]] = {key: [] for key in ("ask", "rung", "trial", "rank", "final")}
     for event in events_of(folder):
         if event["event"] in kinds:
             kinds[event["event"]].append({k: v for k, v in event.items() if k not in TIMES})
-    kinds["trial"].sort(key=lambda event: event["id"])
+    for kind, key in (("trial", "id"), ("rung", "id"), ("rung", "epochs")):
+        kinds[kind].sort(key=lambda event: event[key])  # stable: rungs by epochs, then id
     ids = [event["id"] for event in kinds["trial"]]
     if len(set(ids)) < len(ids):
         raise BrokenPromiseError(f"trials more than once: {ids}")
@@ -320,7 +322,7 @@ def main() -> int:
         unbroken: dict[int, tuple[Path, float]] = {}
         while tally.kills < args.kills:
             seed = tally.runs % args.seeds
-            arguments = [*RUN, "--seed", str(seed)]
+            arguments = [*RUN, *MORE[seed % len(MORE)], "--seed", str(seed)]
             if seed not in unbroken:
                 unbroken[seed] = reference(arguments, Path(name) / f"unbroken{seed}")
                 print(f"unbroken run of seed {seed}: {unbroken[seed][1]:.1f} s", flush=True)
