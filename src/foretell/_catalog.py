@@ -26,6 +26,7 @@ class Row:
     packages: tuple[str, ...] = ()  # import names that must be present
     needs: frozenset[str] = frozenset()  # capabilities, e.g. "std", "costs", "curve"
     tags: frozenset[str] = field(default=frozenset())
+    aliases: tuple[str, ...] = ()  # other names under which it is found, but not listed
 
     def load(self) -> Any:
         """Import and return the component's class, or say which extra is missing."""
@@ -139,11 +140,12 @@ PREDICTORS: tuple[Row, ...] = (
         tags=frozenset({"baseline"}),
     ),
     Row(
-        "bayes-lin-reg",
+        "bayes-lin",
         "foretell.predictors.bayes_lin_reg:BayesLinReg",
         "Bayesian linear regression on encodings and their products",
         "Bishop 2006; White et al., NeurIPS 2021",
         tags=frozenset({"std"}),
+        aliases=("bayes-lin-reg",),
     ),
     Row(
         "gcn",
@@ -187,6 +189,14 @@ PREDICTORS: tuple[Row, ...] = (
         "Chen & Guestrin, KDD 2016",
         extra="trees",
         packages=("xgboost",),
+    ),
+    Row(
+        "lgb",
+        "foretell.predictors.lgb:LGB",
+        "gradient-boosted trees (LightGBM)",
+        "Ke et al., NeurIPS 2017",
+        extra="trees",
+        packages=("lightgbm",),
     ),
     Row(
         "ngb",
@@ -240,9 +250,9 @@ def names(kind: str) -> list[str]:
 
 
 def row(kind: str, name: str) -> Row:
-    """The row of `name`, or an error that lists the names and the nearest one."""
+    """The row of `name` or of an alias, or an error that lists the names and the nearest one."""
     for candidate in KINDS[kind]:
-        if candidate.name == name:
+        if name in (candidate.name, *candidate.aliases):
             return candidate
     raise unknown_name(kind, name, names(kind))
 

@@ -25,6 +25,7 @@ ROWS = {row.name: row for row in _catalog.PREDICTORS}
 SETTINGS = {
     "auto": {"candidates": ("gp", "rf"), "folds": 2},
     "gcn": {"epochs": 10},
+    "lgb": {"trees": 30},
     "mlp": {"members": 2, "iterations": 50},
     "ngb": {"trees": 20},
     "rf": {"trees": 20},

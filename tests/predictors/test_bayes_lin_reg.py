@@ -102,3 +102,9 @@ def test_on_the_real_table(data_dir):
     baseline = ft.predictors.get("n-params", space=SPACE).fit(table.X[train], y[train])
     tau = kendall(y[test], model.predict(table.X[test]))
     assert tau > kendall(y[test], baseline.predict(table.X[test])) + 0.05
+
+
+def test_has_two_names_and_is_listed_once():
+    model = ft.predictors.get("bayes-lin-reg", space=SPACE)
+    assert type(model) is type(ft.predictors.get("bayes-lin", space=SPACE)) is BayesLinReg
+    assert [n for n in ft.predictors.names() if n.startswith("bayes-lin")] == ["bayes-lin"]
