@@ -208,7 +208,7 @@ def test_map_to_units_of_y_keeps_every_order():
     y = np.minimum((X == 3).sum(axis=1), 1.0)  # two values: a plateau in the map
     model = GCN(NB201, random_state=0, **FAST).fit(X, y)
     T = next(NB201.enumerate(2000))
-    scores = model._scores(model._batch(T))
+    scores = model._scores(model._view(T))
     mean = ((scores - model.shift_[:, None]) / model.unit_[:, None]).mean(axis=0)
     assert kendall(mean, model.predict(T)) == pytest.approx(1.0)
 
@@ -309,7 +309,7 @@ def test_parameters_are_stored_cloned_and_do_not_touch_global_randomness():
     model.fit(X, np.arange(20.0)).predict(X)
     assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
     assert torch.equal(torch.random.get_rng_state(), torch_state)
-    copy = pickle.loads(pickle.dumps(model))  # noqa: S301
+    copy = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(copy.predict(X), model.predict(X))
 
 

@@ -1,0 +1,247 @@
+"""Predictors that train a torch network on rows, as an ensemble: all but the network."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from foretell.errors import DataError, SettingError
+from foretell.predictors._features import Encodings, encode, resolve
+from foretell.predictors._graphnet import batch
+from foretell.predictors._losses import LOSSES, Loss
+from foretell.predictors._targets import Scale, Target
+from foretell.predictors.base import Floats, Predictor
+from foretell.spaces.base import Rows
+
+_KNOTS = 32  # of the map from scores to targets
+_BLOCK = 2**19  # floats of one layer that are scored at a time: they stay in the cache
+_ROWS = 32_768  # rows whose view is in memory at once
+
+
+class View(Protocol):
+    """What a network reads of n rows: a NamedTuple of tensors with first axis n."""
+
+    def take(self, rows: Any) -> Self:
+        """Some of the rows: an index tensor or a slice."""
+
+    def __iter__(self) -> Iterator[Tensor]: ...
+
+
+class Neural(Predictor):
+    """Base of predictors that train M networks side by side, by AdamW with a cosine schedule.
+
+    A subclass lists its parameters in `__init__` - those below, and those of its network - and
+    implements `_net`; by default that network reads a `Batch` of graphs, with the standardised
+    features of `encoding` and a constant beside. Other rows to tensors: `_view`; costly tensors
+    that follow from those: `_inputs`. Rows with equal views are scored once.
+
+    Scores of a member are standardised on the training rows, then averaged. With ranking losses,
+    a strictly increasing piecewise linear map takes the k-th quantile of the training scores to
+    the k-th quantile of the training targets, so predictions are in units of y. The standard
+    deviation is the spread of the members' scores through the same map.
+
+    Args:
+        space: the space whose rows it sees.
+        encoding: features beside the view (a name of the catalog, an `Encoding`, or a tuple of
+            them); None for none.
+        loss: a name of `_losses.LOSSES`.
+        target: of "mse": "rank" or "value"; ranking losses look at the order alone.
+        members: networks that differ by their initial weights (and dropout), at least 1.
+        epochs: passes through the training rows, at least 1; as many more as `min_steps` needs.
+        min_steps: fewest optimiser steps.
+        batch_size: architectures in a step, at least 2.
+        lr: highest learning rate.
+        weight_decay: decoupled weight decay.
+        random_state: non-negative seed, or None for fresh entropy.
+    """
+
+    has_std = True
+    least: ClassVar[dict[str, int]] = {}  # the smallest values of settings of the subclass
+    encoding: Encodings | None = None
+    loss: Loss
+    target: Target
+    members: int
+    epochs: int
+    min_steps: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    dropout: float = 0.0
+
+    # -- what a method is -----------------------------------------------------------------------
+
+    @abstractmethod
+    def _net(self, view: Any, generator: torch.Generator) -> nn.Module:
+        """An untrained network: `net(inputs, generator=None)` gives scores (M, n).
+
+        With a generator dropout is on. Modules of torch that draw from the global generator are
+        welcome: it is seeded around `_net` and the training, and restored.
+        """
+
+    def _view(self, X: Rows) -> Any:
+        """What the network reads of rows (n, d), a `View`."""
+        return batch(self.space.graphs(X), self._features(X), len(self.space.vocabulary))
+
+    def _inputs(self, view: Any) -> Any:
+        """A `View` as the network takes it: what is large and follows from it."""
+        return view
+
+    def _floats(self, view: Any) -> int:
+        """Floats of the widest layer of all members for one row: how many rows fit the cache."""
+        return 128 * self.members * int(view[0][0].numel())
+
+    def _loss(self, net: nn.Module, seen: Any, goal: Tensor, generator: torch.Generator) -> Tensor:
+        """The sum over members of the losses of one batch."""
+        return LOSSES[self.loss](net(seen, generator), goal)
+
+    # -- learning -------------------------------------------------------------------------------
+
+    def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
+        self._check_settings()
+        self.encodings_ = [] if self.encoding is None else resolve(self.encoding, self.space)
+        if self.encodings_:
+            raw = encode(self.encodings_, X)
+            spread = raw.std(axis=0)
+            self.centre_ = raw.mean(axis=0)
+            self.spread_ = np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
+        scale = self._scale(y)
+        view = self._view(X)
+        with torch.random.fork_rng(devices=[]):
+            seed = int(rng.integers(2**31))
+            torch.default_generator.manual_seed(seed)
+            self.net_ = self._train(view, scale.score(y), torch.Generator().manual_seed(seed))
+        scores = self._scores(view)
+        if self.loss in ("mse", "bce"):
+            self.scale_, self.shift_, self.unit_ = scale, np.zeros(1), np.ones(1)
+            return
+        unit = scores.std(axis=1)
+        self.shift_, self.unit_ = scores.mean(axis=1), np.where(unit > 1e-9, unit, 1.0)
+        mean = ((scores - self.shift_[:, None]) / self.unit_[:, None]).mean(axis=0)
+        self.scale_ = _quantile_map(mean, y)
+
+    def _check_settings(self) -> None:
+        least = {"members": 1, "epochs": 1, "batch_size": 2}
+        for name, low in {**self.least, **least}.items():
+            if getattr(self, name) < low:
+                raise SettingError(name, expected=f"at least {low}", got=getattr(self, name))
+        if self.loss not in LOSSES:
+            raise SettingError("loss", expected="one of " + ", ".join(LOSSES), got=repr(self.loss))
+        if self.lr <= 0:
+            raise SettingError("lr", expected="above 0", got=self.lr)
+        if self.weight_decay < 0:
+            raise SettingError("weight_decay", expected="at least 0", got=self.weight_decay)
+        if not 0 <= self.dropout < 1:
+            raise SettingError("dropout", expected="in [0, 1)", got=self.dropout)
+
+    def _scale(self, y: Floats) -> Scale:
+        """What the loss sees as its target."""
+        if self.loss != "bce":
+            return Scale.of(y, self.target)
+        if y.min() < 0.0 or y.max() > 1.0:
+            raise DataError(
+                "targets y of loss 'bce'", expected="in [0, 1]", got=f"{y.min()} to {y.max()}"
+            )
+        return Scale(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
+
+    def _train(self, view: Any, target: Floats, generator: torch.Generator) -> nn.Module:
+        n = len(target)
+        net = self._net(view, generator)
+        seen = self._inputs(view)
+        goal = torch.from_numpy(target.astype(np.float32))
+        parts = max(n // self.batch_size, 1)  # equal batches, none much smaller
+        epochs = max(self.epochs, math.ceil(self.min_steps / parts))
+        optimiser = torch.optim.AdamW(
+            net.parameters(), lr=self.lr, weight_decay=self.weight_decay, fused=True
+        )
+        step, steps = 0, epochs * parts
+        for _ in range(epochs):
+            for rows in torch.randperm(n, generator=generator).tensor_split(parts):
+                optimiser.param_groups[0]["lr"] = (
+                    self.lr * (1.0 + math.cos(math.pi * step / steps)) / 2.0
+                )
+                optimiser.zero_grad()
+                total = self._loss(net, seen.take(rows), goal[rows], generator)
+                total.backward()  # type: ignore[no-untyped-call]
+                optimiser.step()
+                step += 1
+        return net.eval().requires_grad_(False)
+
+    # -- scoring --------------------------------------------------------------------------------
+
+    def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
+        parts = [self._scores(self._view(X[i : i + _ROWS])) for i in range(0, len(X), _ROWS)]
+        scores = (np.concatenate(parts, axis=1) - self.shift_[:, None]) / self.unit_[:, None]
+        mean, std = scores.mean(axis=0), scores.std(axis=0)
+        return self.scale_.value(mean), self.scale_.spread(mean, std)
+
+    def _features(self, X: Rows) -> NDArray[np.float32]:
+        """Standardised features of `encoding` and a constant, (n, f); (n, 0) without encoding."""
+        if not self.encodings_:
+            return np.zeros((len(X), 0), dtype=np.float32)
+        features = (encode(self.encodings_, X) - self.centre_) / self.spread_
+        return np.concatenate([features, np.ones((len(X), 1), dtype=np.float32)], axis=1)
+
+    def _scores(self, view: Any) -> Floats:
+        """Scores (M, n) of the members."""
+        kept, where = _distinct(view)
+        view = view.take(torch.from_numpy(kept))
+        step = max(_BLOCK // max(self._floats(view), 1), 1)
+        with torch.inference_mode():
+            parts = [
+                self.net_(self._inputs(view.take(slice(i, i + step))))
+                for i in range(0, len(kept), step)
+            ]
+            return torch.cat(parts, dim=1).numpy().astype(np.float64)[:, where]
+
+
+class Ensemble(nn.Module):
+    """M independent networks as one: scores (M, n) from networks that give (n,) each.
+
+    Networks with a leading axis for the members (`_graphnet.GraphNet`) are several times faster
+    where a layer is small; this serves where one is large, or torch's own modules are wanted.
+    """
+
+    def __init__(self, networks: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, view: Any, generator: torch.Generator | None = None) -> Tensor:
+        """Scores (M, n)."""
+        return torch.stack([network(view, generator) for network in self.networks])
+
+
+def _distinct(view: View) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of the different views, and for each row its place among them."""
+    parts = []
+    for tensor in view:
+        flat = tensor.numpy().reshape(len(tensor), -1)
+        if flat.dtype == np.bool_:
+            flat = np.packbits(flat, axis=1)
+        elif flat.dtype == np.int64:
+            flat = flat.astype(np.int32)
+        parts.append(np.ascontiguousarray(flat).view(np.uint8))
+    key = np.ascontiguousarray(np.concatenate(parts, axis=1))
+    packed = key.view(np.dtype((np.void, key.shape[1])))[:, 0]
+    _, kept, where = np.unique(packed, return_index=True, return_inverse=True)
+    return kept, where
+
+
+def _quantile_map(scores: Floats, y: Floats) -> Scale:
+    """The increasing map of quantiles of `scores` to those of `y`; see `Neural`."""
+    levels = np.linspace(0.0, 1.0, min(len(y), _KNOTS))
+    knots, values = np.quantile(scores, levels), np.quantile(y, levels)
+    # scores that rounding alone tells apart are one knot: no step of y hangs on the last digit
+    grid = np.round((knots - knots[0]) * (1e4 / max(knots[-1] - knots[0], 1e-12)))
+    kept = np.unique(grid, return_index=True)[1]
+    knots, values = knots[kept], values[kept]
+    reach = values[-1] - values[0]
+    if len(knots) < 2 or reach == 0.0:
+        return Scale(np.array([-1.0, 1.0]), y.mean() + float(y.std()) * np.array([-1.0, 1.0]))
+    return Scale(knots, values + 1e-6 * reach * (knots - knots[0]) / (knots[-1] - knots[0]))
