@@ -101,6 +101,18 @@ ENCODINGS = (
         "operations on vertices and along paths, depth, number of paths",
     ),
     Row(
+        "sequence",
+        "foretell.encodings.sequence:Sequence",
+        "tokens: the edges into each vertex, then its operation, vertex by vertex",
+        "Luo et al., NeurIPS 2018",
+    ),
+    Row(
+        "graph-tensors",
+        "foretell.encodings.graph_tensors:GraphTensors",
+        "one-hot vertices and adjacency without dead vertices, as graph networks read them",
+        "Wen et al., ECCV 2020",
+    ),
+    Row(
         "size",
         "foretell.encodings.size:Size",
         "logarithms of parameters and flops",
