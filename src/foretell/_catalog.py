@@ -51,6 +51,24 @@ SPACES = (
         "Dong & Yang, ICLR 2020",
     ),
     Row(
+        "nb301",
+        "foretell.spaces.nb301:NB301",
+        "DARTS cells, which NAS-Bench-301 covers: genotypes of two cells, 10^18 rows",
+        "Liu et al., ICLR 2019; Siems et al., 2020",
+    ),
+    Row(
+        "darts",
+        "foretell.spaces.nb301:NB301",
+        "another name of nb301",
+        "Liu et al., ICLR 2019",
+    ),
+    Row(
+        "nb-graph",
+        "foretell.spaces.nb_graph:NBGraph",
+        "NAS-Bench-Graph cell: graph networks of 4 operations on a tree, 26,206 networks",
+        "Qin et al., NeurIPS 2022",
+    ),
+    Row(
         "mobile",
         "foretell.spaces.mobile:Mobile",
         "small image networks for own data: stages of mobile blocks, 373,248 rows and more",
@@ -185,6 +203,13 @@ PREDICTORS: tuple[Row, ...] = (
         "foretell.predictors.gp:GP",
         "Gaussian process, one length scale for each encoding",
         "White et al., NeurIPS 2021",
+        tags=frozenset({"std"}),
+    ),
+    Row(
+        "gp-wl",
+        "foretell.predictors.gp_wl:GPWL",
+        "Gaussian process with the Weisfeiler-Lehman graph kernel (NAS-BOWL)",
+        "Ru et al., ICLR 2021",
         tags=frozenset({"std"}),
     ),
     Row(

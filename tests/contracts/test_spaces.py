@@ -15,6 +15,9 @@ from foretell.testing.spaces import CHECKS, check_relabelling, check_space, refu
 SETTINGS = {
     "nb101": {"input_shape": (1, 16, 16)},
     "nb201": {"channels": 4, "n_cells": 1, "input_shape": (3, 8, 8)},
+    "nb301": {"channels": 4, "n_cells": 3, "input_shape": (1, 8, 8)},
+    "darts": {"channels": 2, "n_cells": 3, "input_shape": (1, 5, 4)},
+    "nb-graph": {"hidden": 8, "input_shape": (6, 9), "n_outputs": 3},
     "mobile": {"input_shape": (1, 12, 9), "n_outputs": 3},
     "tabular": {"input_shape": (7,), "n_outputs": 2},
 }
