@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
 
 import foretell as ft
-from foretell.predictors.gp import _JITTER, _START, _WIDTH, GP, _loss
+from foretell.predictors._exact import JITTER, KERNELS, START, WIDTH, minus_log_posterior
+from foretell.predictors.gp import GP
+from foretell.predictors.gp_wl import WeisfeilerLehman
 
 NB201 = ft.spaces.get("nb201")
 
@@ -18,7 +20,7 @@ def data(n=30):
 
 
 def features(model, X):
-    parts = [g(X) / np.exp(t) for g, t in zip(model.groups_, model.theta_, strict=False)]
+    parts = [g(X) / np.exp(t) for g, t in zip(model.metrics_, model.theta_, strict=False)]
     return np.concatenate(parts, axis=1)
 
 
@@ -29,14 +31,14 @@ def test_posterior_against_scikit_learn():
     model = GP(NB201, target="value", random_state=0).fit(X, y)
     signal, noise = np.exp(model.theta_[-2:])
     kernel = ConstantKernel(signal, "fixed") * Matern(1.0, "fixed", nu=1.5) + WhiteKernel(
-        noise + _JITTER, "fixed"
+        noise + JITTER, "fixed"
     )
     other = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None)
     other.fit(features(model, X), (y - y.mean()) / y.std())
     mean, std = other.predict(features(model, new), return_std=True)
     ours, ours_std = model.predict(new, return_std=True)
     assert np.allclose(ours, mean * y.std() + y.mean(), rtol=1e-6)
-    without_noise = np.sqrt(np.maximum(std**2 - noise - _JITTER, _JITTER))
+    without_noise = np.sqrt(np.maximum(std**2 - noise - JITTER, JITTER))
     assert np.allclose(ours_std, without_noise * y.std(), rtol=1e-4)
 
 
@@ -44,22 +46,27 @@ def test_loss_against_scikit_learn_and_its_gradient():
     X, y = data()
     model = GP(NB201, target="value", random_state=0).fit(X, y)
     scores = (y - y.mean()) / y.std()
-    squares = [((F[:, None] - F[None]) ** 2).sum(axis=2) for F in model.features_]
+    blocks = [metric.features for metric in model.metrics_]
+    squares = [((F[:, None] - F[None]) ** 2).sum(axis=2) for F in blocks]
     for theta in (np.array([0.5, 1.5, 0.2, -1.0]), model.theta_):
         signal, noise = np.exp(theta[-2:])
         kernel = ConstantKernel(signal, "fixed") * Matern(1.0, "fixed", nu=1.5) + WhiteKernel(
-            noise + _JITTER, "fixed"
+            noise + JITTER, "fixed"
         )
-        scaled = [F / np.exp(t) for F, t in zip(model.features_, theta, strict=False)]
+        scaled = [F / np.exp(t) for F, t in zip(blocks, theta, strict=False)]
         other = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None)
         other.fit(np.concatenate(scaled, axis=1), scores)
-        prior = 0.5 * (((theta - [_START[0], *_START]) / _WIDTH) ** 2).sum()
-        loss, gradient = _loss(theta, squares, scores)
+        prior = 0.5 * (((theta - [START[0], *START]) / WIDTH) ** 2).sum()
+        loss, gradient = minus_log_posterior(theta, "matern", squares, scores)
         constant = 0.5 * len(y) * np.log(2 * np.pi)
         assert loss + constant == pytest.approx(prior - other.log_marginal_likelihood(), rel=1e-6)
-        numeric = approx_fprime(theta, lambda t: _loss(t, squares, scores)[0], 1e-6)
+        numeric = approx_fprime(
+            theta, lambda t: minus_log_posterior(t, "matern", squares, scores)[0], 1e-6
+        )
         assert np.allclose(gradient, numeric, atol=1e-3)
-    assert np.abs(_loss(model.theta_, squares, scores)[1]).max() < 0.05  # a minimum
+    assert (
+        np.abs(minus_log_posterior(model.theta_, "matern", squares, scores)[1]).max() < 0.05
+    )  # a minimum
 
 
 def test_an_encoding_that_says_nothing_is_switched_off():
@@ -73,3 +80,28 @@ def test_more_rows_than_it_takes():
     model = GP(NB201, max_rows=25, random_state=0).fit(X, y)
     assert len(model.weights_) == 25
     assert ft.metrics.kendall(y, model.predict(X)) > 0.4
+
+
+@pytest.mark.parametrize("kernel", sorted(KERNELS))
+def test_gradient_of_each_kernel(kernel):
+    X, y = data(25)
+    bits = WeisfeilerLehman(NB201, X, 1, cumulative=True).squares()[1:]
+    scores = (y - y.mean()) / y.std()
+    for theta in (np.array([0.5, 0.3, -0.5]), np.array([1.5, 0.0, -2.0])):
+        gradient = minus_log_posterior(theta, kernel, bits, scores)[1]
+        numeric = approx_fprime(
+            theta, lambda t: minus_log_posterior(t, kernel, bits, scores)[0], 1e-6
+        )
+        assert np.allclose(gradient, numeric, atol=1e-3)
+
+
+def test_settings_of_the_study_against_scikit_learn():
+    X, y = data()
+    model = GP.paper(NB201, random_state=0).fit(X, y)
+    length, signal, noise = np.exp(model.theta_)
+    kernel = ConstantKernel(signal) * RBF(length) + WhiteKernel(noise + JITTER)
+    other = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None)
+    other.fit(model.metrics_[0].features, (y - y.mean()) / y.std())
+    new = NB201.sample(50, rng=1)
+    expected = other.predict(model.metrics_[0](new)) * y.std() + y.mean()
+    assert np.allclose(model.predict(new), expected, rtol=1e-6)

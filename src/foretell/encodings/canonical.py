@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from foretell.encodings.base import Encoding
 from foretell.errors import SettingError
 from foretell.spaces import _hash
-from foretell.spaces.base import Rows, Space
+from foretell.spaces.base import Graphs, Rows, Space
 
 
 class Canonical(Encoding):
@@ -61,15 +61,23 @@ class Canonical(Encoding):
         return out
 
     def _count(self, X: Rows, out: NDArray[np.float32], words: int) -> None:
-        ops, adjacency = self.space.graphs(X)
-        there = ops >= 0
+        graphs = self.space.graphs(X)
+        there = graphs.ops >= 0
         row = np.nonzero(there)[0]
-        np.add.at(out, (row, ops[there].astype(np.int64)), 1.0)
-        labels = np.where(there, _hash.mix(ops.astype(np.uint64) + np.uint64(2)), np.uint64(0))
-        for h in range(self.iterations):
-            labels = np.where(there, refine(labels, adjacency), np.uint64(0))
-            column = (labels[there] % np.uint64(self.buckets)).astype(np.int64)
+        np.add.at(out, (row, graphs.ops[there].astype(np.int64)), 1.0)
+        for h, level in enumerate(labels(graphs, self.iterations)[1:]):
+            column = (level[there] % np.uint64(self.buckets)).astype(np.int64)
             np.add.at(out, (row, words + h * self.buckets + column), 1.0)
+
+
+def labels(graphs: Graphs, iterations: int) -> list[NDArray[np.uint64]]:
+    """Weisfeiler-Lehman labels (n, v) after 0 to `iterations` steps; 0 where no vertex is."""
+    there = graphs.ops >= 0
+    start = _hash.mix(graphs.ops.astype(np.uint64) + np.uint64(2))
+    levels = [np.where(there, start, np.uint64(0))]
+    for _ in range(iterations):
+        levels.append(np.where(there, refine(levels[-1], graphs.adjacency), np.uint64(0)))
+    return levels
 
 
 def refine(labels: NDArray[np.uint64], adjacency: NDArray[np.bool_]) -> NDArray[np.uint64]:
