@@ -199,8 +199,9 @@ class NAS(BaseEstimator):  # type: ignore[misc]
         latency = self._latency(recipe, limits)
         space = Limited.of(whole, limits, latency) if limits or latency else whole
         plan = self._plan(space, recipe, limits)
-        folder = RunFolder(self.out or self._default_folder(data, whole))
-        watchers = watch(self.log, folder.path, self.optuna)
+        path = Path(self.out or self._default_folder(data, whole))
+        watchers = watch(self.log, path, self.optuna)
+        folder = RunFolder(path)
         with folder.lock():
             settings = self._settings(data, whole, plan, recipe, limits)
             settings = folder.settle(settings) or settings  # of run.json: who watches knows it by
@@ -229,6 +230,10 @@ class NAS(BaseEstimator):  # type: ignore[misc]
                         watchers=watchers,
                     )
                     self._run(driver, data, recipe, settings)
+                    if latency is not None and latency.known:
+                        self.summary_["latency"] = latency.note
+                        self.summary_lines_.append(latency.note)
+                        folder.note(latency.note)
         return self
 
     def _run(self, driver: Driver, data: Data, recipe: Recipe, settings: dict[str, Any]) -> None:
@@ -363,7 +368,7 @@ class NAS(BaseEstimator):  # type: ignore[misc]
         mine = {"n_train": self.n_train, "predictor": self.predictor}
         mine |= {"minimize": tuple(self.minimize)} if self.minimize else {}
         settings = {name: value for name, value in mine.items() if name in known}
-        settings |= self.strategy_settings or {}
+        settings |= {**kind.scaled(self.n_train + self.top_k), **(self.strategy_settings or {})}
         unknown = sorted(set(settings) - known)
         if unknown:
             raise SettingError(
@@ -513,12 +518,16 @@ def _verdict(driver: Driver, final: Event) -> dict[str, Any] | None:
 
     def values(ids: Sequence[int]) -> list[float]:
         results = [driver.trials[i].result for i in ids]
-        return [r.metrics.get(name, math.nan) if r else math.nan for r in results]
+        found = [r.metrics.get(name, math.nan) for r in results if r]
+        return [value for value in found if math.isfinite(value)]  # failed ones are left out
 
     mine = values(said["winner"])
+    if not mine:
+        return None
     out: dict[str, Any] = {"metric": name, "winner": mine, "baseline": None}
     if said["baseline"]:
         rival = values(said["baseline_trials"])
+    if said["baseline"] and rival:
         out |= {"baseline": {**said["baseline"], "values": rival}, "gain": welch(mine, rival)}
     return out
 

@@ -214,6 +214,10 @@ def test_a_verdict_that_was_interrupted_goes_on(stop_after, run, tmp_path):
     _, final, _ = run(plan)
     assert final == whole
     assert known(tmp_path / "run") == known(tmp_path / "whole")
+    driver, again, _ = run(plan)
+    assert again == final
+    results = [driver.trials[i].result for i in final["verdict"]["winner"]]
+    assert all(result.ok for result in results), "of a run that has ended before, too"
 
 
 def test_replicates_may_be_added_to_a_run_that_has_ended(run, tmp_path):

@@ -99,7 +99,8 @@ def _prediction(run: Run) -> Html | None:
     ]
     did = [part for part in did if part]
     text = f"The predictor {name} {' and '.join(did)}." if did else ""
-    text = f"{text} {run.rank.get('note') or ''}".strip()
+    note = str(run.rank.get("note") or "")
+    text = f"{text} {note[:1].upper()}{note[1:]}{'.' * bool(note)}".strip()
     return join([h("p", text) if text else None, shown])
 
 
@@ -204,6 +205,8 @@ def _ranking(run: Run) -> Html | None:
         rows.append(h("tr", cells, class_=marked, id=f"rank-{i + 1}"))
     by = "predicted" if np.isfinite(predicted).any() else "measured"
     all_of = f"The {n} best {by}" if n < len(archs) else f"All {len(archs)}, best {by} first"
+    if run.minimize:
+        all_of += ", compromises with the costs first that no other beats,"
     heads = ("Rank", "Architecture", "Predicted", "Measured", "Parameters", "Flops")
     field = h("input", type="search", id="ranking-search", autocomplete="off")
     tools = h("label", "Search ", field), h("span", id="ranking-count", role="status")

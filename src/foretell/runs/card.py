@@ -26,7 +26,7 @@ The best of a search of the space `{space}` by foretell.
 - input: float32 of shape (batch, {shape}), normalised with mean {mean} and standard deviation {std}
 - output: {output}
 
-It was chosen by `{objective}`; test data was looked at once, after the choice.
+It was chosen by `{objective}`; test data had no part in the choice.
 
 ## Use
 

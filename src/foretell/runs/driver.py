@@ -329,6 +329,11 @@ class Driver:
         self._total = len(self.searched) + len(trials)
         self._train(trials)
 
+    def recall(self, phase: str) -> None:
+        """Take up the networks beside the search that the journal has; train none."""
+        self._more(phase, self.space.sample(0, rng=0))
+        self._recall([trial for trial in self.trials.values() if trial.phase == phase])
+
     def verdict(self) -> Event | None:
         """Train the winner and the hand-made network of the space again, with other seeds.
 
@@ -358,12 +363,15 @@ class Driver:
 
     # -- trials -------------------------------------------------------------------------------
 
-    def _train(self, trials: Sequence[Trial]) -> None:
-        """Train what the journal has no result of, as far as the budget goes."""
+    def _recall(self, trials: Sequence[Trial]) -> None:
         for trial in trials:
             event = self._finished.get(trial.id)
             if event is not None and self.trials[trial.id].result is None:
                 self._end(trial, result_of(event), stopped=event.get("stopped", False))
+
+    def _train(self, trials: Sequence[Trial]) -> None:
+        """Train what the journal has no result of, as far as the budget goes."""
+        self._recall(trials)
         if not trials:
             return
         self._prune()

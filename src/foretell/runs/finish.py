@@ -35,6 +35,8 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Event:
         RunError: `best/` does not give back the network that was trained.
     """
     done = [event for event in driver.journal.of("final") if _still_holds(event, driver)]
+    if done:
+        driver.recall("verdict")
     if done and all((driver.folder.best / name).is_file() for name in best.FILES):
         driver.say("this run has ended before: nothing is trained", final=True)
         return done[-1]

@@ -44,6 +44,11 @@ class Strategy(ABC):
         """What `propose` returns, together with what it was chosen by."""
         return Proposal(self.propose(space, history, n, rng))
 
+    @classmethod
+    def scaled(cls, budget: int) -> dict[str, Any]:
+        """Settings that suit a search of `budget` networks better than the defaults."""
+        return {}
+
     def round_size(self, done: int) -> int | None:
         """How many rows to ask for before the next tell, after `done` results; None: no matter.
 

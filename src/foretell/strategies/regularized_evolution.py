@@ -61,6 +61,16 @@ class RegularizedEvolution(Strategy):
             )
         cost_names("regularized-evolution", self.minimize)
 
+    @classmethod
+    def scaled(cls, budget: int) -> dict[str, Any]:
+        """A population of a quarter of a small budget, and tournaments among a fifth of it.
+
+        >>> RegularizedEvolution.scaled(100), RegularizedEvolution.scaled(1000)
+        ({'population': 25, 'sample_size': 5}, {'population': 50, 'sample_size': 10})
+        """
+        population = min(max(budget // 4, 2), 50)
+        return {"population": population, "sample_size": max(population // 5, 2)}
+
     def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Rows:
         """Random rows until `population` are known or out, then mutants of tournament winners."""
         members = self._members(space, history.ok)
