@@ -11,9 +11,10 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 import foretell as ft
-from foretell.errors import DataError, RunError, SettingError, UnknownNameError
+from foretell.errors import DataError, ForetellError, RunError, SettingError, UnknownNameError
 from foretell.runs import best
 from foretell.runs.predict import predict
+from foretell.spaces.load import load as load_space
 
 SPACE = """
 import foretell as ft
@@ -168,10 +169,62 @@ def test_global_random_state_is_left_alone(small):
     np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
 
 
+def test_limits_costs_and_a_verdict_in_one_run_and_again_when_it_is_over(small, tmp_path):
+    asked = {
+        **small,
+        "limits": "params=1k,latency_ms=1000",
+        "minimize": ("params", "latency_ms"),
+        "latency": {"repeats": 5, "warmup": 1},
+        "replicates": 2,
+        "budget": "trials=6",
+    }
+    first = ft.NAS(**asked).fit(arrays())
+    space = load_space(small["space"]).with_io((1, 8, 8), 10)
+    rows = np.concatenate([first.history_.X, space.from_str(first.ranking_["arch"])])
+    assert (space.costs(rows).params <= 1000).all()
+    assert (space.costs(space.sample(50, rng=0)).params > 1000).any()
+    assert (first.pareto_["params"] > 0).all()
+    assert (first.pareto_["latency_ms"] > 0).all()
+    summary = first.summary_
+    assert summary["stopped_by"]
+    assert len(summary["verdict"]["winner"]) == 2
+    assert summary["latency"].startswith("latency of ")
+    assert json.loads(json.dumps(summary)) == summary
+    journal = (tmp_path / "run" / "trials.jsonl").read_text().splitlines()
+    again = ft.NAS(**asked).fit(arrays())
+    assert again.summary_ == summary
+    added = (tmp_path / "run" / "trials.jsonl").read_text().splitlines()[len(journal) :]
+    assert {json.loads(line)["event"] for line in added} <= {"session"}, "nothing measured twice"
+
+
+def test_a_small_budget_still_evolves(small):
+    nas = ft.NAS(**{**small, "strategy": "regularized-evolution", "n_train": 8, "top_k": 4})
+    nas.fit(arrays())
+    written = json.loads((small["out"] / "run.json").read_text())["strategy"]
+    assert written["population"] == 3
+    given = nas.set_params(strategy_settings={"population": 5}, out=small["out"].parent / "other")
+    given.fit(arrays())
+    written = json.loads((given.folder_ / "run.json").read_text())["strategy"]
+    assert (written["population"], written["sample_size"]) == (5, 2)
+
+
 @pytest.mark.parametrize(
     ("change", "error", "word"),
     [
         ({"n_train": 0}, SettingError, "n_train"),
+        ({"limits": {"params": -1}}, SettingError, "params"),
+        ({"limits": {"parms": 1e6}}, SettingError, "params"),
+        ({"minimize": ("speed",)}, SettingError, "speed"),
+        ({"minimize": ("params", "params")}, SettingError, "different"),
+        ({"latency": {"repeats": 5}}, SettingError, "latency_ms"),
+        ({"budget": "trials"}, SettingError, "budget"),
+        ({"budget": "apples=3"}, SettingError, "apples"),
+        ({"halving": "hyperband"}, SettingError, "halving"),
+        ({"replicates": -1}, SettingError, "replicates"),
+        ({"backend": "slurm"}, SettingError, "backend"),
+        ({"address": "auto"}, SettingError, "ray"),
+        ({"log": ("cvs",)}, ForetellError, "csv"),
+        ({"optuna": "nonsense://x"}, ForetellError, "nonsense"),
         ({"top_k": -1}, SettingError, "top_k"),
         ({"top_k": 2.5}, SettingError, "top_k"),
         ({"workers": -2}, SettingError, "workers"),

@@ -528,7 +528,7 @@ def _verdict(driver: Driver, final: Event) -> dict[str, Any] | None:
     if said["baseline"]:
         rival = values(said["baseline_trials"])
     if said["baseline"] and rival:
-        out |= {"baseline": {**said["baseline"], "values": rival}, "gain": welch(mine, rival)}
+        out |= {"baseline": {**said["baseline"], "values": rival}, "gain": list(welch(mine, rival))}
     return out
 
 
