@@ -131,6 +131,12 @@ ENCODINGS = (
         "Wen et al., ECCV 2020",
     ),
     Row(
+        "arch2vec",
+        "foretell.encodings.arch2vec:Arch2Vec",
+        "latent of a variational graph autoencoder, learnt without targets",
+        "Yan et al., NeurIPS 2020",
+    ),
+    Row(
         "size",
         "foretell.encodings.size:Size",
         "logarithms of parameters and flops",
@@ -244,6 +250,13 @@ PREDICTORS: tuple[Row, ...] = (
         packages=("ngboost",),
         tags=frozenset({"std"}),
     ),
+    Row(
+        "arch2vec",
+        "foretell.predictors.arch2vec:Arch2Vec",
+        "Gaussian process on a latent that was learnt without targets",
+        "Yan et al., NeurIPS 2020",
+        tags=frozenset({"std"}),
+    ),
 )
 
 STRATEGIES = (
@@ -269,7 +282,27 @@ STRATEGIES = (
 
 PROXIES: tuple[Row, ...] = ()
 
-BENCHMARKS: tuple[Row, ...] = ()
+BENCHMARKS: tuple[Row, ...] = (
+    Row(
+        "nb101",
+        "foretell.benchmarks.nb101:NB101Files",
+        "nasbench_only108.tfrecord, nasbench_full.tfrecord, or a .csv of its graphs",
+        "Ying et al., ICML 2019",
+    ),
+    Row(
+        "nb201",
+        "foretell.benchmarks.nb201:NB201Files",
+        "NAS-Bench-201-*.pth, NATS-tss-*.pickle.pbz2, or the folder NATS-tss-*-simple",
+        "Dong & Yang, ICLR 2020",
+    ),
+    Row(
+        "nb-graph",
+        "foretell.benchmarks.nb_graph:NBGraphFiles",
+        "the tables of the package nas-bench-graph: nb-graph:cora, nb-graph:arxiv, ...",
+        "Qin et al., NeurIPS 2022",
+        extra="bench",
+    ),
+)
 
 KINDS: dict[str, tuple[Row, ...]] = {
     "space": SPACES,

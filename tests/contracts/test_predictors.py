@@ -23,6 +23,7 @@ NAMES = ft.predictors.names()
 ROWS = {row.name: row for row in _catalog.PREDICTORS}
 # what is slow is made small: a contract does not need good predictions
 SETTINGS = {
+    "arch2vec": {"steps": 5},
     "auto": {"candidates": ("gp", "rf"), "folds": 2},
     "gcn": {"epochs": 10},
     "lgb": {"trees": 30},
