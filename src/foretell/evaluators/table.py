@@ -76,7 +76,7 @@ class Table:
         self.X: Rows = rows[first[by_age]]
         self.repeats: NDArray[np.int64] = np.bincount(group, minlength=len(keys))[by_age]
         self._keys, self._at = keys, np.argsort(by_age, kind="stable")
-        self._columns: dict[str, NDArray[Any]] = {}
+        found: dict[str, NDArray[Any]] = {}
         for name, values in columns.items():
             array = np.asarray(values)
             if array.shape != (len(rows),) or name == ARCH:
@@ -89,43 +89,63 @@ class Table:
                 array = _group_mean(array.astype(np.float64), group, len(keys))[by_age]
             else:
                 array = array.astype(str).astype(object)[first[by_age]]
-            self._columns[str(name)] = array
+            found[str(name)] = array
+        self._columns: Mapping[str, NDArray[Any]] = found
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str], *, space: Space) -> Self:
+    def of_known(
+        cls,
+        space: Space,
+        X: Rows,
+        keys: NDArray[np.uint64],
+        columns: Mapping[str, NDArray[Any]],
+        *,
+        source: str,
+    ) -> Self:
+        """A table whose rows are known to be in canonical form and different.
+
+        Args:
+            space: of the rows.
+            X: different rows in canonical form, (n, d).
+            keys: `space.row_key(X)`, (n,).
+            columns: name -> n values, float64 or objects; kept as it is, so it may read lazily.
+            source: what the table is called in messages.
+        """
+        table = cls.__new__(cls)
+        table.space, table.source, table.X = space, source, X
+        table.repeats = np.ones(len(X), dtype=np.int64)
+        table._at = np.argsort(keys, kind="stable")
+        table._keys, table._columns = keys[table._at], columns
+        return table
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, space: Space | None = None) -> Table:
         """Read a .csv, .csv.gz or .parquet file with one `arch` column and any others.
 
         CSV is UTF-8 with commas and a header; a field that is empty, or nan, na, n/a, null or
         none in any case, is a missing value. A column in which all other fields are numbers is
-        numeric.
+        numeric. What `foretell data import` has written is opened without reading it all, and
+        so are official files of known benchmarks, and the names of installed ones.
 
         Args:
-            path: the file.
-            space: its notation is that of the `arch` column.
+            path: the file, or the name of an installed benchmark such as "nb-graph:cora".
+            space: its notation is that of the `arch` column; None for files that say their space.
 
         Raises:
             DataError: the file cannot be read; names the line and what is wrong there.
             MissingExtraError: Parquet without pyarrow.
         """
+        from foretell import benchmarks
+
+        found = benchmarks.table(path, space)
+        if found is not None:
+            return found
         file = Path(path)
-        name = file.name.lower()
-        if not file.is_file():
-            raise DataError(
-                f"no table {str(file)!r}",
-                expected=f"a {_SUFFIXES} file",
-                got="a folder" if file.is_dir() else "no such file",
-                hint="check the path",
+        columns, lines = read_columns(file)
+        if space is None:
+            raise SettingError(
+                f"table {file.name!r} does not say its space", hint="pass space=..., or --space"
             )
-        if name.endswith((".csv", ".csv.gz")):
-            columns, lines = _read_csv(file)
-        elif name.endswith(".parquet"):
-            columns, lines = _read_parquet(file), None
-        else:
-            raise DataError(
-                f"table {file.name!r}", expected=f"a {_SUFFIXES} file", hint="rename or convert it"
-            )
-        if ARCH not in columns:
-            raise _no_arch(file.name, list(columns))
         strings = columns.pop(ARCH).tolist()
         if not strings:
             raise DataError(f"table {file.name!r} has no rows", hint="add one line a network")
@@ -151,14 +171,7 @@ class Table:
 
         Raises: DataError when there is no such column, or it holds text.
         """
-        values = self._columns.get(name)
-        if values is None:
-            near = difflib.get_close_matches(str(name), self.columns, n=1, cutoff=0.5)
-            raise DataError(
-                f"no column {name!r} in {self.source}",
-                expected="one of " + ", ".join(self.columns),
-                hint=f"did you mean {near[0]!r}?" if near else "choose one of these",
-            )
+        values = self.values(name)
         if values.dtype == object:
             at = next(i for i, text in enumerate(values) if not _is_number(text))
             raise DataError(
@@ -168,6 +181,20 @@ class Table:
                 hint="query a numeric column, or correct the file",
             )
         return values
+
+    def values(self, name: str) -> NDArray[Any]:
+        """The values of any column for each row of `X`, (n,): numbers or texts.
+
+        Raises: DataError when there is no such column.
+        """
+        if name not in self._columns:
+            near = difflib.get_close_matches(str(name), self.columns, n=1, cutoff=0.5)
+            raise DataError(
+                f"no column {name!r} in {self.source}",
+                expected="one of " + ", ".join(self.columns),
+                hint=f"did you mean {near[0]!r}?" if near else "choose one of these",
+            )
+        return self._columns[name]
 
     def query(
         self, X: ArrayLike, column: str, *, missing: Literal["error", "nan"] = "error"
@@ -291,6 +318,34 @@ class TableEvaluator(Evaluator):
         except ForetellError as error:
             return Result(seed=seed, error=str(error))
         return Result({self.objective: value}, seed=seed)
+
+
+def read_columns(file: Path) -> tuple[dict[str, NDArray[Any]], list[int] | None]:
+    """Columns of a .csv, .csv.gz or .parquet file, and the line of each record of the former.
+
+    Raises: DataError where it cannot be read, or has no column `arch`.
+    """
+    name = file.name.lower()
+    if not file.is_file():
+        raise DataError(
+            f"no table {str(file)!r}",
+            expected=f"a {_SUFFIXES} file",
+            got="a folder" if file.is_dir() else "no such file",
+            hint="check the path",
+        )
+    columns: dict[str, NDArray[Any]]
+    lines: list[int] | None = None
+    if name.endswith((".csv", ".csv.gz")):
+        columns, lines = _read_csv(file)
+    elif name.endswith(".parquet"):
+        columns = _read_parquet(file)
+    else:
+        raise DataError(
+            f"table {file.name!r}", expected=f"a {_SUFFIXES} file", hint="rename or convert it"
+        )
+    if ARCH not in columns:
+        raise _no_arch(file.name, list(columns))
+    return columns, lines
 
 
 def _group_mean(values: NDArray[np.float64], group: NDArray[np.intp], n: int) -> NDArray[Any]:

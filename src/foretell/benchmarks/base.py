@@ -1,0 +1,165 @@
+"""What a published benchmark is once it is read, and what reads one."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretell.errors import DataError
+from foretell.spaces.base import Rows
+
+HEAD = 4_096  # bytes by which a file is recognised
+Better = Literal["max", "min", ""]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One measurement of every architecture: values (n,), numbers or texts.
+
+    Args:
+        values: NaN or "" where missing.
+        unit: "percent", "fraction", "s", "nats", ...
+        better: whether large or small values are good, "" for neither.
+    """
+
+    values: NDArray[Any]
+    unit: str = ""
+    better: Better = ""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Architectures of one space and what is known of them.
+
+    Args:
+        name: catalog name of the benchmark, or "own".
+        space: catalog name of the space.
+        X: its rows, (n, d).
+        columns: name -> measurements of each row; equal rows are repeats.
+        source: name of the file.
+        repeats: what became of several trainings of one architecture, in words.
+        curves: name -> a value an epoch, (n, epochs), NaN after the last one.
+        notes: what else a user should know, a sentence each.
+    """
+
+    name: str
+    space: str
+    X: Rows
+    columns: Mapping[str, Column]
+    source: str
+    repeats: str = "one training each"
+    curves: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class Peek:
+    """A file or folder, and how it begins."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            raise DataError(f"no file {str(path)!r}", hint="check the path")
+        self.folder = path.is_dir()
+
+    @cached_property
+    def raw(self) -> bytes:
+        """The first bytes as they are."""
+        if self.folder:
+            return b""
+        with self.path.open("rb") as file:
+            return file.read(HEAD)
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first bytes, out of gzip or bzip2."""
+        opener = opener_of(self.raw)
+        if opener is None:
+            return self.raw
+        try:
+            with opener(self.path, "rb") as file:
+                found: bytes = file.read(HEAD)
+                return found
+        except (OSError, EOFError):
+            return b""
+
+
+def opener_of(raw: bytes) -> Any:
+    """`gzip.open` or `bz2.open` by the first bytes of a file, or None."""
+    if raw[:2] == b"\x1f\x8b":
+        return gzip.open
+    return bz2.open if raw[:3] == b"BZh" else None
+
+
+def unpacked(path: Path) -> bytes:
+    """The whole content of a file, out of gzip or bzip2 where it is packed."""
+    with path.open("rb") as file:
+        opener = opener_of(file.read(3))
+    if opener is None:
+        return path.read_bytes()
+    with opener(path, "rb") as file:
+        found: bytes = file.read()
+        return found
+
+
+class Reader(ABC):
+    """Reads the official files of one benchmark; whatever it raises becomes one clear line."""
+
+    name: str
+
+    @abstractmethod
+    def matches(self, peek: Peek) -> bool:
+        """Whether the file looks like one of this benchmark."""
+
+    @abstractmethod
+    def read(self, path: Path, repeat: int | None) -> Benchmark:
+        """The benchmark in a file.
+
+        Args:
+            path: of the file, or of a folder of files.
+            repeat: which training of each architecture, from 0 on; None for their mean.
+        """
+
+    def installed(self) -> dict[str, Path]:
+        """Data sets that come with an installed package: name -> file."""
+        return {}
+
+
+def chosen(values: NDArray[Any], repeat: int | None) -> NDArray[Any]:
+    """One of several trainings, or the mean of those that are there: (n, repeats, ...) to (n, ...).
+
+    >>> chosen(np.array([[1.0, 3.0, np.nan]]), None), chosen(np.array([[1.0, 3.0]]), 1)
+    (array([2.]), array([3.]))
+    """
+    if repeat is not None:
+        if not 0 <= repeat < values.shape[1]:
+            raise DataError(
+                "repeat", expected=f"0 to {values.shape[1] - 1}", got=repeat, hint="lower it"
+            )
+        picked: NDArray[Any] = values[:, repeat]
+        return picked
+    there = ~np.isnan(values)
+    count = there.sum(axis=1)
+    total = np.where(there, values, 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def repeats_in_words(count: int, repeat: int | None) -> str:
+    """What `chosen` did.
+
+    >>> repeats_in_words(3, None), repeats_in_words(3, 0)
+    ('mean of up to 3 trainings', 'training 0 of up to 3')
+    """
+    if count == 1:
+        return "one training each"
+    if repeat is None:
+        return f"mean of up to {count} trainings"
+    return f"training {repeat} of up to {count}"

@@ -1,0 +1,79 @@
+"""NAS-Bench-Graph: the tables of the package `nas-bench-graph`, or its full files."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretell.benchmarks import _unpickle
+from foretell.benchmarks.base import Benchmark, Better, Column, Peek, Reader
+from foretell.errors import DataError
+from foretell.spaces.base import Rows
+from foretell.spaces.nb_graph import LINKS, OPS, NBGraph, V
+
+PROTEINS = ("gcn", "sage", "arma", "fc", "skip")  # the operations that its table numbers
+_COLUMNS: dict[str, tuple[str, str, Better]] = {
+    "valid_perf": ("val_perf", "fraction", "max"),
+    "perf": ("test_perf", "fraction", "max"),
+    "latency": ("latency_s", "s", "min"),
+    "para": ("params_m", "million parameters", ""),
+}
+
+
+class NBGraphFiles(Reader):
+    """`<data set>.bench`: validation and test performance, latency and parameters.
+
+    Only the data files of the package are read, by a reader of plain values; none of its code.
+
+    References: Qin et al., NAS-Bench-Graph, NeurIPS 2022.
+    """
+
+    name = "nb-graph"
+
+    def matches(self, peek: Peek) -> bool:
+        """A pickle that names its measurements."""
+        return peek.head[:1] == b"\x80" and b"valid_perf" in peek.head
+
+    def read(self, path: Path, repeat: int | None) -> Benchmark:
+        """Rows by their published hash."""
+        found = _unpickle.load(path)
+        keys = np.array([int(key) for key in found], dtype=np.int64)
+        proteins = bool(keys.max() < len(LINKS) * 6**V)
+        X = rows_of(keys, PROTEINS if proteins else OPS)
+        columns = {
+            new: Column(np.array([float(one[old]) for one in found.values()]), unit, better)
+            for old, (new, unit, better) in _COLUMNS.items()
+        }
+        notes = (f"only the operations {', '.join(PROTEINS)}",) if proteins else ()
+        return Benchmark(self.name, "nb-graph", X, columns, path.name, "as published", notes=notes)
+
+    def installed(self) -> dict[str, Path]:
+        """The tables of the package, where it is installed."""
+        spec = importlib.util.find_spec("nas_bench_graph")
+        if spec is None or spec.origin is None:
+            return {}
+        folder = Path(spec.origin).parent / "light"
+        return {file.stem: file for file in sorted(folder.glob("*.bench"))}
+
+
+def rows_of(hashes: NDArray[np.int64], ops: tuple[str, ...]) -> Rows:
+    """Rows of published hashes: links first, then a digit to the base `len(ops) + 1` a node.
+
+    Raises: DataError where one is no member of the table.
+    """
+    base = len(ops) + 1
+    powers = base ** np.arange(V, -1, -1)
+    digits = hashes[:, None] // powers
+    digits[:, 1:] %= base
+    if (digits[:, 0] >= len(LINKS)).any() or (digits[:, 1:] >= len(ops)).any():
+        raise DataError("a hash that names no network of NAS-Bench-Graph")
+    places = np.array([OPS.index(op) for op in ops])
+    rows = np.concatenate([digits[:, :1], places[digits[:, 1:]]], axis=1)
+    space = NBGraph()
+    rows = space.check(rows)
+    if not np.array_equal(space.canonical_form(rows), rows):
+        raise DataError("a hash that is not that of the published representative")
+    return rows
