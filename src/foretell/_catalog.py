@@ -69,6 +69,12 @@ SPACES = (
         "Qin et al., NeurIPS 2022",
     ),
     Row(
+        "nb-nlp",
+        "foretell.spaces.nb_nlp:NBNLP",
+        "NAS-Bench-NLP: recurrent cells as recipes of up to 16 elementary operations",
+        "Klyuchnikov et al., IEEE Access 2022",
+    ),
+    Row(
         "mobile",
         "foretell.spaces.mobile:Mobile",
         "small image networks for own data: stages of mobile blocks, 373,248 rows and more",
@@ -198,6 +204,27 @@ PREDICTORS: tuple[Row, ...] = (
         tags=frozenset({"std"}),
     ),
     Row(
+        "pinat",
+        "foretell.predictors.pinat:PINAT",
+        "transformer with heads that sum over the edges of the graph",
+        "Lu et al., AAAI 2023",
+        tags=frozenset({"std"}),
+    ),
+    Row(
+        "nar-former",
+        "foretell.predictors.nar_former:NARFormer",
+        "transformer on tokens of operation, place and sources",
+        "Yi et al., CVPR 2023",
+        tags=frozenset({"std"}),
+    ),
+    Row(
+        "flan",
+        "foretell.predictors.flan:FLAN",
+        "information flow and graph attention, with any encodings beside",
+        "Akhauri & Abdelfattah, ICML 2024",
+        tags=frozenset({"std"}),
+    ),
+    Row(
         "mlp",
         "foretell.predictors.mlp:MLP",
         "ensemble of feed-forward networks",
@@ -216,6 +243,13 @@ PREDICTORS: tuple[Row, ...] = (
         "foretell.predictors.gp_wl:GPWL",
         "Gaussian process with the Weisfeiler-Lehman graph kernel (NAS-BOWL)",
         "Ru et al., ICLR 2021",
+        tags=frozenset({"std"}),
+    ),
+    Row(
+        "nasbot-gp",
+        "foretell.predictors.nasbot_gp:NASBOTGP",
+        "Gaussian process on optimal transport between layers (NASBOT)",
+        "Kandasamy et al., NeurIPS 2018",
         tags=frozenset({"std"}),
     ),
     Row(
@@ -257,6 +291,20 @@ PREDICTORS: tuple[Row, ...] = (
         "Yan et al., NeurIPS 2020",
         tags=frozenset({"std"}),
     ),
+    Row(
+        "nao",
+        "foretell.predictors.nao:NAO",
+        "recurrent encoder, predictor and decoder of the sequence of tokens",
+        "Luo et al., NeurIPS 2018",
+        tags=frozenset({"std"}),
+    ),
+    Row(
+        "seminas",
+        "foretell.predictors.seminas:SemiNAS",
+        "nao that also learns from architectures that a first nao has judged",
+        "Luo et al., NeurIPS 2020",
+        tags=frozenset({"std"}),
+    ),
 )
 
 STRATEGIES = (
@@ -294,6 +342,18 @@ BENCHMARKS: tuple[Row, ...] = (
         "foretell.benchmarks.nb201:NB201Files",
         "NAS-Bench-201-*.pth, NATS-tss-*.pickle.pbz2, or the folder NATS-tss-*-simple",
         "Dong & Yang, ICLR 2020",
+    ),
+    Row(
+        "nb301",
+        "foretell.benchmarks.nb301:NB301Files",
+        "folder or .zip of the result files (.json) of its trained networks",
+        "Siems et al., 2020",
+    ),
+    Row(
+        "nb-nlp",
+        "foretell.benchmarks.nb_nlp:NBNLPFiles",
+        "folder or .zip of log_stats_model_*.json, or lines of JSON (.jsonl.gz)",
+        "Klyuchnikov et al., IEEE Access 2022",
     ),
     Row(
         "nb-graph",
