@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal, Self, overload
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,12 +25,16 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
     `_fit` and `_predict`. `fit` and `predict` check what comes in and goes out. The scale of a
     prediction is that of `y` unless the method predicts ranks; then its docstring says so.
 
+    `ranges` says where good settings may lie: parameter -> list of values, or a distribution of
+    `scipy.stats`, as `RandomizedSearchCV(model, model.ranges)` takes them; a study tunes by them.
+
     Args:
         space: the space whose rows it sees.
         random_state: non-negative seed, or None for fresh entropy.
     """
 
     has_std: bool = False  # whether `_predict` gives an uncertainty
+    ranges: ClassVar[Mapping[str, Any]] = {}  # settings worth trying, for random search
     space: Space
     random_state: int | None
 
