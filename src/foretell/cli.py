@@ -27,8 +27,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 space_app = typer.Typer(no_args_is_help=True, help="Look at a search space.")
+data_app = typer.Typer(no_args_is_help=True, help="Bring published or own tables in.")
 bench_app = typer.Typer(no_args_is_help=True, help="Compare methods on a table of results.")
 app.add_typer(space_app, name="space")
+app.add_typer(data_app, name="data")
 app.add_typer(bench_app, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
@@ -294,6 +296,34 @@ def space_check(
         typer.echo(f"{spec}: {verdict}   next: foretell run --data digits --space {spec}")
     if wrong:
         raise typer.Exit(2)
+
+
+@data_app.command("import")
+def data_import(
+    file: Annotated[str, typer.Argument(help="File or folder as downloaded, or nb-graph:cora.")],
+    out: Annotated[Path | None, typer.Option(help="The .parquet file to write.")] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Of an own table: a catalog name, or file.py:Name.")
+    ] = None,
+    repeat: Annotated[
+        int | None, typer.Option(min=0, help="Which of several trainings; none: their mean.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Recognise a benchmark or a table, check it, say what it holds, write it as one table."""
+    from foretell import benchmarks
+    from foretell.spaces.load import load
+
+    given = load(space) if space else None
+    found = benchmarks.convert(file, out, space=given, repeat=repeat)
+    if json:
+        console.show_json(found.to_dict())
+    else:
+        for line in found.lines():
+            typer.echo(line)
+        rows = ([m.get(k, "") for k in benchmarks.METRIC] for m in found.metrics())
+        console.show_table(benchmarks.METRIC, rows)
+        typer.echo(f"table: {found.file}   next: {found.next_command()}")
 
 
 @app.command("list")

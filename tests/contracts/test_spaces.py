@@ -17,6 +17,7 @@ SETTINGS = {
     "nb201": {"channels": 4, "n_cells": 1, "input_shape": (3, 8, 8)},
     "nb301": {"channels": 4, "n_cells": 3, "input_shape": (1, 8, 8)},
     "darts": {"channels": 2, "n_cells": 3, "input_shape": (1, 5, 4)},
+    "nb-nlp": {"hidden": 4, "input_shape": (4, 3), "n_outputs": 3},
     "nb-graph": {"hidden": 8, "input_shape": (6, 9), "n_outputs": 3},
     "mobile": {"input_shape": (1, 12, 9), "n_outputs": 3},
     "tabular": {"input_shape": (7,), "n_outputs": 2},

@@ -26,6 +26,7 @@ from foretell.spaces.base import Space
 
 __all__ = ["Benchmark", "Imported", "convert", "curve", "installed", "names", "path", "read"]
 
+METRIC = ("name", "unit", "values", "best", ARCH)  # of `Imported.metrics`, for people
 _KINDS = (".csv", ".csv.gz", ".parquet")
 _TORN = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError, OSError, RuntimeError,
@@ -131,6 +132,31 @@ class Imported:
     file: Path
     benchmark: Benchmark
     table: Table
+
+    def lines(self) -> list[str]:
+        """What was found, in words."""
+        one, n = self.benchmark, len(self.table)
+        kind = "table" if one.name == "own" else f"benchmark {one.name}"
+        return [f"{one.source}: {kind}, {n:,} architectures of {one.space}, {one.repeats}",
+                *(f"note: {note}" for note in one.notes)]  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same for machines."""
+        one = self.benchmark
+        return {
+            "file": str(self.file), "benchmark": one.name, "space": one.space,
+            "source": one.source, "architectures": len(self.table), "repeats": one.repeats,
+            "notes": list(one.notes), "metrics": self.metrics(), "curves": list(one.curves),
+        }  # fmt: skip
+
+    def next_command(self) -> str:
+        """What one does with the table."""
+        good = [name for name, c in self.benchmark.columns.items() if c.better == "max"]
+        target = next((name for name in good if "val" in name), next(iter(good), "COLUMN"))
+        return (
+            f"foretell bench predictors --table {self.file} --space {self.benchmark.space}"
+            f" --target {target}"
+        )
 
     def metrics(self) -> list[dict[str, Any]]:
         """Of each measurement: name, unit, how many values, the best one and its architecture."""

@@ -1,9 +1,9 @@
 """The converted form of a benchmark: one Parquet file with a small JSON header.
 
 Columns: `arch`, the string of each architecture, for other programs; `row`, its decisions in
-canonical form; `key`, `space.row_key` of it; the measurements; `<name>_curve`, lists of a value an
-epoch. The header is the metadata `foretell` of the file: space, units, source. Opening reads rows
-and keys alone, measurements when they are asked for.
+canonical form as 16-bit integers; `key`, `space.row_key` of it; the measurements; `<name>_curve`,
+lists of a value an epoch. The header is the metadata `foretell` of the file: space, units, source.
+Opening reads rows and keys alone, measurements when they are asked for.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from foretell.evaluators.table import ARCH, Table
 from foretell.spaces.base import Rows, Space
 
 _HEADER, FORMAT = b"foretell", 1
+_ROW = np.dtype("<i2")  # of the decisions in the file
 CURVE = "_curve"
+_NUMERIC = {"double": "<f8", "uint64": "<u8"}  # what is written, by Arrow's names
 _PROBES = 1_000  # rows whose keys are compared with those of the file
 
 
@@ -43,14 +45,16 @@ def write(benchmark: Benchmark, table: Table, file: Path) -> None:
     space = table.space
     columns: dict[str, Any] = {
         ARCH: pa.array(space.to_str(table.X)),
-        "row": pa.FixedSizeListArray.from_arrays(
-            pa.array(np.ascontiguousarray(table.X).ravel()), space.d
+        "row": pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(space.d * _ROW.itemsize),
+            len(table),
+            [None, pa.py_buffer(np.ascontiguousarray(table.X, dtype=_ROW).tobytes())],
         ),
         "key": pa.array(space.row_key(table.X)),
     }
     for name in table.columns:
         values = table.values(name)
-        columns[name] = pa.array(values, from_pandas=True)
+        columns[name] = pa.array(values)
     for name, curve in curves_of(benchmark, table).items():
         ends = np.arange(len(curve) + 1, dtype=np.int32) * curve.shape[1]
         columns[name + CURVE] = pa.ListArray.from_arrays(ends, pa.array(curve.ravel()))
@@ -125,7 +129,7 @@ def open_table(file: Path, head: Mapping[str, Any], space: Space | None) -> Tabl
             f"table {file.name!r} is of space {head['space']!r}", got=f"space {space.name!r}"
         )
     columns = Columns(file)
-    X: Rows = columns.rows("row").astype(space._dtype, copy=False)
+    X: Rows = columns.rows().astype(space._dtype)
     keys = columns.array("key").astype(np.uint64, copy=False)
     probe = np.random.default_rng(0).integers(0, max(len(X), 1), min(_PROBES, len(X)))
     sound = X.ndim == 2 and X.shape[1] == space.d and bool(space.contains(X[probe]).all())
@@ -171,27 +175,37 @@ class Columns(Mapping[str, NDArray[Any]]):
     def array(self, name: str) -> NDArray[Any]:
         """A column as an array, NaN or "" where missing."""
         column = self._read(name)
-        if column.null_count and str(column.type) == "string":
-            return np.array([text or "" for text in column.to_pylist()], dtype=object)
-        found: NDArray[Any] = column.to_numpy(zero_copy_only=False)
-        return found
+        numeric = _NUMERIC.get(str(column.type))
+        return _plain(column, numeric) if numeric else np.array(column.to_pylist(), dtype=object)
 
-    def rows(self, name: str) -> NDArray[Any]:
+    def rows(self) -> NDArray[np.int16]:
+        """The decisions, (n, d)."""
+        column = self._read("row")
+        width = column.type.byte_width // _ROW.itemsize
+        packed = np.frombuffer(column.buffers()[1], _ROW).reshape(-1, width)
+        return packed[column.offset : column.offset + len(column)]
+
+    def lists(self, name: str) -> NDArray[Any]:
         """A column of lists of equal length, (n, length)."""
         column = self._read(name)
-        values: NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
-        return values.reshape(len(column), -1)
+        return _plain(column.flatten(), "f4").reshape(len(column), -1)
 
     def _read(self, name: str) -> Any:
         pa, pq = pyarrow()
         try:
-            return pq.read_table(self._file, columns=[name])[name].combine_chunks()
+            with pq.ParquetFile(self._file) as file:
+                return file.read(columns=[name], use_threads=False)[name].combine_chunks()
         except (pa.ArrowException, OSError, KeyError) as error:
             raise DataError(
                 f"cannot read column {name!r} of {self._file.name}",
                 got=" ".join(str(error).split())[:120],
                 hint="import the original file again",
             ) from error
+
+
+def _plain(column: Any, dtype: str) -> NDArray[Any]:
+    """The numbers of an Arrow array; its own conversion would import pandas, which takes longer."""
+    return np.frombuffer(column.buffers()[1], dtype)[column.offset : column.offset + len(column)]
 
 
 def curve(file: Path, name: str) -> NDArray[np.float64]:
@@ -205,7 +219,7 @@ def curve(file: Path, name: str) -> NDArray[np.float64]:
         raise DataError(
             f"no curve {name!r} in {file.name}", expected=_any_of(known), hint="choose another"
         )
-    return Columns(file).rows(name + CURVE).astype(np.float64)
+    return Columns(file).lists(name + CURVE).astype(np.float64)
 
 
 def _any_of(names: Sequence[str]) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
+import zipfile
+import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.errors import DataError
-from foretell.spaces.base import Rows
+from foretell.spaces.base import Rows, Space
 
-HEAD = 4_096  # bytes by which a file is recognised
+HEAD = 2**16  # bytes by which a file is recognised
+ZIP = b"PK\x03\x04"
 Better = Literal["max", "min", ""]
 
 
@@ -80,16 +84,67 @@ class Peek:
 
     @cached_property
     def head(self) -> bytes:
-        """The first bytes, out of gzip or bzip2."""
+        """The first bytes, out of gzip or bzip2; of a folder or .zip those of one .json in it."""
         opener = opener_of(self.raw)
-        if opener is None:
-            return self.raw
         try:
+            if self.folder or self.raw[:4] == ZIP:
+                return next((text[:HEAD] for _, text in json_files(self.path)), self.raw)
+            if opener is None:
+                return self.raw
             with opener(self.path, "rb") as file:
                 found: bytes = file.read(HEAD)
                 return found
-        except (OSError, EOFError):
-            return b""
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile):
+            return self.raw
+
+
+def json_files(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of all .json files in a folder or .zip, or of the one file itself."""
+    if path.is_dir():
+        for file in sorted(path.rglob("*.json")):
+            yield str(file.relative_to(path)), file.read_bytes()
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as packed:
+            for name in sorted(packed.namelist()):
+                if name.endswith(".json"):
+                    yield f"{path.name}/{name}", packed.read(name)
+    else:
+        yield path.name, unpacked(path)
+
+
+def json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects in .json files (one each, or a list) or in lines; each with where it stands.
+
+    Raises: DataError naming the place that is no JSON.
+    """
+    for name, content in json_files(path):
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{name} is not UTF-8", got=error.reason) from error
+        lines = text.splitlines() if text.lstrip()[:1] == "{" else []
+        one = [(name, text)] if len(lines) < 2 or not _is_json(lines[0]) else [
+            (f"{name}, line {k}", line) for k, line in enumerate(lines, start=1) if line.strip()
+        ]  # fmt: skip
+        for where, part in one:
+            try:
+                value = json.loads(part)
+            except ValueError as error:
+                raise DataError(
+                    f"{where} is no JSON", got=error, hint="copy it again, it may be torn"
+                ) from error
+            for record in value if isinstance(value, list) else [value]:
+                if not isinstance(record, dict):
+                    raise DataError(where, expected="a result", got=type(record).__name__)
+                yield where, record
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def opener_of(raw: bytes) -> Any:
@@ -150,6 +205,32 @@ def chosen(values: NDArray[Any], repeat: int | None) -> NDArray[Any]:
     count = there.sum(axis=1)
     total = np.where(there, values, 0.0).sum(axis=1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def spread(group: NDArray[np.integer[Any]], values: NDArray[Any], n: int) -> NDArray[Any]:
+    """Values (m, k) of m trainings as (n, repeats, k), in their order; NaN where there is none.
+
+    >>> spread(np.array([1, 0, 1]), np.array([[1.0], [2.0], [3.0]]), 2)[:, :, 0]
+    array([[ 2., nan],
+           [ 1.,  3.]])
+    """
+    order = np.argsort(group, kind="stable")
+    count = np.bincount(group, minlength=n)
+    start = np.cumsum(count) - count
+    place = np.arange(len(group)) - np.repeat(start, count)
+    out = np.full((n, int(count.max(initial=0)), values.shape[1]), np.nan)
+    out[group[order], place] = values[order]
+    return out
+
+
+def grouped(space: Space, X: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First record of each different row, oldest first, and the group of every record.
+
+    Shapes: (m, d) to (n,) and (m,).
+    """
+    _, first, group = np.unique(space.row_key(X), return_index=True, return_inverse=True)
+    by_age = np.argsort(first, kind="stable")
+    return first[by_age], np.argsort(by_age, kind="stable")[group]
 
 
 def repeats_in_words(count: int, repeat: int | None) -> str:

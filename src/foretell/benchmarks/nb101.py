@@ -23,6 +23,7 @@ from foretell.benchmarks.base import (
     Reader,
     chosen,
     repeats_in_words,
+    spread,
     unpacked,
 )
 from foretell.errors import DataError
@@ -229,22 +230,6 @@ def _check_hashes(X: Rows, hashes: Sequence[str], source: str) -> None:
             raise DataError(
                 f"{source}, graph {i}", expected=f"hash {mine} of its graph", got=hashes[i]
             )
-
-
-def spread(group: NDArray[np.int64], values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """Values (m, k) of m trainings as (n, repeats, k), in their order; NaN where there is none.
-
-    >>> spread(np.array([1, 0, 1]), np.array([[1.0], [2.0], [3.0]]), 2)[:, :, 0]
-    array([[ 2., nan],
-           [ 1.,  3.]])
-    """
-    order = np.argsort(group, kind="stable")
-    count = np.bincount(group, minlength=n)
-    start = np.cumsum(count) - count
-    place = np.arange(len(group)) - np.repeat(start, count)
-    out = np.full((n, int(count.max()), values.shape[1]), np.nan)
-    out[group[order], place] = values[order]
-    return out
 
 
 def _read_table(path: Path, repeat: int | None) -> Benchmark:
