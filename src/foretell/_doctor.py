@@ -22,7 +22,17 @@ class Fact:
     advice: str = ""
 
 
-_EXTRAS = {"trees": ("xgboost", "ngboost"), "bench": ("pyarrow",)}
+_EXTRAS = {  # of pyproject: modules that each brings
+    "trees": ("xgboost", "lightgbm", "ngboost"),
+    "gp": ("gpytorch", "ot"),
+    "bench": ("pyarrow", "nas_bench_graph"),
+    "ray": ("ray",),
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
+    "optuna": ("optuna",),
+    "tensorboard": ("tensorboard",),
+    "mlflow": ("mlflow", "sqlalchemy", "alembic"),
+    "wandb": ("wandb",),
+}
 
 
 def examine() -> list[Fact]:

@@ -32,6 +32,18 @@ def options(choice: Choice) -> list[Any]:
     return [plain(option) for option in choice.options]
 
 
+def drawable(space: Space, x: Rows) -> NDArray[np.bool_]:
+    """Which decisions of a row (d,) a trial draws: those that apply, if choices alone say so.
+
+    Where a space has conditions of its own, such as "this edge is on a path", what applies is not
+    known before all is drawn: then it is all of them.
+    """
+    if type(space).active is not Space.active:
+        return np.ones(space.d, dtype=bool)
+    applies: NDArray[np.bool_] = space.active(x[None])[0]
+    return applies
+
+
 class Grid:
     """Named distributions as a space: rows of parameters, and parameters of rows.
 
@@ -81,33 +93,37 @@ class Grid:
         return X[whole], whole
 
     def params(self, x: Rows) -> dict[str, Any]:
-        """Name -> value of the decisions that apply in a row (d,)."""
-        active = self.space.active(x[None])[0]
+        """Name -> value of the decisions that are to be drawn for a row (d,)."""
+        drawn = drawable(self.space, x)
         columns = enumerate(self.wanted)
-        return {name: self.levels[j][x[j]] for j, name in columns if active[j]}
+        return {name: self.levels[j][x[j]] for j, name in columns if drawn[j]}
 
     @property
-    def encoding(self) -> Encoding:
-        """Numbers as their place between the ends of their range, the rest as one bit an option."""
-        return Places(self.space, self._features)
+    def encodings(self) -> tuple[Encoding, ...]:
+        """One of each parameter, so that a predictor can weigh them: numbers as their place
+        between the ends of their range, the rest as one bit an option."""
+        tables = enumerate(self._features)
+        return tuple(Column(self.space, j, table) for j, table in tables)
 
 
-class Places(Encoding):
-    """Features looked up for each level of each decision.
+class Column(Encoding):
+    """Features of one decision, looked up for each of its levels.
 
     Args:
         space: the space whose rows it sees.
-        features: for each column an array (levels, f).
+        column: of the decision.
+        features: of its levels, (levels, f).
     """
 
-    def __init__(self, space: Space, features: list[NDArray[np.float32]]) -> None:
+    def __init__(self, space: Space, column: int, features: NDArray[np.float32]) -> None:
         self.space = space
+        self.column = column
         self.features = features
 
     def encode(self, X: Rows) -> NDArray[np.float32]:
         """Features (n, f)."""
-        parts = [table[X[:, j]] for j, table in enumerate(self.features)]
-        return np.concatenate(parts, axis=1)
+        found: NDArray[np.float32] = self.features[X[:, self.column]]
+        return found
 
 
 def _levels(one: BaseDistribution) -> list[Any]:

@@ -19,16 +19,18 @@ import dataclasses
 import inspect
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 
 from foretell import _catalog
 from foretell._rng import derive, stream
 from foretell.errors import SettingError, need
 from foretell.history import History
 from foretell.spaces.base import Rows, Space
-from foretell.strategies.neural_predictor import NeuralPredictor
+from foretell.strategies.neural_predictor import NeuralPredictor, unfitted
 
 try:
     from optuna.distributions import BaseDistribution
@@ -39,7 +41,7 @@ try:
 except ImportError as error:
     raise need("optuna", "optuna", "foretell.integrations.optuna") from error
 
-from foretell.integrations._optuna_grid import Grid, distributions, options
+from foretell.integrations._optuna_grid import Grid, distributions, drawable, options
 
 __all__ = ["PredictorSampler", "suggest"]
 
@@ -54,57 +56,66 @@ class PredictorSampler(BaseSampler):
     fitted on the finished trials, and the best predicted parameters that no trial has had are
     next. Values count in the direction of the study; a pruned trial has its last intermediate
     value, a failed one is not fitted and not repeated. What trials that are still running were
-    given is left out, so that parallel workers (`n_jobs`, ask and tell, other processes on the
-    same storage) do not do the same.
+    given is left out, and fitted as if its value were the mean of those known: so parallel workers
+    (`n_jobs`, ask and tell, other processes on the same storage) do neither the same nor all but
+    the same.
 
     Without `space` the space is that of the parameters which all finished trials have with the
     same range; numbers lie on a grid of at most 64 levels. Other parameters (conditional ones,
     ranges that change) are drawn at random, as are all of the first trial. With `space` the
     columns of the space are categorical parameters of the same names (`suggest` draws them), and
-    its own graph view, encodings and conditions lead the search.
+    its own graph view, encodings and conditions lead the search, from the first trial on.
 
     The k-th trial draws from a generator of (seed, k), so a study that is loaded again goes on
     as it would have.
 
     Args:
-        predictor: a catalog name, or an unfitted regressor on rows; without `space`, one that
-            takes an `encoding` is given numbers as numbers.
+        predictor: a catalog name, or an unfitted regressor on rows, or a tuple of them that take
+            turns; without `space`, one by name that takes an `encoding` is given numbers as
+            numbers. A stationary process (`gp`) is the best known here: what a polynomial does not
+            know of the corners of numbers keeps the search in them.
         n_startup_trials: random trials at the start, 2 or more.
         space: whose columns the parameters are; None to take what the study has.
         seed: non-negative, or None for fresh entropy.
         predictor_settings: arguments of a predictor given by name.
-        refit_every: trials between two fits; the best predicted ones are used up in between.
+        kappa: how many standard deviations are added to a prediction, from 0; for predictors that
+            have one. None added proposes what is expected to be best, more looks further around.
         limit: rows of a large space that are predicted for each fit.
 
-    References: Wen et al., Neural Predictor for Neural Architecture Search, ECCV 2020.
+    References: Wen et al., Neural Predictor for Neural Architecture Search, ECCV 2020; running
+    trials: Ginsbourger, Le Riche & Carraro 2010, Kriging Is Well-Suited to Parallelize
+    Optimization, section 4.2 (constant liar).
     """
 
     def __init__(
         self,
-        predictor: Any = "bayes-lin-reg",
+        predictor: Any = "gp",
         *,
         n_startup_trials: int = 10,
         space: Space | None = None,
         seed: int | None = None,
         predictor_settings: Mapping[str, Any] | None = None,
-        refit_every: int = 1,
+        kappa: float = 1.0,
         limit: int = 20_000,
     ) -> None:
-        if refit_every < 1:
-            raise SettingError("refit_every", expected="at least 1", got=refit_every)
+        for name, value, least in (
+            ("limit", limit, 1),
+            ("kappa", kappa, 0),
+            ("n_startup_trials", n_startup_trials, 2),
+        ):
+            if value < least:
+                raise SettingError(name, expected=f"at least {least}", got=value)
         if seed is not None:
             stream(seed)  # a bad one is told at once
         self.space = space
         self.seed = seed
-        self.refit_every = refit_every
+        self.kappa = kappa
         self._settings = dict(predictor_settings or {})
-        self._strategy = NeuralPredictor(
-            n_startup_trials, predictor, self._settings, batch=refit_every, limit=limit
-        )
-        self._takes_encoding = _takes_encoding(predictor)
+        self._members = predictor if isinstance(predictor, tuple) else (predictor,)
+        self._takes_encoding = [_takes_encoding(one) for one in self._members]
+        self._strategy = NeuralPredictor(n_startup_trials, predictor, limit=limit)
         self._study = -1
         self._grid: Grid | None = None
-        self._queue: Rows = np.zeros((0, 0), dtype=np.int8)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -143,24 +154,24 @@ class PredictorSampler(BaseSampler):
         ):
             self._study = study._study_id
             self._grid = Grid(search_space, self.space)
-            self._queue = self._queue[:0]
         return self._grid
 
     def _next(self, grid: Grid, history: History, running: Rows, number: int) -> Rows:
         """One row (1, d) that no trial has had, or none."""
-        strategy, space = self._strategy, grid.space
-        if len(self._queue):
-            known = space.row_key(np.concatenate([history.X, running]))
-            self._queue = self._queue[~np.isin(space.row_key(self._queue), known)]
-        if not len(self._queue):
-            if self.space is None and self._takes_encoding:
-                settings = {"encoding": grid.encoding, **self._settings}
-                strategy = dataclasses.replace(strategy, predictor_settings=settings)
-            n = self.refit_every if len(history) >= strategy.n_train else 1
-            rng = stream(self.seed, "optuna", number)
-            self._queue = strategy.propose(space, history.with_pending(running), n, rng)
-        first, self._queue = self._queue[:1], self._queue[1:]
-        return first
+        strategy = dataclasses.replace(self._strategy, predictor=self._committee(grid))
+        known = history.ok.y
+        liar = known.mean() if len(known) >= 2 else np.nan
+        history = history.append(running, np.full(len(running), liar))
+        return strategy.propose(grid.space, history, 1, stream(self.seed, "optuna", number))
+
+    def _committee(self, grid: Grid) -> tuple[Optimistic, ...]:
+        """The predictors, unfitted, on the space of the grid."""
+        own: dict[str, Any] = {"encoding": grid.encodings} if self.space is None else {}
+        made = [
+            unfitted(one, grid.space, 0, (own if takes else {}) | self._settings)
+            for one, takes in zip(self._members, self._takes_encoding, strict=True)
+        ]
+        return tuple(Optimistic(one, self.kappa) for one in made)
 
     def sample_independent(
         self,
@@ -174,8 +185,37 @@ class PredictorSampler(BaseSampler):
         return RandomSampler(seed).sample_independent(study, trial, param_name, param_distribution)
 
 
+class Optimistic(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """A predictor that promises more where it knows less: mean + kappa std; the mean, without std.
+
+    Args:
+        predictor: unfitted, anything with `fit` and `predict`.
+        kappa: from 0.
+
+    References: Auer, Cesa-Bianchi & Fischer 2002, Finite-time Analysis of the Multiarmed Bandit
+    Problem; Srinivas et al. 2010, Gaussian Process Optimization in the Bandit Setting.
+    """
+
+    def __init__(self, predictor: Any, kappa: float = 1.0) -> None:
+        self.predictor = predictor
+        self.kappa = kappa
+
+    def fit(self, X: Rows, y: NDArray[np.float64]) -> Self:
+        """Fit the predictor."""
+        self.predictor_ = clone(self.predictor).fit(X, y)
+        return self
+
+    def predict(self, X: Rows) -> NDArray[np.float64]:
+        """The upper bounds, (n,)."""
+        if not (self.kappa and getattr(self.predictor_, "has_std", False)):
+            return np.asarray(self.predictor_.predict(X), dtype=np.float64)
+        mean, std = self.predictor_.predict(X, return_std=True)
+        bound: NDArray[np.float64] = mean + self.kappa * std
+        return bound
+
+
 def suggest(trial: BaseTrial, space: Space) -> Rows:
-    """A row (d,) of `space` by the parameters of an Optuna trial: those decisions that apply.
+    """A row (d,) of `space`, its decisions drawn as categorical parameters of an Optuna trial.
 
     Raises: SpaceError when the trial's parameters are no network of the space; `PredictorSampler`
         with that space proposes none of these.
@@ -187,7 +227,7 @@ def suggest(trial: BaseTrial, space: Space) -> Rows:
     """
     x: Rows = np.zeros(space.d, dtype=space._dtype)
     for j in space._layout.order:
-        if space.active(x[None])[0, j]:
+        if drawable(space, x)[j]:
             names = options(space.choices[j])
             x[j] = names.index(trial.suggest_categorical(space.choices[j].name, names))
     row: Rows = space.check(space.canonical_form(x[None]))[0]

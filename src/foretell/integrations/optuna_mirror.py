@@ -54,7 +54,8 @@ class OptunaMirror(Watcher):
     def _known(self, settings: dict[str, Any]) -> set[int]:
         self._study = self._find()
         self._study.set_user_attr("space", self.space.name)
-        self._study.set_metric_names([self.objective])
+        with _quiet():  # experimental before Optuna 5
+            self._study.set_metric_names([self.objective])
         self._distributions = distributions(self.space)
         self._index()
         return {number for number, trial in self._trials.items() if trial.state.is_finished()}
