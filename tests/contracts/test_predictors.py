@@ -25,14 +25,32 @@ ROWS = {row.name: row for row in _catalog.PREDICTORS}
 SETTINGS = {
     "arch2vec": {"steps": 5},
     "auto": {"candidates": ("gp", "rf"), "folds": 2},
+    "flan": {"members": 2, "layers": 2, "epochs": 5, "min_steps": 10},
     "gcn": {"epochs": 10},
     "lgb": {"trees": 30},
     "mlp": {"members": 2, "iterations": 50},
+    "nar-former": {"hidden": 16, "blocks": 1, "epochs": 5, "min_steps": 10},
+    "nao": {"hidden": 8, "members": 1, "epochs": 2, "min_steps": 5},
     "ngb": {"trees": 20},
+    "pinat": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
     "rf": {"trees": 20},
+    "seminas": {
+        "unlabelled": 30,
+        "epochs": 1,
+        "settings": {"hidden": 8, "members": 1, "epochs": 2, "min_steps": 5},
+    },
     "xgb": {"trees": 30},
 }
-LEARNING = {"gcn": {"epochs": 100}, "ngb": {"trees": 100}, "rf": {"trees": 100}}
+LEARNING = {
+    "nao": {"min_steps": 80, "lr": 3e-2},
+    "seminas": {"unlabelled": 60, "epochs": 10, "settings": {"hidden": 8, "min_steps": 80}},
+    "flan": {"min_steps": 80},
+    "nar-former": {"min_steps": 80},
+    "pinat": {"min_steps": 80},
+    "gcn": {"epochs": 100},
+    "ngb": {"trees": 100},
+    "rf": {"trees": 100},
+}
 
 
 class Own(ft.Space):

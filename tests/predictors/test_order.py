@@ -72,6 +72,16 @@ def test_two_equal_chains_are_told_apart_consistently():
     assert (graphs.adjacency == graphs.adjacency[0]).all()
 
 
+def test_order_does_not_depend_on_the_other_graphs():
+    space = ft.spaces.get("nb201")
+    graphs = space.graphs(space.sample(50, rng=1))
+    together = canonical(graphs)
+    for i in range(50):
+        alone = canonical(Graphs(*(part[i : i + 1] for part in graphs)))
+        np.testing.assert_array_equal(alone.ops[0], together.ops[i])
+        np.testing.assert_array_equal(alone.adjacency[0], together.adjacency[i])
+
+
 def test_no_graphs():
     empty = Graphs(np.zeros((0, 4), dtype=np.int8), np.zeros((0, 4, 4), dtype=bool))
     assert canonical(empty).ops.shape == (0, 4)

@@ -42,12 +42,17 @@ def _block(ops: NDArray[np.integer], adjacency: NDArray[np.bool_]) -> Graphs:
     there = ops >= 0
     colour = np.where(there, _hash.mix(ops.astype(np.uint64) + np.uint64(2)), np.uint64(0))
     depth = np.where(there, 0, ops.shape[1])  # also the rank of those that are not there
+    grown = np.arange(len(ops))  # rounds of a graph must not depend on the other graphs
     for _ in range(ops.shape[1]):
-        longest = np.where(adjacency, depth[:, :, None] + 1, 0).max(axis=1)
-        if (longest <= depth).all():
+        longest = np.where(adjacency[grown], depth[grown][:, :, None] + 1, 0).max(axis=1)
+        more = (longest > depth[grown]).any(axis=1)
+        grown = grown[more]
+        if not len(grown):
             break
-        depth = np.maximum(depth, longest)
-        colour = np.where(there, refine(colour, adjacency), np.uint64(0))
+        depth[grown] = np.maximum(depth[grown], longest[more])
+        colour[grown] = np.where(
+            there[grown], refine(colour[grown], adjacency[grown]), np.uint64(0)
+        )
     order, tied = _sorted(depth, colour)
     open_ = np.flatnonzero(tied.any(axis=1))
     while len(open_):
