@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 
@@ -52,6 +53,11 @@ class BayesLinReg(Predictor):
     """
 
     has_std = True
+    ranges: ClassVar = {
+        "degree": [1, 2, 3],
+        "encoding": [("graph-stats", "one-hot"), ("graph-stats", "canonical"), "graph-stats"],
+        "target": ["rank", "value"],
+    }
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from foretell.predictors._exact import Exact, Kernel, Metric, Standard
 from foretell.predictors._features import Encodings, resolve
@@ -41,6 +41,12 @@ class GP(Exact):
     >>> bool(mean[1] > mean[0] + 2), bool((std > 0).all())
     (True, True)
     """
+
+    ranges: ClassVar = {
+        "kernel": ["matern", "rbf", "exponential"],
+        "encoding": [("graph-stats", "one-hot"), ("graph-stats", "canonical"), "graph-stats"],
+        "target": ["rank", "value"],
+    }
 
     def __init__(
         self,

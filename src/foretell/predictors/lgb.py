@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import loguniform, uniform
 
 from foretell.predictors._features import Encodings, OnFeatures
 from foretell.predictors._targets import Target
@@ -45,6 +46,14 @@ class LGB(OnFeatures):
     >>> bool(high > low + 2)
     True
     """
+
+    ranges: ClassVar = {
+        "trees": [100, 200, 300, 500],
+        "rate": loguniform(0.01, 0.2),
+        "leaves": [4, 8, 16, 31, 63],
+        "min_leaf": [1, 2, 3, 5, 10],
+        "max_features": uniform(0.2, 0.8),
+    }
 
     def __init__(
         self,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import loguniform
 from sklearn.ensemble import BaggingRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
@@ -49,6 +50,11 @@ class MLP(OnFeatures):
     """
 
     has_std = True
+    ranges: ClassVar = {
+        "widths": [(32, 32), (64, 64), (128, 128), (32, 32, 32), (64, 64, 64)],
+        "alpha": loguniform(0.03, 10.0),
+        "target": ["rank", "value"],
+    }
 
     def __init__(
         self,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import loguniform, uniform
 
 from foretell.predictors._features import Encodings, OnFeatures
 from foretell.predictors._targets import Target
@@ -46,6 +47,12 @@ class NGB(OnFeatures):
     """
 
     has_std = True
+    ranges: ClassVar = {
+        "trees": [128, 200, 300, 512],
+        "rate": loguniform(0.01, 0.1),
+        "depth": [2, 3, 4, 6, 8],
+        "max_features": uniform(0.2, 0.8),
+    }
 
     def __init__(
         self,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import loguniform
 from sklearn.ensemble import RandomForestRegressor
 
 from foretell.predictors._features import Encodings, OnFeatures
@@ -42,6 +43,12 @@ class RF(OnFeatures):
     """
 
     has_std = True
+    ranges: ClassVar = {
+        "trees": [50, 100, 200, 400],
+        "max_features": loguniform(0.1, 0.9),
+        "min_leaf": [1, 2, 3, 5, 10],
+        "target": ["rank", "value"],
+    }
 
     def __init__(
         self,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
+
+from scipy.stats import loguniform, uniform
 
 from foretell.predictors._features import Encodings, OnFeatures
 from foretell.predictors._targets import Target
@@ -38,6 +40,14 @@ class XGB(OnFeatures):
     >>> bool(high > low + 2)
     True
     """
+
+    ranges: ClassVar = {
+        "trees": [100, 200, 300, 500],
+        "rate": loguniform(0.01, 0.3),
+        "depth": [2, 3, 4, 6, 8],
+        "subsample": uniform(0.5, 0.5),
+        "max_features": uniform(0.2, 0.8),
+    }
 
     def __init__(
         self,
