@@ -143,6 +143,12 @@ ENCODINGS = (
         "Yan et al., NeurIPS 2020",
     ),
     Row(
+        "cate",
+        "foretell.encodings.cate:CATE",
+        "states of a transformer that has learnt to fill in operations, without targets",
+        "Yan et al., ICML 2021",
+    ),
+    Row(
         "size",
         "foretell.encodings.size:Size",
         "logarithms of parameters and flops",
