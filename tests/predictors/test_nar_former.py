@@ -123,7 +123,7 @@ def test_random_places_are_the_topological_orders():
         adjacency[0, i, j] = True
     drawn = random_places(adjacency.expand(400, 6, 6), torch.Generator().manual_seed(0))
     orders = {
-        p + (5,) for p in itertools.permutations(range(5)) if all(p[i] < p[j] for i, j in edges)
+        (*p, 5) for p in itertools.permutations(range(5)) if all(p[i] < p[j] for i, j in edges)
     }
     assert len(orders) == 3
     assert {tuple(row) for row in drawn.tolist()} == orders
@@ -159,18 +159,22 @@ def test_scores_do_not_depend_on_the_other_graphs():
     torch.testing.assert_close(net(view(graphs)), torch.cat(alone, 1), atol=1e-5, rtol=1e-4)
 
 
-def test_consistency_brings_orders_together():
-    X = NB201.sample(32, rng=0)
-    y = (X == 3).sum(axis=1)
-    seen = view(canonical(NB201.graphs(X)))
-    places = random_places(seen.adjacency, torch.Generator().manual_seed(5))
-    apart = []
-    for weight in (0.0, 5.0):
-        settings = {"encoding": None, "loss": "mse", "consistency": weight, "difference": 0.1}
-        model = NARFormer(NB201, **{**FAST, "min_steps": 40, **settings}, random_state=0).fit(X, y)
-        scores = [model.net_(seen, None, order) for order in (None, places)]
-        apart.append(float((scores[0] - scores[1]).var() / scores[0].var()))
-    assert apart[1] < 0.5 * apart[0]
+def test_loss_of_two_orders_and_of_differences_by_hand():
+    seen, goal = view(canonical(NB201.graphs(NB201.sample(9, rng=2)))), torch.linspace(-1, 1, 9)
+    model = NARFormer(NB201, loss="mse", consistency=0.5, difference=0.1)
+    net, draw = network(), torch.Generator().manual_seed(3)
+    total = model._loss(net, seen, goal, draw)
+    draw = torch.Generator().manual_seed(3)
+    places = random_places(seen.adjacency, draw)
+    pair = torch.randperm(9, generator=draw)
+    assert (places != torch.arange(places.shape[1])).any()
+    expected = 0.0
+    for s, again in zip(net(seen), net(seen, None, places), strict=True):
+        expected += float(((s - goal) ** 2).mean() + ((again - goal) ** 2).mean())
+        expected += 0.5 * float(((s - again) ** 2).mean())
+        apart = [abs(float(s[i] - s[j] - goal[i] + goal[j])) for i, j in enumerate(pair)]
+        expected += 0.1 * sum(apart) / 9
+    assert float(total) == pytest.approx(expected, rel=1e-5)
 
 
 # -- behaviour ----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
+from scipy.stats import loguniform
 from torch import Tensor, nn
 
 from foretell.predictors._features import Encodings
@@ -63,13 +64,21 @@ class FLAN(Neural):
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
     >>> X = space.sample(60, rng=0)
-    >>> model = FLAN(space, epochs=10, min_steps=20, random_state=0)
+    >>> model = FLAN(space, members=2, min_steps=40, epochs=1, random_state=0)
     >>> mean = model.fit(X, (X == 3).sum(axis=1)).predict([[0] * 6, [3] * 6])
     >>> bool(mean[1] > mean[0] + 2)
     True
     """
 
     least: ClassVar[dict[str, int]] = {"embed": 1, "hidden": 1, "layers": 1, "steps": 1}
+    ranges: ClassVar = {
+        "hidden": [16, 32, 64],
+        "layers": [2, 3, 4],
+        "steps": [1, 2, 3],
+        "lr": loguniform(4e-3, 4e-2),
+        "dropout": [0.0, 0.1, 0.2],
+        "epochs": [20, 40, 80],
+    }
 
     def __init__(
         self,
@@ -84,12 +93,12 @@ class FLAN(Neural):
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 3,
-        epochs: int = 50,
-        min_steps: int = 150,
+        epochs: int = 40,
+        min_steps: int = 250,
         batch_size: int = 32,
-        lr: float = 1e-2,
+        lr: float = 2e-2,
         weight_decay: float = 1e-2,
-        dropout: float = 0.0,
+        dropout: float = 0.1,
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -232,9 +241,10 @@ class FlowAttention(nn.Module):
             self.turn = MLP(members, [hidden, hidden, hidden], generator)
             self.back = Layers(members, embed, hidden, layers, generator)
             self.update = MLP(members, [embed + 2 * hidden, hidden, embed], generator)
-        beside = features and [features, *side]
-        self.side = MLP(members, beside, generator, dropout) if features and side else None
-        wide = hidden + (beside[-1] if beside else 0)
+        self.side = (
+            MLP(members, [features, *side], generator, dropout) if side and features else None
+        )
+        wide = hidden + (side[-1] if side and features else features)
         self.head = MLP(members, [wide, *head, 1], generator, dropout)
 
     def forward(self, view: Flow, generator: torch.Generator | None = None) -> Tensor:
@@ -246,7 +256,7 @@ class FlowAttention(nn.Module):
         E = (1.0 - start) * torch.matmul(view.hot, self.embedding.unsqueeze(1))
         H = self.forth(H_0, E, view.into, self.dropout, generator)
         for _ in range(self.steps - 1):
-            ends = view.hot[None, :, :, 1:2] * self.turn(H)
+            ends = view.last[None, :, :, None] * self.turn(H)
             B = self.back(ends, E, view.into.transpose(1, 2), self.dropout, generator)
             E = E + _RATE * self.update(torch.cat([E.detach(), H.detach(), B], dim=-1))
             H = self.forth(H_0, E, view.into, self.dropout, generator)

@@ -6,6 +6,7 @@ import math
 from typing import Any, ClassVar
 
 import torch
+from scipy.stats import loguniform
 from torch import Tensor, nn
 
 from foretell.errors import SettingError
@@ -70,13 +71,20 @@ class NARFormer(Neural):
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
     >>> X = space.sample(60, rng=0)
-    >>> model = NARFormer(space, epochs=10, min_steps=20, random_state=0)
+    >>> model = NARFormer(space, min_steps=40, epochs=1, random_state=0)
     >>> mean = model.fit(X, (X == 3).sum(axis=1)).predict([[0] * 6, [3] * 6])
     >>> bool(mean[1] > mean[0] + 2)
     True
     """
 
     least: ClassVar[dict[str, int]] = {"blocks": 1, "heads": 1, "inner": 1}
+    ranges: ClassVar = {
+        "hidden": [24, 48, 96],
+        "blocks": [1, 2, 3],
+        "lr": loguniform(4e-3, 4e-2),
+        "dropout": [0.0, 0.1, 0.2],
+        "epochs": [20, 40, 80],
+    }
 
     def __init__(
         self,
@@ -92,10 +100,10 @@ class NARFormer(Neural):
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 2,
-        epochs: int = 50,
-        min_steps: int = 150,
+        epochs: int = 40,
+        min_steps: int = 250,
         batch_size: int = 32,
-        lr: float = 1e-2,
+        lr: float = 2e-2,
         weight_decay: float = 1e-2,
         dropout: float = 0.1,
         random_state: int | None = None,
@@ -188,9 +196,9 @@ class NARFormer(Neural):
             apart = (scores - again).square().mean(-1).sum()
             total = total + LOSSES[self.loss](again, goal) + self.consistency * apart
         if self.difference > 0.0:
-            pair = torch.randperm(len(goal), generator=generator)
-            wrong = (scores - scores[:, pair]) - (goal - goal[pair])
-            total = total + self.difference * wrong.abs().mean(-1).sum()
+            pair = torch.randperm(goal.shape[-1], generator=generator)
+            wrong = (scores - scores[:, pair]) - (goal - goal[..., pair])
+            total = total + self.difference * wrong.abs().nan_to_num().mean(-1).sum()
         return total
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 import torch
+from scipy.stats import loguniform
 from torch import Tensor, nn
 
 from foretell.predictors._features import Encodings
@@ -63,7 +64,7 @@ class PINAT(Neural):
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
     >>> X = space.sample(60, rng=0)
-    >>> model = PINAT(space, epochs=10, min_steps=20, random_state=0)
+    >>> model = PINAT(space, members=2, min_steps=40, epochs=1, random_state=0)
     >>> mean = model.fit(X, (X == 3).sum(axis=1)).predict([[0] * 6, [3] * 6])
     >>> bool(mean[1] > mean[0] + 2)
     True
@@ -78,6 +79,13 @@ class PINAT(Neural):
         "set_heads": 1,
         "inner": 1,
         "head": 1,
+    }
+    ranges: ClassVar = {
+        "hidden": [16, 32, 64],
+        "blocks": [1, 2, 3],
+        "lr": loguniform(4e-3, 4e-2),
+        "dropout": [0.0, 0.1, 0.2],
+        "epochs": [20, 40, 80],
     }
 
     def __init__(
@@ -95,10 +103,10 @@ class PINAT(Neural):
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 3,
-        epochs: int = 50,
-        min_steps: int = 150,
+        epochs: int = 40,
+        min_steps: int = 250,
         batch_size: int = 32,
-        lr: float = 1e-2,
+        lr: float = 2e-2,
         weight_decay: float = 1e-2,
         dropout: float = 0.1,
         random_state: int | None = None,
