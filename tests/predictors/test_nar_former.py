@@ -176,7 +176,7 @@ def test_loss_of_two_orders_and_of_differences_by_hand():
         expected += 0.5 * float(((s - again) ** 2).mean())
         apart = [abs(float(s[i] - s[j] - goal[i] + goal[j])) for i, j in enumerate(pair)]
         expected += 0.1 * sum(apart) / 9
-    assert float(total) == pytest.approx(expected, rel=1e-5)
+    assert float(total.detach()) == pytest.approx(expected, rel=1e-5)
 
 
 # -- behaviour ----------------------------------------------------------------------------------
