@@ -38,7 +38,13 @@ def _scalar(dtype: Any, data: Any = b"") -> Any:
 def _dtype(code: object, *flags: object) -> Any:
     if not isinstance(code, str) or "O" in code:
         raise pickle.UnpicklingError(f"an array of {code!r}")
-    return np.dtype(code)
+    return np.dtype(code, False, True)  # a copy: what comes next changes it
+
+
+def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any) -> Any:
+    if not isinstance(dtype, np.dtype) or dtype.hasobject or order not in ("C", "F"):
+        raise pickle.UnpicklingError("an array of no plain type")
+    return np.frombuffer(data, dtype).reshape(shape, order=order).copy(order)
 
 
 def _latin1(text: object, encoding: object = "latin1") -> bytes:
@@ -58,13 +64,13 @@ _KNOWN: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _dtype,
     **{
-        (f"{module}.{part}", "scalar"): _scalar
-        for module in ("numpy.core", "numpy._core")
-        for part in ("multiarray",)
-    },
-    **{
-        (f"{module}.multiarray", "_reconstruct"): _reconstruct
-        for module in ("numpy.core", "numpy._core")
+        (f"numpy.{core}.{name}", function): ours
+        for core in ("core", "_core")  # numpy 1 and 2
+        for name, function, ours in (
+            ("multiarray", "scalar", _scalar),
+            ("multiarray", "_reconstruct", _reconstruct),
+            ("numeric", "_frombuffer", _from_buffer),
+        )
     },
     **{
         (module, kind.__name__): kind

@@ -52,7 +52,8 @@ class NB101Files(Reader):
 
     def matches(self, peek: Peek) -> bool:
         """A file of records, or the header of a table."""
-        return peek.head.startswith(_TABLE) or _tfrecord.starts_like_one(peek.raw)
+        named = not peek.folder and peek.path.suffix == ".tfrecord"
+        return named or peek.head.startswith(_TABLE) or _tfrecord.starts_like_one(peek.raw)
 
     def read(self, path: Path, repeat: int | None) -> Benchmark:
         """Whole file, checksums compared."""

@@ -12,9 +12,8 @@ from foretell.benchmarks import _unpickle
 from foretell.benchmarks.base import Benchmark, Better, Column, Peek, Reader
 from foretell.errors import DataError
 from foretell.spaces.base import Rows
-from foretell.spaces.nb_graph import LINKS, OPS, NBGraph, V
+from foretell.spaces.nb_graph import OPS, NBGraph, V
 
-PROTEINS = ("gcn", "sage", "arma", "fc", "skip")  # the operations that its table numbers
 _COLUMNS: dict[str, tuple[str, str, Better]] = {
     "valid_perf": ("val_perf", "fraction", "max"),
     "perf": ("test_perf", "fraction", "max"),
@@ -41,13 +40,13 @@ class NBGraphFiles(Reader):
         """Rows by their published hash."""
         found = _unpickle.load(path)
         keys = np.array([int(key) for key in found], dtype=np.int64)
-        proteins = bool(keys.max() < len(LINKS) * 6**V)
-        X = rows_of(keys, PROTEINS if proteins else OPS)
+        X = rows_of(keys)
         columns = {
             new: Column(np.array([float(one[old]) for one in found.values()]), unit, better)
             for old, (new, unit, better) in _COLUMNS.items()
         }
-        notes = (f"only the operations {', '.join(PROTEINS)}",) if proteins else ()
+        used = [op for k, op in enumerate(OPS) if (X[:, 1:] == k).any()]
+        notes = (f"only the operations {', '.join(used)}",) if len(used) < len(OPS) else ()
         return Benchmark(self.name, "nb-graph", X, columns, path.name, "as published", notes=notes)
 
     def installed(self) -> dict[str, Path]:
@@ -59,21 +58,17 @@ class NBGraphFiles(Reader):
         return {file.stem: file for file in sorted(folder.glob("*.bench"))}
 
 
-def rows_of(hashes: NDArray[np.int64], ops: tuple[str, ...]) -> Rows:
-    """Rows of published hashes: links first, then a digit to the base `len(ops) + 1` a node.
+def rows_of(hashes: NDArray[np.int64]) -> Rows:
+    """Rows of published hashes, decimal: links first, then the operation of each node.
 
     Raises: DataError where one is no member of the table.
+
+    >>> rows_of(np.array([61237])).tolist()
+    [[6, 1, 2, 3, 7]]
     """
-    base = len(ops) + 1
-    powers = base ** np.arange(V, -1, -1)
-    digits = hashes[:, None] // powers
-    digits[:, 1:] %= base
-    if (digits[:, 0] >= len(LINKS)).any() or (digits[:, 1:] >= len(ops)).any():
-        raise DataError("a hash that names no network of NAS-Bench-Graph")
-    places = np.array([OPS.index(op) for op in ops])
-    rows = np.concatenate([digits[:, :1], places[digits[:, 1:]]], axis=1)
+    rows = hashes[:, None] // 10 ** np.arange(V, -1, -1)
+    rows[:, 1:] %= 10
     space = NBGraph()
-    rows = space.check(rows)
-    if not np.array_equal(space.canonical_form(rows), rows):
-        raise DataError("a hash that is not that of the published representative")
-    return rows
+    if not space.contains(rows).all() or not np.array_equal(space.canonical_form(rows), rows):
+        raise DataError("a hash that is not that of a published representative")
+    return space.check(rows)

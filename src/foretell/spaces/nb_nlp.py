@@ -132,7 +132,8 @@ class NBNLP(Space):
         p, q, r = new.T
         same = (q >= 0) & (p == q) | (r >= 0) & ((p == r) | (q == r))
         wrong: NDArray[np.bool_] = equal.any(axis=1) | old.any(axis=(1, 2)) | far.any(axis=1)
-        return ~(wrong | same)
+        right: NDArray[np.bool_] = ~(wrong | same)
+        return right
 
     def canonical(self, X: Rows) -> NDArray[np.uint64]:
         """Key of the graph view."""
