@@ -60,6 +60,7 @@ class Attempt:
             self.command, env=env, start_new_session=True, stdout=self.log, stderr=self.log
         )
         self.started, self.killed = time.monotonic(), 0.0
+        self.gone: float | None = None
 
     def members(self) -> dict[int, str]:
         """Process ids and command lines of all that carry the mark and are not dead."""
@@ -95,11 +96,14 @@ class Attempt:
 
     def orphans_gone(self) -> float:
         """Seconds after the kill in which the last process ended."""
+        if self.gone is not None:
+            return self.gone
         while members := self.members():
             if time.monotonic() - self.killed > GRACE_S:
                 raise BrokenPromiseError(f"orphans {GRACE_S} s after the kill: {members}")
             time.sleep(0.02)
-        return time.monotonic() - self.killed
+        self.gone = time.monotonic() - self.killed
+        return self.gone
 
     def end(self) -> int:
         """Wait for the driver; its exit code."""
@@ -184,6 +188,8 @@ class Case:
                     self.tally.kinds[kind] += 1
                     self.tally.places[place] += 1
                 if second is not None:
+                    if attempt.killed and kind not in WORKERS:
+                        attempt.orphans_gone()  # before the second one, which may run to its end
                     self._rival(second)
             code = attempt.end()
             self._nothing_lost()
@@ -191,7 +197,7 @@ class Case:
                 break
             if code != -signal.SIGKILL and not refused(attempt, code):
                 raise BrokenPromiseError(f"exit code {code}: {attempt.said()}")
-        attempt.killed = time.monotonic()
+        attempt.killed, attempt.gone = time.monotonic(), None
         attempt.orphans_gone()
         self.compare()
         self.tally.runs += 1
@@ -331,7 +337,9 @@ def main() -> int:
             case = Case(arguments, folder, *unbroken[seed], rng, tally, pids)
             case.survive(case.plans(lambda: tally.kills >= args.kills), rival=0.1)
             print(f"{tally.kills:4d} kills, {tally.runs} runs, {tally.attempts} calls", flush=True)
-        scratch = sorted(item.name for path in Path(name).glob("*/tmp") for item in path.iterdir())
+        scratch = sorted(
+            {item.name for path in Path(name).glob("*/tmp") for item in path.iterdir()}
+        )
     print(f"{tally.kills} kills in {time.monotonic() - began:.0f} s, {tally.runs} runs ended equal")
     print(f"kinds: {dict(tally.kinds)}\nplaces: {dict(tally.places)}")
     print(f"second drivers: {dict(tally.rivals)}")
