@@ -119,6 +119,8 @@ def best(F: ArrayLike, k: int) -> Index:
     [1, 3, 2]
     """
     G = _matrix(F)
+    if G.shape[1] == 1:  # fronts are values, nothing is crowded
+        return np.argsort(-G[:, 0], kind="stable")[: max(k, 0)]
     front = _fronts(G, enough=k)
     # a row behind the front that fills the k-th place is not chosen, so it needs no distance
     last = np.partition(front, k - 1)[k - 1] if 0 < k < len(G) else np.inf
@@ -209,8 +211,10 @@ def _first_front(ranks: Index) -> Index:
 
 def _fronts(G: Floats, enough: int | None = None) -> Index:
     """`fronts`; with `enough`, rows behind the fronts that hold so many may share the next one."""
+    if G.shape[1] == 1:
+        return np.unique(-G[:, 0], return_inverse=True)[1].astype(np.int64)
     front = np.zeros(len(G), dtype=np.int64)
-    if G.shape[1] <= 2:
+    if G.shape[1] == 2:
         order, first, second = _sorted_pairs(G)
         tails: list[float] = []  # of each front, minus the second value of its last row
         numbers: list[int] = []
