@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -315,7 +316,14 @@ def data_import(
     from foretell.spaces.load import load
 
     given = load(space) if space else None
-    found = benchmarks.convert(file, out, space=given, repeat=repeat)
+    with _live() as live:
+        started = time.perf_counter()
+
+        def show(share: float) -> None:
+            left = (time.perf_counter() - started) * (1 - share) / share
+            live.update(f"{share:4.0%} read, {console.duration(left)} left")
+
+        found = benchmarks.convert(file, out, space=given, repeat=repeat, on_progress=show)
     if json:
         console.show_json(found.to_dict())
     else:

@@ -56,7 +56,9 @@ def made(tmp_path, official):
 
 def test_records_become_columns(made):
     path, places = made
-    found = benchmarks.read(path)
+    shares: list[float] = []
+    found = benchmarks.read(path, on_progress=shares.append)
+    assert shares == [1.0]
     table = ft.Table.open(path)
     assert found.name == found.space == "nb101"
     assert found.repeats == "mean of up to 3 trainings"

@@ -19,7 +19,7 @@ import numpy as np
 
 from foretell import _catalog
 from foretell.benchmarks import _store
-from foretell.benchmarks.base import Benchmark, Peek, Reader
+from foretell.benchmarks.base import Benchmark, Peek, Progress, Reader
 from foretell.errors import DataError, ForetellError, unknown_name
 from foretell.evaluators.table import ARCH, Table
 from foretell.spaces.base import Space
@@ -91,7 +91,11 @@ def table(spec: str | os.PathLike[str], space: Space | None = None) -> Table | N
 
 
 def read(
-    spec: str | os.PathLike[str], *, space: Space | None = None, repeat: int | None = None
+    spec: str | os.PathLike[str],
+    *,
+    space: Space | None = None,
+    repeat: int | None = None,
+    on_progress: Progress = None,
 ) -> Benchmark:
     """An official file, an own table, or an installed benchmark, recognised by its content.
 
@@ -99,12 +103,14 @@ def read(
         spec: file, folder of result files, or name such as "nb-graph:cora".
         space: of an own table whose strings several spaces could read.
         repeat: which of several trainings of one architecture, from 0 on; None for their mean.
+        on_progress: called now and then with the share of a large file that is read.
 
     Raises: DataError in one line for a file that is torn, or no benchmark.
     """
     file = path(spec)
     reader = _recognise(file)
     if reader is not None:
+        reader.on_progress = on_progress
         return _read(reader, file, repeat)
     if file.is_file() and file.name.lower().endswith(_KINDS):
         from foretell.benchmarks.own import read_own
@@ -180,6 +186,7 @@ def convert(
     *,
     space: Space | None = None,
     repeat: int | None = None,
+    on_progress: Progress = None,
 ) -> Imported:
     """Read a benchmark, check it, and write it as one Parquet file.
 
@@ -188,6 +195,7 @@ def convert(
         out: the file to write; None for the name of the source with .parquet, in this folder.
         space: as for `read`.
         repeat: as for `read`.
+        on_progress: as for `read`.
 
     Raises: DataError in one line; then nothing is written.
     """
@@ -197,7 +205,7 @@ def convert(
     if file.exists() and file.resolve() == path(spec).resolve():
         raise DataError(f"{file.name!r} would replace its source", hint="say another --out")
     _store.pyarrow()
-    benchmark = read(spec, space=space, repeat=repeat)
+    benchmark = read(spec, space=space, repeat=repeat, on_progress=on_progress)
     found = _as_table(benchmark, space)
     _store.write(benchmark, found, file)
     return Imported(file, benchmark, found)

@@ -8,7 +8,7 @@ import json
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from foretell.spaces.base import Rows, Space
 
 HEAD = 2**16  # bytes by which a file is recognised
 ZIP = b"PK\x03\x04"
+Progress = Callable[[float], None] | None  # called with the share that is done
 Better = Literal["max", "min", ""]
 
 
@@ -169,6 +170,12 @@ class Reader(ABC):
     """Reads the official files of one benchmark; whatever it raises becomes one clear line."""
 
     name: str
+    on_progress: Progress = None
+
+    def progressed(self, share: float) -> None:
+        """Tell whoever listens that this share of the file is read."""
+        if self.on_progress is not None:
+            self.on_progress(share)
 
     @abstractmethod
     def matches(self, peek: Peek) -> bool:

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +59,17 @@ class NB101Files(Reader):
         """Whole file, checksums compared."""
         if Peek(path).head.startswith(_TABLE):
             return _read_table(path, repeat)
-        return _read_records(path, repeat)
+        return _read_records(path, repeat, self.progressed)
 
 
-def _read_records(path: Path, repeat: int | None) -> Benchmark:
+def _read_records(path: Path, repeat: int | None, progressed: Callable[[float], None]) -> Benchmark:
     graphs: dict[str, int] = {}
     shapes: list[str] = []
     ops: list[str] = []
     params: list[int] = []
     which: list[NDArray[np.int64]] = []
     values: list[NDArray[np.float64]] = []
-    done = 0
+    done, read, size_of_file = 0, 0, path.stat().st_size
     for block in _tfrecord.records(path):
         pairs = np.empty((len(block), 2), dtype=np.int64)
         measured = np.empty((len(block), 8))
@@ -93,6 +93,8 @@ def _read_records(path: Path, repeat: int | None) -> Benchmark:
         which.append(pairs)
         values.append(measured)
         done += len(block)
+        read += sum(map(len, block)) + 16 * len(block)
+        progressed(read / size_of_file)
     if not done:
         raise DataError(f"{path.name!r} has no records", hint="copy it again")
     X = rows_of(shapes, ops)

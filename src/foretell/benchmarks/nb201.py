@@ -79,6 +79,7 @@ class NB201Files(Reader):
             for name, seed, value in _values(entry):
                 found.setdefault(name, {})[len(kept), seed] = value
             kept.append(archs[index])
+            self.progressed(len(kept) / len(archs))
         columns, most = {}, 1
         for name in sorted(found, key=_order):
             wide = _by_seed(found[name], len(kept))
