@@ -185,7 +185,7 @@ def test_plain_values_come_back(value, protocol):
 @pytest.mark.parametrize(
     "value",
     [np.array([print], dtype=object), eval, ft.Table, np.dtype("O"), Bomb()],
-    ids=str,
+    ids=("array", "function", "class", "dtype", "instance"),
 )
 def test_anything_else_does_not(value):
     with pytest.raises(DataError, match="no pickle of plain values"):
