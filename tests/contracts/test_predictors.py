@@ -25,7 +25,10 @@ ROWS = {row.name: row for row in _catalog.PREDICTORS}
 SETTINGS = {
     "arch2vec": {"steps": 5},
     "auto": {"candidates": ("gp", "rf"), "folds": 2},
+    "bonas": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
+    "brp": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
     "flan": {"members": 2, "layers": 2, "epochs": 5, "min_steps": 10},
+    "gates": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
     "gcn": {"epochs": 10},
     "lgb": {"trees": 30},
     "mlp": {"members": 2, "iterations": 50},
@@ -33,15 +36,20 @@ SETTINGS = {
     "nao": {"hidden": 8, "members": 1, "epochs": 2, "min_steps": 5},
     "ngb": {"trees": 20},
     "pinat": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
+    "ranker": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
     "rf": {"trees": 20},
     "seminas": {
         "unlabelled": 30,
         "epochs": 1,
         "settings": {"hidden": 8, "members": 1, "epochs": 2, "min_steps": 5},
     },
+    "sparse-gp": {"points": 10, "steps": 5},
+    "var-sparse-gp": {"points": 10, "steps": 5},
+    "ta-gates": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
     "xgb": {"trees": 30},
 }
 LEARNING = {
+    **dict.fromkeys(("bonas", "brp", "gates", "ranker", "ta-gates"), {"min_steps": 80}),
     "nao": {"min_steps": 80, "lr": 3e-2},
     "seminas": {"unlabelled": 60, "epochs": 10, "settings": {"hidden": 8, "min_steps": 80}},
     "flan": {"min_steps": 80},
