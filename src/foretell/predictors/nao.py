@@ -13,6 +13,7 @@ from foretell.errors import SettingError
 from foretell.predictors._features import Encodings
 from foretell.predictors._losses import LOSSES, Loss
 from foretell.predictors._neural import Ensemble, Neural
+from foretell.predictors._order import canonical
 from foretell.predictors._targets import Target
 from foretell.spaces.base import Rows, Space
 
@@ -22,8 +23,9 @@ Step = Literal["vertex", "token"]
 class NAO(Neural):
     """Recurrent encoder, predictor and decoder, trained together; an ensemble that orders.
 
-    The architecture is a sequence of tokens (`encodings.sequence`), one vertex a step. With x_t the
-    sum of the embeddings of the tokens of step t,
+    The architecture is a sequence of tokens (`encodings.sequence`), one vertex a step, in an order
+    that does not change when vertices are renamed. With x_t the sum of the embeddings of the tokens
+    of step t,
 
         h_1..h_L = bidirectional LSTM(x_1..x_L),    c_t = (W h_t + x_t) / |W h_t + x_t|,
         latent c = mean_t c_t,    score = mlp(c, features),
@@ -56,7 +58,8 @@ class NAO(Neural):
     References: Luo et al. 2018, Neural Architecture Optimization, section 3; White et al. 2021,
     How Powerful are Performance Predictors in NAS?
     Differs: the paper has one network, a step for each token, squared error and no features of the
-    graph: `NAO.paper(space)`, with the 50 epochs of the study instead of the paper's 1,000.
+    graph: `NAO.paper(space)`, with the 50 epochs of the study instead of the paper's 1,000; its
+    order of vertices is that of the table.
 
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
@@ -132,7 +135,7 @@ class NAO(Neural):
             raise SettingError("weight", expected="in [0, 1)", got=self.weight)
 
     def _view(self, X: Rows) -> Steps:
-        steps = tokens(self.space.graphs(X))
+        steps = tokens(canonical(self.space.graphs(X)))
         if self.step == "token":
             steps = steps[:, used(steps.shape[2]), None]
         return Steps(torch.from_numpy(steps), torch.from_numpy(self._features(X)))
@@ -252,7 +255,7 @@ class Network(nn.Module):
         before = torch.cat([torch.zeros_like(read[:, :1]), read[:, :-1]], dim=1)
         start = latent.unsqueeze(0).contiguous()
         H, _ = self.decoder(before, (start, torch.zeros_like(start)))
-        attention = (H @ states.transpose(1, 2)).softmax(-1)
+        attention = (H @ states.transpose(1, 2) * H.shape[-1] ** 0.5).softmax(-1)
         H = torch.tanh(self.attend(torch.cat([attention @ states, H], dim=-1)))
         logits: Tensor = self.write(self.drop(H))
         return logits.view(*logits.shape[:2], self.slots, self.n_tokens)
