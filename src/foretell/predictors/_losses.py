@@ -1,4 +1,7 @@
-"""Losses of scores (M, n) of M members against targets (n,): each the sum over members."""
+"""Losses of scores (M, n) of M members: each the sum over members.
+
+Targets are (n,), or (M, n) with NaN where a member is not to see a row.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,40 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Loss = Literal["rank", "hinge", "mse", "bce"]
+Loss = Literal["rank", "soft", "hinge", "mse", "bce"]
 _MARGIN = 0.1
+_logistic = torch.nn.functional.binary_cross_entropy_with_logits
 
 
 def mse(scores: Tensor, target: Tensor) -> Tensor:
     """Mean over i of (s_i - t_i)^2."""
-    return (scores - target).square().mean(-1).sum()
+    return _mean((scores - target.nan_to_num()).square(), target)
 
 
 def bce(scores: Tensor, target: Tensor) -> Tensor:
     """Mean over i of -t_i log p_i - (1 - t_i) log(1 - p_i), p = 1 / (1 + exp(-s))."""
-    logistic = torch.nn.functional.binary_cross_entropy_with_logits
-    return logistic(scores, target.expand_as(scores), reduction="none").mean(-1).sum()
+    wish = target.nan_to_num().expand_as(scores)
+    return _mean(_logistic(scores, wish, reduction="none"), target)
 
 
 def rank(scores: Tensor, target: Tensor) -> Tensor:
     """Mean over pairs t_i > t_j of log(1 + exp(s_j - s_i)) (logistic; Burges et al. 2005)."""
     return _pairs(scores, target, torch.nn.functional.softplus)
+
+
+def soft(scores: Tensor, target: Tensor) -> Tensor:
+    """Mean over pairs of the cross-entropy of p_ij = 1 / (1 + exp(s_j - s_i)) with the share
+    1 / (1 + exp(t_j - t_i)) (Dudziak et al. 2020, BRP-NAS).
+
+    Targets that hardly differ ask for scores that hardly differ: what `rank` takes for an order
+    is here the noise that it may be.
+    """
+    wish = torch.sigmoid(target[..., :, None] - target[..., None, :])
+    lead = scores[:, :, None] - scores[:, None, :]  # s_i - s_j at [i, j]
+    apart = ~torch.eye(target.shape[-1], dtype=torch.bool)
+    some = (apart & ~wish.isnan()).to(scores.dtype)
+    entropy = _logistic(lead, wish.nan_to_num().expand_as(lead), reduction="none")
+    return ((entropy * some).sum((-2, -1)) / some.sum((-2, -1)).clamp(min=1.0)).sum()
 
 
 def hinge(scores: Tensor, target: Tensor) -> Tensor:
@@ -34,13 +53,24 @@ def hinge(scores: Tensor, target: Tensor) -> Tensor:
 
 
 def _pairs(scores: Tensor, target: Tensor, loss: Callable[[Tensor], Tensor]) -> Tensor:
-    ordered = (target[:, None] > target[None, :]).to(scores.dtype)
+    ordered = better(target).to(scores.dtype)
     wrong = scores[:, None, :] - scores[:, :, None]  # s_j - s_i at [i, j]
-    return (loss(wrong) * ordered).sum() / ordered.sum().clamp(min=1.0)
+    return ((loss(wrong) * ordered).sum((-2, -1)) / ordered.sum((-2, -1)).clamp(min=1.0)).sum()
+
+
+def better(target: Tensor) -> Tensor:
+    """True at [.., i, j] where t_i > t_j, both seen."""
+    return target[..., :, None] > target[..., None, :]
+
+
+def _mean(each: Tensor, target: Tensor) -> Tensor:
+    seen = (~target.isnan()).to(each.dtype)
+    return ((each * seen).sum(-1) / seen.sum(-1).clamp(min=1.0)).sum()
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "rank": rank,
+    "soft": soft,
     "hinge": hinge,
     "mse": mse,
     "bce": bce,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from foretell.errors import DataError, SettingError
@@ -18,11 +18,12 @@ from foretell.predictors._graphnet import batch
 from foretell.predictors._losses import LOSSES, Loss
 from foretell.predictors._targets import Scale, Target
 from foretell.predictors.base import Floats, Predictor
-from foretell.spaces.base import Rows
+from foretell.spaces.base import Rows, Space
 
 _KNOTS = 32  # of the map from scores to targets
 _BLOCK = 2**19  # floats of one layer that are scored at a time: they stay in the cache
 _ROWS = 32_768  # rows whose view is in memory at once
+_DRAWN = 256  # rows on which the members' variance is measured
 
 
 class View(Protocol):
@@ -74,6 +75,7 @@ class Neural(Predictor):
     lr: float
     weight_decay: float
     dropout: float = 0.0
+    left_out: ClassVar[float] = 0.1  # of the rows, by each of several members
 
     # -- what a method is -----------------------------------------------------------------------
 
@@ -98,8 +100,15 @@ class Neural(Predictor):
         return 128 * self.members * int(view[0][0].numel())
 
     def _loss(self, net: nn.Module, seen: Any, goal: Tensor, generator: torch.Generator) -> Tensor:
-        """The sum over members of the losses of one batch."""
+        """The sum over members of the losses of one batch.
+
+        `goal` is (n,), or (M, n) with NaN where a member leaves a row out.
+        """
         return LOSSES[self.loss](net(seen, generator), goal)
+
+    def _variance(self, view: Any) -> Floats:
+        """Variance (n,) of standardised scores that a member knows of itself, M averaged."""
+        return np.zeros(len(view[0]))
 
     # -- learning -------------------------------------------------------------------------------
 
@@ -116,15 +125,37 @@ class Neural(Predictor):
         with torch.random.fork_rng(devices=[]):
             seed = int(rng.integers(2**31))
             torch.default_generator.manual_seed(seed)
-            self.net_ = self._train(view, scale.score(y), torch.Generator().manual_seed(seed))
+            goal, out = scale.score(y), self._left_out(len(y), rng)
+            hidden = np.where(out, np.nan, goal) if out.any() else goal
+            self.net_ = self._train(view, hidden, torch.Generator().manual_seed(seed))
         scores = self._scores(view)
+        unit, self.shift_ = scores.std(axis=1), scores.mean(axis=1)
+        self.unit_ = np.where(unit > 1e-9, unit, 1.0)
         if self.loss in ("mse", "bce"):
             self.scale_, self.shift_, self.unit_ = scale, np.zeros(1), np.ones(1)
-            return
-        unit = scores.std(axis=1)
-        self.shift_, self.unit_ = scores.mean(axis=1), np.where(unit > 1e-9, unit, 1.0)
-        mean = ((scores - self.shift_[:, None]) / self.unit_[:, None]).mean(axis=0)
-        self.scale_ = _quantile_map(mean, y)
+        else:
+            self.scale_ = _quantile_map(self._standard(scores).mean(axis=0), y)
+        self.widen_ = 0.0
+        if out.any():
+            wrong = (self._standard(scores) - self.scale_.score(y))[out]
+            unseen = self._view(self.space.canonical_form(self.space.sample(_DRAWN, rng)))
+            spread = self._standard(self._scores(unseen)).var(axis=0).mean()
+            known = float(2.0 * spread + self._variance(unseen).mean())
+            self.widen_ = max(float((wrong**2).mean()) - known, 0.0)
+
+    def _left_out(self, n: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Which rows a member does not see, (M, n)."""
+        out = np.zeros((self.members, n), dtype=bool)
+        each = min(int(self.left_out * n), n // self.members)
+        if self.members > 1 and self.loss != "bce":
+            rows = rng.permutation(n)[: each * self.members]
+            out[np.repeat(np.arange(self.members), each), rows] = True
+        return out
+
+    def _standard(self, scores: Floats) -> Floats:
+        """Scores (M, n) in units of their spread on the training rows."""
+        standard: Floats = (scores - self.shift_[:, None]) / self.unit_[:, None]
+        return standard
 
     def _check_settings(self) -> None:
         least = {"members": 1, "epochs": 1, "batch_size": 2}
@@ -151,7 +182,7 @@ class Neural(Predictor):
         return Scale(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
 
     def _train(self, view: Any, target: Floats, generator: torch.Generator) -> nn.Module:
-        n = len(target)
+        n = target.shape[-1]
         net = self._net(view, generator)
         seen = self._inputs(view)
         goal = torch.from_numpy(target.astype(np.float32))
@@ -167,7 +198,7 @@ class Neural(Predictor):
                     self.lr * (1.0 + math.cos(math.pi * step / steps)) / 2.0
                 )
                 optimiser.zero_grad()
-                total = self._loss(net, seen.take(rows), goal[rows], generator)
+                total = self._loss(net, seen.take(rows), goal[..., rows], generator)
                 total.backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
                 step += 1
@@ -176,9 +207,11 @@ class Neural(Predictor):
     # -- scoring --------------------------------------------------------------------------------
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
-        parts = [self._scores(self._view(X[i : i + _ROWS])) for i in range(0, len(X), _ROWS)]
-        scores = (np.concatenate(parts, axis=1) - self.shift_[:, None]) / self.unit_[:, None]
-        mean, std = scores.mean(axis=0), scores.std(axis=0)
+        views = (self._view(X[i : i + _ROWS]) for i in range(0, len(X), _ROWS))
+        parts = [(self._scores(view), self._variance(view)) for view in views]
+        scores = self._standard(np.concatenate([part for part, _ in parts], axis=1))
+        own = np.concatenate([part for _, part in parts])
+        mean, std = scores.mean(axis=0), np.sqrt(scores.var(axis=0) + own + self.widen_)
         return self.scale_.value(mean), self.scale_.spread(mean, std)
 
     def _features(self, X: Rows) -> NDArray[np.float32]:
@@ -215,6 +248,14 @@ class Ensemble(nn.Module):
     def forward(self, view: Any, generator: torch.Generator | None = None) -> Tensor:
         """Scores (M, n)."""
         return torch.stack([network(view, generator) for network in self.networks])
+
+
+def side_by_side(space: Space, A: ArrayLike, B: ArrayLike) -> tuple[Rows, Rows]:
+    """Checked rows of two sets of equally many, for predictors that compare."""
+    left, right = (space.canonical_form(space.check(rows)) for rows in (A, B))
+    if len(left) != len(right):
+        raise DataError("rows to compare", expected=f"{len(left)} on both sides", got=len(right))
+    return left, right
 
 
 def _distinct(view: View) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -1,0 +1,164 @@
+"""BONAS: a graph network with a global vertex, and Bayesian linear regression on it."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from scipy.stats import loguniform
+from torch import nn
+
+from foretell.predictors._bayes import posterior
+from foretell.predictors._features import Encodings
+from foretell.predictors._globalnet import Global, GlobalNet, with_global
+from foretell.predictors._graphnet import Batch
+from foretell.predictors._losses import Loss
+from foretell.predictors._neural import Neural
+from foretell.predictors._targets import Target
+from foretell.predictors.base import Floats
+from foretell.spaces.base import Space
+
+
+class BONAS(Neural):
+    """BONAS: a graph network learns the features, a Bayesian linear regression predicts from them.
+
+    A graph network with a global vertex (`_globalnet.GlobalNet`, batch normalisation) is trained;
+    then, for each member, its last linear map gives way to the posterior of a Bayesian linear
+    regression on what that map reads,
+
+        w ~ N(0, s^2),  t ~ N(w . phi(x), s^2 r),  phi standardised, with a constant,
+
+    where s^2 (in closed form) and r (on a grid) maximise the evidence. The variance of a
+    prediction is that of the posterior, averaged over members, and the variance between members.
+
+    Args:
+        space: the space whose rows it sees.
+        hidden: width of the graph layers, at least 1.
+        layers: number of graph layers, at least 1.
+        head: widths of hidden layers between the global vertex and the regression.
+        encoding: features of the whole graph beside the embedding (a name of the catalog, an
+            `Encoding`, or a tuple of them); None for none.
+        loss, target, members, epochs, min_steps, batch_size, lr, weight_decay, random_state: as
+            in `Neural`.
+        dropout: share of channels left out, in [0, 1).
+
+    References: Shi et al. 2020, Bridging the Gap between Sample-based and One-shot Neural
+    Architecture Search with BONAS, section 3.1; White et al. 2021 (`bonas`).
+    Differs: the paper has one member, squared error (weighted towards good architectures), a
+    sigmoid at the end and no features of the graph: `BONAS.paper(space)`.
+
+    >>> import foretell as ft
+    >>> space = ft.spaces.get("nb201")
+    >>> X = space.sample(60, rng=0)
+    >>> model = BONAS(space, epochs=20, random_state=0).fit(X, (X == 3).sum(axis=1))
+    >>> mean, std = model.predict([[0, 0, 0, 0, 0, 0], [3, 3, 3, 3, 3, 3]], return_std=True)
+    >>> bool(mean[1] > mean[0] + 2), bool((std >= 0).all())
+    (True, True)
+    """
+
+    least: ClassVar = {"hidden": 1, "layers": 1}
+    ranges: ClassVar = {
+        "hidden": [16, 32, 64],
+        "layers": [2, 3, 4],
+        "lr": loguniform(2e-3, 3e-2),
+        "weight_decay": loguniform(1e-3, 1e-1),
+        "epochs": [40, 80, 160],
+    }
+
+    def __init__(
+        self,
+        space: Space,
+        hidden: int = 32,
+        layers: int = 3,
+        head: tuple[int, ...] = (48,),
+        encoding: Encodings | None = "graph-stats",
+        loss: Loss = "rank",
+        target: Target = "rank",
+        members: int = 4,
+        epochs: int = 80,
+        min_steps: int = 150,
+        batch_size: int = 32,
+        lr: float = 1e-2,
+        weight_decay: float = 1e-2,
+        dropout: float = 0.0,
+        random_state: int | None = None,
+    ) -> None:
+        self.space = space
+        self.hidden = hidden
+        self.layers = layers
+        self.head = head
+        self.encoding = encoding
+        self.loss = loss
+        self.target = target
+        self.members = members
+        self.epochs = epochs
+        self.min_steps = min_steps
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.dropout = dropout
+        self.random_state = random_state
+
+    @classmethod
+    def paper(cls, space: Space, random_state: int | None = None, **changes: Any) -> BONAS:
+        """The settings of White et al.: one network, squared error of standardised targets."""
+        settings: dict[str, Any] = {
+            "hidden": 64,
+            "layers": 4,
+            "head": (),
+            "encoding": None,
+            "loss": "mse",
+            "target": "value",
+            "members": 1,
+            "epochs": 100,
+            "min_steps": 1,
+            "batch_size": 128,
+            "lr": 1e-4,
+            "weight_decay": 0.0,
+        }
+        return cls(space, random_state=random_state, **{**settings, **changes})
+
+    def _net(self, view: Batch, generator: torch.Generator) -> GlobalNet:
+        return GlobalNet(
+            self.members,
+            len(self.space.vocabulary),
+            view.features.shape[1],
+            hidden=self.hidden,
+            layers=self.layers,
+            head=self.head,
+            norm="batch",
+            dropout=self.dropout,
+            generator=generator,
+        )
+
+    def _inputs(self, view: Batch) -> Global:
+        return with_global(view, len(self.space.vocabulary))
+
+    def _floats(self, view: Batch) -> int:
+        return 2 * (view.ops.shape[1] + 1) * self.members * self.hidden
+
+    def _train(self, view: Batch, target: Floats, generator: torch.Generator) -> GlobalNet:
+        net = super()._train(view, target, generator)
+        assert isinstance(net, GlobalNet)  # of `_net`
+        known = np.broadcast_to(target, (self.members, target.shape[-1]))
+        self.posterior_ = [
+            posterior(phi[~np.isnan(t)], t[~np.isnan(t)])
+            for phi, t in zip(self._phi(net, view), known, strict=True)
+        ]
+        weights = np.stack([one.weights for one in self.posterior_])[:, :, None]
+        constants = np.array([one.constant for one in self.posterior_])[:, None, None]
+        last = {"weight": weights.astype(np.float32), "bias": constants.astype(np.float32)}
+        net.out.load_state_dict({name: torch.from_numpy(one) for name, one in last.items()})
+        return net
+
+    def _variance(self, view: Batch) -> Floats:
+        phis = zip(self.posterior_, self._phi(self.net_, view), strict=True)
+        own = np.stack([one.variance(phi) for one, phi in phis])
+        return np.asarray((own / self.unit_[:, None] ** 2).mean(axis=0))
+
+    def _phi(self, net: nn.Module, view: Batch) -> Floats:
+        """What the regression sees, (M, n, width)."""
+        assert isinstance(net, GlobalNet)
+        with torch.inference_mode():
+            return net.embed(self._inputs(view)).numpy().astype(np.float64)
