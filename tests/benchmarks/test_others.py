@@ -13,7 +13,7 @@ import pytest
 
 import foretell as ft
 from foretell import benchmarks
-from foretell.errors import DataError, UnknownNameError
+from foretell.errors import DataError, SettingError, UnknownNameError
 from foretell.spaces.nb301 import CELLS, OPS
 
 # -- NAS-Bench-Graph ------------------------------------------------------------------------------
@@ -226,6 +226,23 @@ def test_an_own_table_says_its_space_by_its_strings(tmp_path):
         table.write(tmp_path / "again.csv").read_text()
         == first.write(tmp_path / "first.csv").read_text()
     )
+
+
+def test_a_converted_table_goes_to_another_process_as_values(tmp_path):
+    benchmarks.convert(own(tmp_path), tmp_path / "t.parquet")
+    table = ft.Table.open(tmp_path / "t.parquet")
+    copy = pickle.loads(pickle.dumps(table))
+    unread = ft.Table.open(tmp_path / "t.parquet")
+    (tmp_path / "t.parquet").unlink()
+    assert copy.query(table.X, "val_acc").tolist() == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
+    assert copy.columns == table.columns
+    with pytest.raises(DataError, match="cannot read column 'val_acc'"):
+        unread.column("val_acc")
+
+
+def test_a_table_that_does_not_say_its_space(tmp_path):
+    with pytest.raises(SettingError, match="does not say its space"):
+        ft.Table.open(own(tmp_path))
 
 
 def test_strings_of_no_space(tmp_path):

@@ -68,7 +68,9 @@ def write(benchmark: Benchmark, table: Table, file: Path) -> None:
         "columns": {n: {"unit": c.unit, "better": c.better} for n, c in benchmark.columns.items()},
         "notes": list(benchmark.notes),
     }
-    out = pa.table(columns).replace_schema_metadata({_HEADER: json.dumps(header).encode()})
+    out = pa.table(columns).replace_schema_metadata(
+        {_HEADER: json.dumps(header, default=str).encode()}
+    )
     part = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         pq.write_table(out, part, compression="zstd")
