@@ -176,6 +176,12 @@ def test_loss_of_two_orders_and_of_differences_by_hand():
         expected += 0.5 * float(((s - again) ** 2).mean())
         apart = [abs(float(s[i] - s[j] - goal[i] + goal[j])) for i, j in enumerate(pair)]
         expected += 0.1 * sum(apart) / 9
+    left_out = torch.stack([goal, goal.where(torch.arange(9) != 4, torch.nan)])
+    for weight in (0.0, 0.1):
+        model.difference = weight
+        part = model._loss(net, seen, left_out, torch.Generator().manual_seed(3))
+        grads = torch.autograd.grad(part, net.head.parameters())
+        assert all(grad.isfinite().all() for grad in grads)
     assert float(total.detach()) == pytest.approx(expected, rel=1e-5)
 
 
