@@ -21,7 +21,8 @@ class SemiNAS(Predictor):
     3. A student, `NAO` again, learns from both, the measured rows `repeats` times: what encoder and
        decoder know of the space comes from all of them, and the order mostly from what is measured.
 
-    Predictions are the student's.
+    Predictions are the student's; the standard deviation is the teacher's, whose members leave rows
+    out that no other copy tells them.
 
     Args:
         space: the space whose rows it sees.
@@ -90,14 +91,17 @@ class SemiNAS(Predictor):
                 got=repr(unknown[0]),
             )
         first, second = (int(seed) for seed in rng.integers(2**31, size=2))
-        teacher = NAO(self.space, random_state=first, **settings).fit(X, y)
+        self.teacher_ = NAO(self.space, random_state=first, **settings).fit(X, y)
         more = self.space.sample(self.unlabelled, rng)
         repeats = self.repeats or max(round(self.unlabelled / len(X)), 1)
         settings["epochs"] = self.epochs
         self.student_ = NAO(self.space, random_state=second, **settings).fit(
             np.concatenate([np.repeat(X, repeats, axis=0), more]),
-            np.concatenate([np.repeat(y, repeats), teacher.predict(more)]),
+            np.concatenate([np.repeat(y, repeats), self.teacher_.predict(more)]),
         )
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
-        return self.student_.predict(X, return_std=True)
+        return self._mean(X), self.teacher_.predict(X, return_std=True)[1]
+
+    def _mean(self, X: Rows) -> Floats:
+        return self.student_.predict(X)
