@@ -386,19 +386,34 @@ StudyOut = Annotated[Path, typer.Option(help="Folder of the study; the same comm
 
 @bench_app.command("predictors")
 def bench_predictors(
-    table: TablePath,
-    space: SpaceName,
+    table: Annotated[
+        str, typer.Option(help="A .csv, .csv.gz or .parquet file, or a name like nb-graph:cora.")
+    ],
     target: Annotated[str, typer.Option(help="Column to predict, higher is better.")],
-    predictors: Annotated[str, typer.Option(help="Catalog names, separated by commas.")] = (
-        "gcn,rf,n-params,mean"
-    ),
+    space: Annotated[
+        str | None,
+        typer.Option(help="A catalog name, or file.py:Name; not needed where the table says it."),
+    ] = None,
+    predictors: Annotated[
+        str, typer.Option(help="Catalog names, separated by commas; all: each that is installed.")
+    ] = "all",
     train_sizes: Annotated[str, typer.Option(help="Training set sizes.")] = "20,78,172",
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 5,
+    minimize: Annotated[
+        bool, typer.Option("--minimize", help="Lower values of the target are better.")
+    ] = False,
+    split: Annotated[
+        str, typer.Option(help="uniform, or mutation: rows near a few good ones.")
+    ] = "uniform",
+    tune: Annotated[
+        str | None,
+        typer.Option(help="Search settings before each fit: trials (20), or a time (60s)."),
+    ] = None,
     out: StudyOut = Path("bench-predictors"),
     workers: Workers = 1,
     json: Json = False,
 ) -> None:
-    """Compare predictors on a table: rank correlation over training sizes, with intervals."""
+    """Compare predictors on a table: ranks, tests, times, calibration, as tables and a report."""
     from foretell.studies.predictors import run_predictors
 
     sizes = [_whole(word, "--train-sizes") for word in _words(train_sizes)]
@@ -413,8 +428,11 @@ def bench_predictors(
             out=out,
             workers=workers,
             on_progress=lambda event: live.update(str(event)),
+            direction="min" if minimize else "max",
+            split_by=split,
+            tuning=tune,
         )
-    _show_study(study, out, json)
+    _show_study(study, out, json, out / "report.html")
 
 
 @bench_app.command("search")
@@ -450,7 +468,7 @@ def bench_search(
             test_column=test_target,
             on_progress=lambda event: live.update(str(event)),
         )
-    _show_study(study, out, json)
+    _show_study(study, out, json, out / "summary.md")
 
 
 @contextlib.contextmanager
@@ -467,12 +485,12 @@ def _live() -> Iterator[console.Live]:
         live.close()
 
 
-def _show_study(study: Any, out: Path, json: bool) -> None:
+def _show_study(study: Any, out: Path, json: bool, page: Path) -> None:
     if json:
         console.show_json(study.frame())
     else:
         typer.echo(study.summary())
-        typer.echo(f"results: {out / 'summary.csv'}   next: open {out / 'summary.md'}")
+        typer.echo(f"results: {out / 'summary.csv'}   next: open {page}")
 
 
 # -- parsing --------------------------------------------------------------------------------------

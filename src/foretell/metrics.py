@@ -125,6 +125,26 @@ def coverage(y_true: ArrayLike, mean: ArrayLike, std: ArrayLike, level: float = 
     return float(np.mean(np.abs(true - centre) <= width))
 
 
+def calibration_error(y_true: ArrayLike, mean: ArrayLike, std: ArrayLike) -> float:
+    """Expected calibration error: mean over levels p of |share of values inside - p|, in [0, 0.5].
+
+    The share is that of the true values in the central normal interval of level p = 0.05, 0.10,
+    ..., 0.95; 0 is calibrated, and too narrow and too wide intervals both count.
+
+    References: Kuleshov et al. 2018, Accurate uncertainties for deep learning, section 3.5.
+
+    >>> round(calibration_error([0.1, 5.0], mean=[0.0, 0.0], std=[1.0, 1.0]), 3)
+    0.216
+    """
+    true, centre = _pair(y_true, mean)
+    deviation = np.asarray(std, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = np.where(true == centre, 0.0, np.abs(true - centre) / deviation)
+    inside = 2 * stats.norm.cdf(z) - 1  # the smallest level whose interval holds the value
+    levels = np.arange(1, 20) / 20
+    return float(np.abs((inside[:, None] <= levels).mean(axis=0) - levels).mean())
+
+
 def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
     """Mean of some seeds and half the width of its Student-t interval.
 

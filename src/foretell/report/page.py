@@ -1,7 +1,8 @@
-"""`report.html`: one offline file, written from a run folder alone."""
+"""`report.html`: one offline file; that of a run is written from its folder alone."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
@@ -34,28 +35,40 @@ def write(folder: Path, space: Space | None = None) -> Path:
 
 
 def render(run: Run) -> str:
-    """The whole page."""
-    found = [(name, text, body(run)) for name, text, body in SECTIONS]
-    shown = [(name, text, body) for name, text, body in found if body]
-    links = [h("li", h("a", text, href=f"#{name}")) for name, text, _ in shown]
-    cards = [
-        h("section", h("h2", text), body, id=name, class_="card") for name, text, body in shown
-    ]
+    """The whole page of a run."""
+    sections = [(name, text, body(run)) for name, text, body in SECTIONS]
+    return shell(title(run), headline(run), sections, str(run.settings.get("foretell", "")))
+
+
+def shell(
+    name: str, header: Html, sections: Iterable[tuple[str, str, Html | None]], version: str
+) -> str:
+    """A whole page with style and script in it.
+
+    Args:
+        name: of the page.
+        header: what stands above the sections.
+        sections: id, title and body of each; those without a body are left out.
+        version: of foretell.
+    """
+    shown = [(key, text, body) for key, text, body in sections if body]
+    links = [h("li", h("a", text, href=f"#{key}")) for key, text, _ in shown]
+    cards = [h("section", h("h2", text), body, id=key, class_="card") for key, text, body in shown]
     head = h(
         "head",
         h("meta", charset="utf-8"),
         h("meta", name="viewport", content="width=device-width, initial-scale=1"),
         h("meta", name="color-scheme", content="light dark"),
-        h("title", f"{title(run)} - foretell"),
+        h("title", f"{name} - foretell"),
         h("style", _asset("page.css")),
     )
     body = h(
         "body",
         h("a", "Skip to the results", href="#results", class_="skip"),
-        h("header", headline(run)),
+        h("header", header),
         h("nav", h("ul", links), aria_label="Sections"),
         h("main", cards, id="results"),
-        h("footer", h("p", f"foretell {run.settings.get('foretell', '')}")),
+        h("footer", h("p", f"foretell {version}")),
         h("script", _asset("page.js")),
     )
     return f"<!doctype html>\n{h('html', head, body, lang='en')}\n"

@@ -6,14 +6,17 @@ import csv
 import hashlib
 import io
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from foretell import benchmarks
 from foretell.errors import ForetellError, RunError, SettingError
 from foretell.evaluators import executors
 from foretell.evaluators.table import Table
@@ -56,12 +59,13 @@ class Study(Generic[R]):
         return {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
 
 
-def open_table(path: str | Path, space: Space | str, *columns: str) -> Table:
-    """The table with just these numeric columns."""
+def open_table(path: str | Path, space: Space | str | None, *columns: str) -> Table:
+    """The table with just these numeric columns; a file of a benchmark knows its space."""
     if isinstance(space, str):
         from foretell.spaces.load import load
 
-    table = Table.open(path, space=load(space) if isinstance(space, str) else space)
+        space = load(space)
+    table = Table.open(path, space=space)
     kept = {name: table.column(name) for name in columns}
     return Table(table.space, table.X, kept, source=table.source)
 
@@ -76,9 +80,17 @@ def seeds_of(seeds: int | Sequence[int]) -> list[int]:
 
 def describe(path: str | Path, table: Table) -> dict[str, Any]:
     """What identifies the table and the space in the settings of a study."""
+    file = benchmarks.path(path)
+    if file.is_file():
+        with open(file, "rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256")
+    else:  # a folder of result files
+        digest = hashlib.sha256(np.ascontiguousarray(table.X).tobytes())
+        for name in table.columns:
+            digest.update(np.ascontiguousarray(table.column(name)).tobytes())
     return {
         "table": Path(path).name,
-        "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+        "sha256": digest.hexdigest(),
         "space": table.space.name,
         "space_size": table.space.size,
     }
@@ -106,17 +118,16 @@ def collect(
         folder.settle(settings)
         known = {_key(event, names): event for event in journal.events if not event["error"]}
         todo = [cell for cell in cells if _key(cell, names) not in known]
-        started = time.perf_counter()
-        for done, (cell, result) in enumerate(_each(work, todo, workers), start=1):
+        clock = _Clock(todo, workers)
+        for done, (cell, result, seconds) in enumerate(_each(work, todo, workers), start=1):
             record = {**cell, **result}
             journal.append({"event": "cell", **record})
             known[_key(cell, names)] = journal.events[-1]
+            clock.tick(cell, seconds)
             if on_progress is not None:
-                each = (time.perf_counter() - started) / done
-                left = each * (len(todo) - done)
                 label = ", ".join(f"{k} {v}" for k, v in cell.items() if v != "")
                 have = len(cells) - len(todo) + done
-                on_progress(Progress(have, len(cells), label, left))
+                on_progress(Progress(have, len(cells), label, clock.left()))
     return [{k: v for k, v in known[_key(cell, names)].items() if k != "event"} for cell in cells]
 
 
@@ -124,19 +135,45 @@ def _key(cell: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:
     return tuple(cell.get(name) for name in names)
 
 
+class _Clock:
+    """How long the rest takes: cells that differ by their seed alone take as long as each other."""
+
+    def __init__(self, cells: Sequence[Cell], workers: int) -> None:
+        self._workers = workers
+        self._rest = Counter(self._kind(cell) for cell in cells)
+        self._spent: dict[tuple[Any, ...], list[float]] = {}
+
+    def tick(self, cell: Cell, seconds: float) -> None:
+        """The cell is done, after so many seconds."""
+        self._rest[self._kind(cell)] -= 1
+        self._spent.setdefault(self._kind(cell), []).append(seconds)
+
+    def left(self) -> float:
+        """Seconds until all are done; kinds that were not seen count as the mean of the others."""
+        known = {kind: float(np.mean(spent)) for kind, spent in self._spent.items()}
+        usual = float(np.mean(list(known.values())))
+        total = sum(n * known.get(kind, usual) for kind, n in self._rest.items())
+        return total / min(self._workers, max(sum(self._rest.values()), 1))
+
+    def _kind(self, cell: Cell) -> tuple[Any, ...]:
+        return tuple(value for name, value in cell.items() if name != "seed")
+
+
 def _each(
     work: Callable[[Cell], Cell], cells: Sequence[Cell], workers: int
-) -> Iterator[tuple[Cell, Cell]]:
-    """Cells with their results as they come."""
+) -> Iterator[tuple[Cell, Cell, float]]:
+    """Cells with their results and seconds as they come."""
     if workers == 1 or len(cells) < 2:
         for cell in cells:
-            yield cell, _safe(work, cell)
+            yield cell, *_safe(work, cell)
         return
-    pool: Any = executors.local(workers)
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    pool: Any = executors.local(workers, one_thread)
     try:
-        futures: dict[Future[Cell], Cell] = {pool.submit(_safe, work, c): c for c in cells}
+        futures: dict[Future[tuple[Cell, float]], Cell]
+        futures = {pool.submit(_safe, work, c): c for c in cells}
         for future in as_completed(futures):
-            yield futures[future], future.result()
+            yield futures[future], *future.result()
     except ForetellError:
         raise
     except Exception as error:
@@ -148,21 +185,43 @@ def _each(
         pool.shutdown(wait=True, kill_workers=True)
 
 
-def _safe(work: Callable[[Cell], Cell], cell: Cell) -> Cell:
+def _safe(work: Callable[[Cell], Cell], cell: Cell) -> tuple[Cell, float]:
+    """What came out, with the error if there was one, and the seconds that it took."""
+    start = time.perf_counter()
     try:
-        return {**work(cell), "error": ""}
+        result = {**work(cell), "error": ""}
     except Exception as error:
-        return {"error": " ".join(f"{type(error).__name__}: {error}".split())[:500]}
+        result = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:500]}
+    return result, time.perf_counter() - start
 
 
 def write_summary(out: Path, rows: Sequence[Mapping[str, Any]], text: str) -> None:
     """summary.csv and summary.md of a study."""
+    write_text(out / "summary.csv", _csv(rows))
+    write_text(out / "summary.md", text + "\n")
+
+
+def write_records(out: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    """results.csv, one line a cell, and results.parquet where pyarrow is there."""
+    names = list(columns)
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    write_text(out / "results.csv", _csv(rows))
+    if find_spec("pyarrow") is None:
+        return
+    import pyarrow
+    import pyarrow.parquet
+
+    part = out / "results.parquet.tmp"
+    pyarrow.parquet.write_table(pyarrow.table(dict(columns)), part)
+    part.replace(out / "results.parquet")
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_text(out / "summary.csv", buffer.getvalue())
-    write_text(out / "summary.md", text + "\n")
+    return buffer.getvalue()
 
 
 def plus_minus(values: Sequence[float], digits: int = 3) -> str:
