@@ -420,6 +420,7 @@ BENCHMARKS: tuple[Row, ...] = (
         "the tables of the package nas-bench-graph: nb-graph:cora, nb-graph:arxiv, ...",
         "Qin et al., NeurIPS 2022",
         extra="bench",
+        packages=("nas_bench_graph",),
     ),
 )
 
