@@ -90,7 +90,14 @@ SPACES = {  # small, few: it is operations that count; perf/bench_export.py has 
     "nb101": ({"channels": 16, "n_stacks": 2, "n_cells": 1}, (2, 6, 5)),
     "mobile": ({"preset": "tiny", "expands": (2,)}, (1, 8, 8)),
     "tabular": ({"widths": (4, 8)}, (5,)),
+    "nb-graph": ({"hidden": 4}, (3, 8)),
+    "nb301": ({"channels": 4, "n_cells": 3}, (2, 8, 8)),
+    "nb-nlp": ({"hidden": 4, "max_nodes": 10}, (2, 3)),
 }
+
+
+def test_all_spaces_are_exported():
+    assert {*SPACES, "darts"} == set(ft.spaces.names()), "darts is nb301"
 
 
 @pytest.mark.parametrize("name", SPACES)
