@@ -28,6 +28,9 @@ SPACES = {
     "nb101": ({}, IMAGE),
     **{f"mobile {name}": ({"preset": name}, IMAGE) for name in PRESETS},
     "tabular": ({}, (16,)),
+    "nb-graph": ({}, (8, 16)),
+    "nb301": ({"channels": 16, "n_cells": 3}, IMAGE),
+    "nb-nlp": ({"max_nodes": 12}, (3, 16)),
 }
 
 
