@@ -23,6 +23,9 @@ NAMES = ft.predictors.names()
 ROWS = {row.name: row for row in _catalog.PREDICTORS}
 # what is slow is made small: a contract does not need good predictions
 SETTINGS = {
+    "bananas": {"epochs": 10, "min_steps": 10, "members": 2},
+    "bohamiann": {"burn_in": 20, "samples": 2, "every": 5, "chains": 2},
+    "dngo": {"epochs": 10, "min_steps": 10, "members": 2},
     "arch2vec": {"steps": 5},
     "auto": {"candidates": ("gp", "rf"), "folds": 2},
     "bonas": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
@@ -49,7 +52,11 @@ SETTINGS = {
     "xgb": {"trees": 30},
 }
 LEARNING = {
-    **dict.fromkeys(("bonas", "brp", "gates", "ranker", "ta-gates"), {"min_steps": 80}),
+    "bananas": {"epochs": 100},
+    "bohamiann": {"burn_in": 300, "every": 20},
+    "dngo": {"epochs": 100},
+   
+    **{name: {"min_steps": 80} for name in ("bonas", "brp", "gates", "ranker", "ta-gates")},
     "nao": {"min_steps": 80, "lr": 3e-2},
     "seminas": {"unlabelled": 60, "epochs": 10, "settings": {"hidden": 8, "min_steps": 80}},
     "flan": {"min_steps": 80},

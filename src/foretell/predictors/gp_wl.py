@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,13 @@ class GPWL(Exact):
     >>> bool(mean[1] > mean[0] + 2), bool((std > 0).all())
     (True, True)
     """
+
+    ranges: ClassVar = {
+        "iterations": [1, 2, 3],
+        "kernel": ["matern", "rbf", "exponential"],
+        "encoding": ["graph-stats", ("graph-stats", "one-hot")],
+        "target": ["rank", "value"],
+    }
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,13 @@ class NASBOTGP(Exact):
     >>> bool(mean[1] > mean[0] + 2), bool((std > 0).all())
     (True, True)
     """
+
+    ranges: ClassVar = {
+        "nus": [(0.1,), (0.25,), (0.6,), (0.1, 0.6)],
+        "mismatch": [0.5, 1.0, 2.0],
+        "kernel": ["matern", "rbf"],
+        "target": ["rank", "value"],
+    }
 
     def __init__(
         self,

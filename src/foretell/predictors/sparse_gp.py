@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -49,6 +49,13 @@ class SparseGP(Sparse):
     >>> bool(mean[1] > mean[0] + 2), bool((std > 0).all())
     (True, True)
     """
+
+    ranges: ClassVar = {
+        "points": [50, 100, 200],
+        "smooth": [0.5, 1.5, 2.5],
+        "encoding": [("graph-stats", "one-hot"), "graph-stats"],
+        "target": ["rank", "value"],
+    }
 
     def __init__(
         self,

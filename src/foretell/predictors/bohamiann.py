@@ -1,0 +1,179 @@
+"""BOHAMIANN: a Bayesian neural network, sampled."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from scipy.stats import loguniform
+from torch import Tensor
+
+from foretell.errors import SettingError
+from foretell.predictors._exact import Standard
+from foretell.predictors._features import Encodings, resolve
+from foretell.predictors._sghmc import sghmc
+from foretell.predictors._targets import Scale, Target
+from foretell.predictors.base import Floats, Predictor
+from foretell.spaces.base import Rows, Space
+
+_GAIN = 1.5  # of a layer: tanh units stay neither linear nor saturated
+_NOISE = (-3.0, 1.0)  # mean and deviation of the logarithm of the noise variance
+
+
+class Bohamiann(Predictor):
+    """Feed-forward networks drawn from their posterior by stochastic gradient Hamiltonian MC.
+
+        h_l = tanh(1.5 W_l h_{l-1} / sqrt(width) + b_l),    y = w . h_L / sqrt(width) + b + noise
+
+    All weights have the prior N(0, 1), the logarithm of the variance of the noise N(-3, 1).
+    Several chains run side by side on batches of the training rows; mean and standard deviation
+    are those of the networks that they visit (`_sghmc.sghmc`).
+
+    Args:
+        space: the space whose rows it sees.
+        width: units of each hidden layer, at least 1.
+        layers: number of hidden layers, at least 1.
+        chains: at least 1.
+        burn_in: steps that are thrown away, at least 1.
+        samples: networks that each chain gives, at least 1.
+        every: steps between two of them, at least 1.
+        batch_size: architectures in a step, at least 1.
+        rate: of the steps, above 0.
+        friction: in (0, 1].
+        encoding: what it reads: a name of the catalog, an `Encoding`, or a tuple of them.
+        target: "rank" to learn ranks of the targets, "value" to learn standardised values.
+        random_state: non-negative seed, or None for fresh entropy.
+
+    References: Springenberg et al. 2016, Bayesian Optimization with Robust Bayesian Neural
+    Networks; White et al. 2021, How Powerful are Performance Predictors in NAS?
+    Differs: the study (NASLib) has one chain of 100 steps, 10 of them burn-in, with a network kept
+    every 5 steps, of 3 layers of 50 units on adjacency one-hot values: `Bohamiann.paper(space)`.
+
+    >>> import foretell as ft
+    >>> space = ft.spaces.get("nb201")
+    >>> X = space.sample(60, rng=0)
+    >>> model = Bohamiann(space, random_state=0, burn_in=150).fit(X, (X == 3).sum(axis=1))
+    >>> mean, std = model.predict([[0, 0, 0, 0, 0, 0], [3, 3, 3, 3, 3, 3]], return_std=True)
+    >>> bool(mean[1] > mean[0] + 1), bool((std > 0).all())
+    (True, True)
+    """
+
+    has_std = True
+    ranges: ClassVar = {
+        "width": [20, 50, 100],
+        "layers": [1, 2, 3],
+        "burn_in": [250, 500, 1000],
+        "rate": loguniform(1e-2, 1e-1),
+        "friction": loguniform(0.02, 0.3),
+    }
+
+    def __init__(
+        self,
+        space: Space,
+        width: int = 50,
+        layers: int = 2,
+        chains: int = 4,
+        burn_in: int = 500,
+        samples: int = 10,
+        every: int = 50,
+        batch_size: int = 64,
+        rate: float = 0.03,
+        friction: float = 0.1,
+        encoding: Encodings = ("graph-stats", "one-hot"),
+        target: Target = "rank",
+        random_state: int | None = None,
+    ) -> None:
+        self.space = space
+        self.width = width
+        self.layers = layers
+        self.chains = chains
+        self.burn_in = burn_in
+        self.samples = samples
+        self.every = every
+        self.batch_size = batch_size
+        self.rate = rate
+        self.friction = friction
+        self.encoding = encoding
+        self.target = target
+        self.random_state = random_state
+
+    @classmethod
+    def paper(cls, space: Space, random_state: int | None = None, **changes: Any) -> Bohamiann:
+        """The settings of the study (NASLib)."""
+        settings: dict[str, Any] = {
+            "layers": 3,
+            "chains": 1,
+            "burn_in": 10,
+            "samples": 18,
+            "every": 5,
+            "batch_size": 20,
+            "rate": 1e-2,
+            "encoding": "adjacency-one-hot",
+            "target": "value",
+        }
+        return cls(space, random_state=random_state, **{**settings, **changes})
+
+    def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
+        for name in ("width", "layers", "chains", "burn_in", "samples", "every", "batch_size"):
+            if getattr(self, name) < 1:
+                raise SettingError(name, expected="at least 1", got=getattr(self, name))
+        if self.rate <= 0 or not 0 < self.friction <= 1:
+            raise SettingError(
+                "rate and friction", expected="above 0, in (0, 1]", got=(self.rate, self.friction)
+            )
+        self.scale_ = Scale.of(y, self.target)
+        self.metrics_ = [Standard(one, X) for one in resolve(self.encoding, self.space)]
+        F, n = self._features(X), len(y)
+        goal = torch.from_numpy(self.scale_.score(y).astype(np.float32))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        start = self._start(F.shape[1], generator)
+
+        def potential() -> Tensor:
+            rows = torch.randperm(n, generator=generator)[: self.batch_size]
+            *weights, noise = start
+            wrong = (scores(F[rows], weights) - goal[rows]).square().sum(1) * (n / len(rows))
+            likelihood = 0.5 * (wrong * torch.exp(-noise) + n * noise)
+            prior = 0.5 * ((noise - _NOISE[0]) / _NOISE[1]).square()
+            return (likelihood + prior).sum() + 0.5 * sum(w.square().sum() for w in weights)
+
+        found = sghmc(
+            potential, start, burn_in=self.burn_in, samples=self.samples, every=self.every,
+            rate=self.rate, friction=self.friction, generator=generator,
+        )  # fmt: skip
+        self.weights_ = [torch.cat(part) for part in zip(*found, strict=True)][:-1]
+
+    def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
+        step = max(2**19 // (len(self.weights_[0]) * self.width), 1)  # what fits a cache
+        F = self._features(X)
+        with torch.inference_mode():
+            parts = [scores(F[i : i + step], self.weights_) for i in range(0, len(X), step)]
+            drawn = torch.cat(parts, dim=1).numpy().astype(np.float64)
+        return self.scale_.value(drawn.mean(0)), self.scale_.spread(drawn.mean(0), drawn.std(0))
+
+    def _features(self, X: Rows) -> Tensor:
+        """Features (n, f) whose squares sum to about 1."""
+        parts = np.concatenate([metric(X) for metric in self.metrics_], axis=1)
+        return torch.from_numpy((parts / math.sqrt(len(self.metrics_))).astype(np.float32))
+
+    def _start(self, f: int, generator: torch.Generator) -> list[Tensor]:
+        """Weights and biases of each layer, drawn from the prior, and the noise at its mean."""
+        widths = [f, *[self.width] * self.layers, 1]
+        shapes = [(one, columns) for rows, columns in pairwise(widths) for one in (rows, 1)]
+        out = [torch.randn((self.chains, *shape), generator=generator) for shape in shapes]
+        out.append(torch.full((self.chains,), _NOISE[0]))
+        return [x.requires_grad_() for x in out]
+
+
+def scores(F: Tensor, weights: list[Tensor]) -> Tensor:
+    """Outputs (M, n) of M networks for features (n, f)."""
+    H = F.expand(len(weights[0]), -1, -1)
+    pairs = list(zip(weights[::2], weights[1::2], strict=True))
+    for place, (W, b) in enumerate(pairs):
+        last = place + 1 == len(pairs)
+        share = _GAIN if place == 0 else (1.0 if last else _GAIN) / math.sqrt(W.shape[1])
+        H = torch.baddbmm(b, H, W, alpha=share)
+        H = H if last else torch.tanh(H)
+    return H[..., 0]
