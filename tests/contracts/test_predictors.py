@@ -55,8 +55,7 @@ LEARNING = {
     "bananas": {"epochs": 100},
     "bohamiann": {"burn_in": 300, "every": 20},
     "dngo": {"epochs": 100},
-   
-    **{name: {"min_steps": 80} for name in ("bonas", "brp", "gates", "ranker", "ta-gates")},
+    **dict.fromkeys(("bonas", "brp", "gates", "ranker", "ta-gates"), {"min_steps": 80}),
     "nao": {"min_steps": 80, "lr": 3e-2},
     "seminas": {"unlabelled": 60, "epochs": 10, "settings": {"hidden": 8, "min_steps": 80}},
     "flan": {"min_steps": 80},
