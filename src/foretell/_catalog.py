@@ -287,6 +287,27 @@ PREDICTORS: tuple[Row, ...] = (
         tags=frozenset({"std"}),
     ),
     Row(
+        "bananas",
+        "foretell.predictors.bananas:Bananas",
+        "ensemble of feed-forward networks on the path encoding",
+        "White et al., AAAI 2021",
+        tags=frozenset({"std"}),
+    ),
+    Row(
+        "dngo",
+        "foretell.predictors.dngo:DNGO",
+        "Bayesian linear regression on what a network has learnt",
+        "Snoek et al., ICML 2015",
+        tags=frozenset({"std"}),
+    ),
+    Row(
+        "bohamiann",
+        "foretell.predictors.bohamiann:Bohamiann",
+        "Bayesian neural network, sampled by SGHMC",
+        "Springenberg et al., NeurIPS 2016",
+        tags=frozenset({"std"}),
+    ),
+    Row(
         "sparse-gp",
         "foretell.predictors.sparse_gp:SparseGP",
         "Gaussian process through inducing points (collapsed bound)",
