@@ -284,5 +284,7 @@ def _quantile_map(scores: Floats, y: Floats) -> Scale:
     knots, values = knots[kept], values[kept]
     reach = values[-1] - values[0]
     if len(knots) < 2 or reach == 0.0:
-        return Scale(np.array([-1.0, 1.0]), y.mean() + float(y.std()) * np.array([-1.0, 1.0]))
+        middle = float(y.mean())
+        spread = max(float(y.std()), 1e-9 * max(abs(middle), 1.0))  # never none: it goes both ways
+        return Scale(np.array([-1.0, 1.0]), middle + spread * np.array([-1.0, 1.0]))
     return Scale(knots, values + 1e-6 * reach * (knots - knots[0]) / (knots[-1] - knots[0]))

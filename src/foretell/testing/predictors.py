@@ -115,6 +115,7 @@ def check_few_and_equal(model: Predictor) -> None:
         (X[:2], y[:2]),
         (np.repeat(X[:1], 12, axis=0), y[:12]),
         (X, np.full(len(X), 0.7)),
+        (X, np.zeros(len(X))),
         (X, np.where(np.arange(len(X)) == 3, -1e6, y)),
     ):
         mean = clone(model).fit(rows, targets).predict(X)
