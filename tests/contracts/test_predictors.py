@@ -48,14 +48,14 @@ SETTINGS = {
     },
     "sparse-gp": {"points": 10, "steps": 5},
     "var-sparse-gp": {"points": 10, "steps": 5},
-    "ta-gates": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
+    "ta-gates": {"steps": 2, "layers": 2, "members": 2, "epochs": 5, "min_steps": 10},
     "xgb": {"trees": 30},
 }
 LEARNING = {
     "bananas": {"epochs": 100},
     "bohamiann": {"burn_in": 300, "every": 20},
     "dngo": {"epochs": 100},
-    **dict.fromkeys(("bonas", "brp", "gates", "ranker", "ta-gates"), {"min_steps": 80}),
+    **{name: {"min_steps": 80} for name in ("bonas", "brp", "gates", "ranker", "ta-gates")},
     "nao": {"min_steps": 80, "lr": 3e-2},
     "seminas": {"unlabelled": 60, "epochs": 10, "settings": {"hidden": 8, "min_steps": 80}},
     "flan": {"min_steps": 80},

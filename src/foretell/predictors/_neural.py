@@ -45,8 +45,12 @@ class Neural(Predictor):
 
     Scores of a member are standardised on the training rows, then averaged. With ranking losses,
     a strictly increasing piecewise linear map takes the k-th quantile of the training scores to
-    the k-th quantile of the training targets, so predictions are in units of y. The standard
-    deviation is the spread of the members' scores through the same map.
+    the k-th quantile of the training targets, so predictions are in units of y. The
+    variance of a score is the variance between the members plus a constant, and goes through the
+    same map. The constant is measured: each of several members leaves a tenth of the rows out (no
+    row more than one member); there its mean squared error is that of the members' mean plus the
+    variance between members, taken from rows drawn of the space. A single member sees all rows,
+    and its standard deviation is 0.
 
     Args:
         space: the space whose rows it sees.

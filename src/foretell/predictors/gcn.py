@@ -23,12 +23,8 @@ class GCN(Neural):
 
         loss = mean over pairs y_i > y_j of log(1 + exp(s_j - s_i)).
 
-    Scores of a member are standardised on the training rows, then averaged. With the losses
-    "rank" and "hinge", a strictly increasing piecewise linear map takes the k-th quantile of the
-    training scores to the k-th quantile of the training targets, so predictions are in units of
-    y. The standard deviation is the spread of the members' scores through the same map: it tells
-    where the networks disagree, not the noise of one training, and is too narrow as an interval
-    (`auto` widens it by cross-validation).
+    Scores of the members are averaged, mapped to units of y, and given a standard deviation whose
+    size is measured on rows that a member has not seen, as `_neural.Neural` says.
 
     Args:
         space: the space whose rows it sees.
@@ -38,7 +34,7 @@ class GCN(Neural):
         encoding: features of the whole graph beside the pooled vertices (a name of the catalog,
             an `Encoding`, or a tuple of them); None for none. With it the head has a bias and a
             relu.
-        loss: "rank" (logistic) or "hinge" on pairs; "mse" on the target; or "bce" on targets in
+        loss: "rank" (logistic), "soft" or "hinge" on pairs; "mse" on the target; or "bce" on targets in
             [0, 1], whose predictions are then log-odds.
         target: of "mse": "rank" or "value"; ranking losses look at the order alone.
         members: networks that differ by their initial weights (and dropout), at least 1.
