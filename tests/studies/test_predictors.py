@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
+from scipy import stats
+from sklearn.linear_model import BayesianRidge, Ridge
 
 import foretell as ft
-from foretell import metrics
+from foretell import _catalog, metrics
 from foretell.errors import DataError, RunError, SettingError, UnknownNameError
 from foretell.evaluators.table import Table
-from foretell.studies.predictors import run_predictors
+from foretell.studies._study import _Clock
+from foretell.studies.predictors import PredictorRecord, PredictorStudy, run_predictors
 
 SPACE = ft.spaces.get("nb201")
 
@@ -26,13 +29,21 @@ def table(tmp_path):
 
 
 def study(table, out, predictors=("rf",), sizes=(20, 50), seeds=2, **more):
-    return run_predictors(table, SPACE, "val_acc", list(predictors), sizes, seeds, out, **more)
+    settings = {"report": False, **more}
+    return run_predictors(table, SPACE, "val_acc", list(predictors), sizes, seeds, out, **settings)
 
 
 def test_scores_are_those_of_the_written_protocol(data_dir, tmp_path):
     path = data_dir / "nb201.csv.gz"
     found = run_predictors(
-        path, SPACE, "cifar10_test_200ep", {"line": Ridge()}, [78], [3], tmp_path / "out"
+        path,
+        SPACE,
+        "cifar10_test_200ep",
+        {"line": Ridge()},
+        [78],
+        [3],
+        tmp_path / "out",
+        report=False,
     )
     # the protocol of the data's description, written out
     table = Table.open(path, space=SPACE)
@@ -135,7 +146,8 @@ def test_a_failing_cell_is_recorded_shown_and_tried_again(table, tmp_path):
 
 
 def test_what_is_written(table, tmp_path):
-    found = study(table, tmp_path / "out", seeds=3)
+    found = study(table, tmp_path / "out", seeds=3, report=True)
+    assert found.best(50) in (tmp_path / "out" / "report.html").read_text()
     rows = list(csv.DictReader((tmp_path / "out" / "summary.csv").read_text().splitlines()))
     row = next(r for r in rows if r["predictor"] == "rf" and r["n_train"] == "50")
     mean, half = metrics.mean_interval(found.values("rf", 50))
@@ -163,3 +175,105 @@ def test_workers_give_the_same_records(table, tmp_path):
     assert [(r.predictor, r.seed, r.kendall) for r in one.records] == [
         (r.predictor, r.seed, r.kendall) for r in two.records
     ]
+
+
+def test_all_means_each_that_is_installed(table, tmp_path, monkeypatch):
+    few = [r for r in _catalog.PREDICTORS if r.name in ("rf", "mean", "n-params", "n-flops")]
+    absent = replace(few[0], name="absent", packages=("no_such_package",), extra="trees")
+    monkeypatch.setattr(_catalog, "PREDICTORS", (*few, absent))
+    found = study(table, tmp_path / "out", predictors=["all"], sizes=(20,), seeds=1)
+    assert set(found.names) == {"rf", "mean", "n-params", "n-flops"}
+    assert found.notes == ("absent was left out: install foretell[trees].",)
+    assert found.notes[0] in found.summary()
+
+
+class Wide(Ridge):
+    """A standard deviation that is by far too wide."""
+
+    def predict(self, X, return_std=False):
+        mean = super().predict(X)
+        return (mean, np.full(len(X), 1e6)) if return_std else mean
+
+
+def test_calibration_is_that_of_the_intervals(table, tmp_path):
+    models = {"bayes": BayesianRidge(), "wide": Wide(), "plain": Ridge()}
+    found = run_predictors(table, SPACE, "val_acc", models, [50], [4], tmp_path / "out")
+    one = Table.open(table, space=SPACE)
+    p = np.random.default_rng(4).permutation(len(one))
+    y, test, train = one.column("val_acc"), p[: len(one) - 50], p[-50:]
+    mean, std = BayesianRidge().fit(one.X[train], y[train]).predict(one.X[test], return_std=True)
+    inside = np.mean(np.abs(y[test] - mean) <= stats.norm.ppf(0.95) * std)
+    assert found.values("bayes", 50, "coverage_90") == [pytest.approx(inside)]
+    assert found.values("bayes", 50, "sharpness") == [pytest.approx(std.mean())]
+    # everything is inside an interval without end: the mean of 1 - p over 0.05 to 0.95 is 1/2
+    assert found.values("wide", 50, "calibration_error") == [pytest.approx(0.5)]
+    assert found.values("plain", 50, "coverage_90") == []
+    assert set(found.calibrated) == {"bayes", "wide", "mean"}
+    assert "coverage_90" in found.summary()
+
+
+def test_tuning_is_recorded_apart(table, tmp_path):
+    found = study(table, tmp_path / "out", ["rf", "gp"], sizes=(8, 40), seeds=1, tuning=2)
+    for record in found.records:
+        tried = record.n_train == 40 and record.predictor in ("rf", "gp")
+        assert record.trials == 2 * tried
+        assert (record.tune_s > 0.001) == tried
+    assert "tune_s" in found.summary()
+    with pytest.raises(RunError, match="another tune"):
+        study(table, tmp_path / "out", ["rf", "gp"], sizes=(8, 40), seeds=1)
+
+
+def test_mutation_split(table, tmp_path):
+    X = np.concatenate(list(SPACE.enumerate()))[::2]
+    whole = Table(SPACE, X, {"val_acc": (X == 3).sum(axis=1) + X[:, 0] / 9}).write(
+        tmp_path / "whole.csv"
+    )
+    found = study(whole, tmp_path / "out", sizes=(20,), seeds=1, split_by="mutation")
+    assert {r.n_test for r in found.records} == {200}
+    assert found.values("rf", 20)[0] > 0.3
+    with pytest.raises(RunError, match="another split"):
+        study(whole, tmp_path / "out", sizes=(20,), seeds=1)
+    with pytest.raises(SettingError, match="uniform or mutation"):
+        study(whole, tmp_path / "new", sizes=(20,), seeds=1, split_by="half")
+
+
+def test_the_best_is_told_from_others_by_paired_tests():
+    rng = np.random.default_rng(0)
+    hard = rng.normal(0, 0.1, 5)  # of the seed, the same for all
+    taus = {"a": 0.8 + hard, "b": 0.7 + hard + rng.normal(0, 0.01, 5), "c": 0.8 - hard}
+    records = [
+        PredictorRecord(name, "", 20, s, kendall=float(v))
+        for name, values in taus.items()
+        for s, v in enumerate(values)
+    ]
+    found = PredictorStudy((*records, PredictorRecord("d", "", 20, 0, error="no")), None)
+    first = max(taus, key=lambda name: taus[name].mean())
+    p = found.p_against_best(20)
+    raw = {o: stats.ttest_rel(taus[first], taus[o]).pvalue for o in taus if o != first}
+    small, large = sorted(raw.values())
+    assert found.best(20) == first
+    assert sorted(v for v in p.values() if np.isfinite(v)) == pytest.approx(
+        [2 * small, max(large, 2 * small)]
+    )
+    assert np.isnan(p["d"])
+    assert p["b"] < 0.01
+    assert found.ranking.left_out == ["d"]
+    assert found.ranking.blocks == 5
+
+
+def test_results_are_written_as_csv_and_parquet(table, tmp_path):
+    found = study(table, tmp_path / "out", sizes=(20,), seeds=1)
+    rows = list(csv.DictReader((tmp_path / "out" / "results.csv").read_text().splitlines()))
+    assert [float(r["kendall"]) for r in rows] == [r.kendall for r in found.records]
+    parquet = pytest.importorskip("pyarrow.parquet")
+    frame = parquet.read_table(tmp_path / "out" / "results.parquet").to_pydict()
+    assert frame == found.frame()
+
+
+def test_time_left_counts_what_each_kind_takes():
+    cells = [{"predictor": p, "seed": s} for s in range(3) for p in ("fast", "slow")]
+    clock = _Clock(cells, workers=2)
+    clock.tick(cells[0], 1.0)
+    assert clock.left() == 5 * 1.0 / 2  # nothing is known of the slow ones
+    clock.tick(cells[1], 9.0)
+    assert clock.left() == (2 * 1.0 + 2 * 9.0) / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,14 +13,14 @@ from matplotlib.ticker import NullFormatter, NullLocator
 
 from foretell.metrics import mean_interval
 from foretell.report.display import COLOURS, Display, chart
-from foretell.report.marks import legend
+from foretell.report.marks import axis, legend
 from foretell.report.units import plural, short
 from foretell.studies._predictor_study import PredictorStudy, Ranking, baselines
 from foretell.studies._scoring import LEVELS
 from foretell.studies._significance import cliques
 
 _KINDS = 6  # colours for predictors
-_BUDGETS = 9  # most columns of a heat map
+_BUDGETS = 8  # most columns of a heat map
 
 
 def roles(names: Iterable[str]) -> dict[str, str]:
@@ -28,8 +29,10 @@ def roles(names: Iterable[str]) -> dict[str, str]:
     return {name: f"kind-{i}" for i, name in enumerate(apart[:_KINDS])}
 
 
-def over_sizes(study: PredictorStudy) -> Display:
+def over_sizes(study: PredictorStudy) -> Display | None:
     """Kendall's tau over the training size, with intervals."""
+    if len(study.failed) == len(study.records):
+        return None
     colour = roles(study.names)
     sizes = np.array(study.sizes)
     found = {
@@ -38,20 +41,21 @@ def over_sizes(study: PredictorStudy) -> Display:
     }
     caption = (
         f"Mean over {plural(len(study.seeds), 'seed')} with its 95 % interval (Student's t). In "
-        f"colour the {plural(len(colour), 'predictor')} with the highest tau at the largest size"
-        + ("; baselines dashed" if any(p in baselines() for p in found) else "")
-        + (", the others in grey." if len(found) > len(colour) + len(baselines()) else ".")
+        f"colour the {plural(len(colour), 'predictor')} with the highest tau at the largest size; "
+        "others in grey, baselines dashed, where they are in the range of those."
     )
 
     def draw(canvas: Canvas) -> dict[str, list[str]]:
         ax = canvas.subplots()
         tips = {}
-        for i, (p, values) in enumerate(reversed(found.items())):
+        for i, (p, values) in enumerate(found.items()):
             front = p in colour
             hue = COLOURS[colour.get(p, "random")]
             dashed = p in baselines()
+            # apart from each other, so that intervals can be seen
+            at = sizes * 1.012 ** (list(colour).index(p) - (len(colour) - 1) / 2 if front else 0)
             ax.plot(
-                sizes,
+                at,
                 values[:, 0],
                 ls="--" if dashed else "-",
                 marker="o",
@@ -65,7 +69,7 @@ def over_sizes(study: PredictorStudy) -> Display:
             )
             if front:
                 half = np.nan_to_num(values[:, 1])
-                ax.errorbar(sizes, values[:, 0], yerr=half, fmt="none", ecolor=hue, elinewidth=1.2)
+                ax.errorbar(at, values[:, 0], yerr=half, fmt="none", ecolor=hue, elinewidth=1.2)
             tips[f"line-{i}"] = [
                 f"{p}, n = {n}: {m:.3f}" for n, (m, _) in zip(sizes, values, strict=True)
             ]
@@ -74,6 +78,7 @@ def over_sizes(study: PredictorStudy) -> Display:
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.set_xticks(sizes, [str(n) for n in sizes])
+        axis(ax, np.concatenate([found[p][:, 0] for p in colour or found]))
         ax.set_xlabel("training rows")
         ax.set_title("Kendall tau")
         legend(canvas)
@@ -107,7 +112,7 @@ def heat(study: PredictorStudy, *, fitting: bool) -> Display | None:
         (p, n): _seconds(study, p, n, fitting)
         for p in study.names
         for n in study.sizes
-        if study.values(p, n)
+        if study.mean(p, n) > 0  # what ranks nothing is no choice
     }
     if not cost:
         return None
@@ -128,18 +133,18 @@ def heat(study: PredictorStudy, *, fitting: bool) -> Display | None:
         "are processor seconds of one thread"
         + (", without tuning." if fitting and study.settings.get("tune") else ".")
     )
-    low = min(tau for _, tau in best.values())
-    high = max(tau for _, tau in best.values())
+    taus = [tau for p, tau in best.values() if p in colour] or [0.0]
+    low, high = min(taus), max(taus)
 
     def draw(canvas: Canvas) -> None:
         ax = canvas.subplots()
         for (n, budget), (p, tau) in best.items():
             x, y = budgets.index(budget), study.sizes.index(n)
-            strength = 0.15 + 0.6 * (tau - low) / max(high - low, 1e-9)
+            strength = 0.2 + 0.5 * float(np.clip((tau - low) / max(high - low, 1e-9), 0, 1))
             hue = COLOURS[colour.get(p, "random")]
             ax.add_patch(Rectangle((x, y), 1, 1, facecolor=hue, alpha=strength, lw=0))
-            words = f"{short(p, 11)}\n{tau:.2f}"
-            size = 10 if len(p) < 9 else 8
+            words = "\n".join([*textwrap.wrap(short(p, 24), 9), f"{tau:.2f}"])
+            size = 11 if len(p) < 8 else 9
             ax.text(x + 0.5, y + 0.5, words, ha="center", va="center", fontsize=size)
         ax.set_xlim(0, len(budgets))
         ax.set_ylim(0, len(study.sizes))
@@ -165,8 +170,8 @@ def heat(study: PredictorStudy, *, fitting: bool) -> Display | None:
             name,
             f"Heat map. {caption}",
             draw,
-            width=max(300, 80 + 66 * len(budgets)),
-            height=90 + 54 * len(study.sizes),
+            width=560,
+            height=90 + 56 * len(study.sizes),
         ),
     )
 
@@ -180,7 +185,7 @@ def _seconds(study: PredictorStudy, p: str, n: int, fitting: bool) -> float:
 
 def _budgets(seconds: list[float]) -> list[float]:
     """Round numbers of seconds, the first one that some predictor keeps to one that all keep."""
-    steps = [mantissa * 10.0**k for k in range(-4, 7) for mantissa in (1, 3)]
+    steps = [float(f"{mantissa}e{k}") for k in range(-4, 7) for mantissa in (1, 3)]
     low = next(i for i, step in enumerate(steps) if step >= min(seconds))
     high = next((i for i, step in enumerate(steps) if step >= max(seconds)), len(steps) - 1)
     return steps[max(low, high - _BUDGETS + 1) : high + 1]
@@ -212,10 +217,10 @@ def differences(found: Ranking) -> Display:
         ax.set_axis_off()
         bars = 0.7 + 0.42 * np.arange(len(groups))
         top = (bars[-1] if len(groups) else 0.2) + 0.7
-        left, right = 1 - 0.36 * (k - 1), k + 0.36 * (k - 1)
+        left, right = 1 - 0.12 * (k - 1), k + 0.12 * (k - 1)
         ax.plot([1, k], [0, 0], color=COLOURS["ink"], lw=1.4)
         step = max(1, round(k / 10))
-        for tick in sorted({1, *range(step, k, step), k}):
+        for tick in sorted({1, *range(2 * step, k - step // 2, step), k}):
             ax.plot([tick, tick], [0, -0.25], color=COLOURS["ink"], lw=1.2)
             ax.text(tick, -0.4, str(tick), ha="center", va="bottom", fontsize=10)
         width = min(found.difference, k - 1)
@@ -244,7 +249,7 @@ def differences(found: Ranking) -> Display:
             )  # fmt: skip
         ax.set_ylim(top + 0.95 * half, -2.8)
         span = right - left
-        ax.set_xlim(left - 0.28 * span, right + 0.28 * span)
+        ax.set_xlim(left - 0.3 * span, right + 0.3 * span)
 
     return Display(
         "ranks",
@@ -281,7 +286,7 @@ def calibration(study: PredictorStudy) -> Display | None:
         ax = canvas.subplots()
         ax.plot([0, 1], [0, 1], color=COLOURS["ink"], ls="--", lw=1.2)
         tips = {}
-        for i, p in enumerate(reversed(shown)):
+        for i, p in enumerate(shown):
             front = p in colour
             ax.plot(
                 levels,

@@ -111,9 +111,9 @@ def run_predictors(
         **describe(table_path, table),
         "column": column,
         "direction": direction,
-        "n_test": n_test,
         "split": None if kind == "uniform" else kind,  # as older studies have it
         "tune": limit and str(limit),
+        "n_test": n_test,
     }
     listed = seeds_of(seeds)
     cells: list[Cell] = [
