@@ -251,17 +251,29 @@ def test_posterior_survives_few_rows_and_equal_targets(wide):
             assert np.isfinite(found.variance(F)).all()
 
 
-def test_last_map_of_bonas_is_the_posterior_mean():
+def test_bonas_is_less_sure_of_what_it_has_not_seen():
     X, y = examples()
     model = BONAS(NB201, random_state=0, **FAST).fit(X, y)
     T = NB201.sample(50, rng=1)
     view = model._view(T)
-    scores = model._scores(view)
-    for m, phi in enumerate(model._phi(model.net_, view)):
-        np.testing.assert_allclose(scores[m], model.posterior_[m].mean(phi), atol=1e-4)
+    own = [
+        one.variance(phi)
+        for one, phi in zip(model.posterior_, model._phi(model.net_, view), strict=True)
+    ]
     far = model._variance(view)
-    assert far.shape == (50,)
+    np.testing.assert_allclose(far, np.mean(own, axis=0))
     assert far.mean() > model._variance(model._view(X)).mean()
+    std = model.predict(T, return_std=True)[1]
+    model.posterior_ = [one._replace(signal=4 * one.signal) for one in model.posterior_]
+    assert (model.predict(T, return_std=True)[1] >= std).all()
+
+
+def test_regression_of_bonas_agrees_with_its_network():
+    X, y = examples()
+    model = BONAS(NB201, random_state=0, **FAST).fit(X, y)
+    view = model._view(NB201.sample(200, rng=1))
+    for m, phi in enumerate(model._phi(model.net_, view)):
+        assert kendall(model._scores(view)[m], model.posterior_[m].mean(phi)) > 0.5
 
 
 def test_settings_of_the_papers():
