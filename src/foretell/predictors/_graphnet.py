@@ -56,7 +56,7 @@ def batch(graphs: Graphs, features: NDArray[np.float32], words: int) -> Batch:
     return Batch(
         torch.from_numpy(ops.astype(np.int64)),
         torch.from_numpy(adjacency),
-        torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32)),
+        torch.tensor(features, dtype=torch.float32),
     )
 
 

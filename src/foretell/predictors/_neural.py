@@ -189,7 +189,7 @@ class Neural(Predictor):
         n = target.shape[-1]
         net = self._net(view, generator)
         seen = self._inputs(view)
-        goal = torch.from_numpy(target.astype(np.float32))
+        goal = torch.tensor(target, dtype=torch.float32)
         parts = max(n // self.batch_size, 1)  # equal batches, none much smaller
         epochs = max(self.epochs, math.ceil(self.min_steps / parts))
         optimiser = torch.optim.AdamW(

@@ -71,7 +71,7 @@ class Sparse(Predictor):
                 .cluster_centers_
             )
         with exactly():
-            parts = (torch.from_numpy(part) for part in (F, self.scale_.score(y), Z))
+            parts = (torch.tensor(part) for part in (F, self.scale_.score(y), Z))
             self.model_ = self._model(*parts)
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
@@ -79,7 +79,7 @@ class Sparse(Predictor):
         with torch.no_grad(), exactly():
             for i in range(0, len(X), _BLOCK):
                 mean, variance = self._posterior(
-                    torch.from_numpy(self._features(X[i : i + _BLOCK]))
+                    torch.tensor(self._features(X[i : i + _BLOCK]))
                 )
                 found.append((mean.numpy(), variance.numpy()))
         score, square = (np.concatenate(parts) for parts in zip(*found, strict=True))

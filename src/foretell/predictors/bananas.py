@@ -124,7 +124,7 @@ class Bananas(Neural):
         super()._check_settings()
 
     def _view(self, X: Rows) -> Features:
-        return Features(torch.from_numpy(self._features(X)))
+        return Features(torch.tensor(self._features(X)))
 
     def _floats(self, view: Features) -> int:
         return self.members * max(self.width, view.features.shape[1])

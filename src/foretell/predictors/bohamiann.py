@@ -127,7 +127,7 @@ class Bohamiann(Predictor):
         self.scale_ = Scale.of(y, self.target)
         self.metrics_ = [Standard(one, X) for one in resolve(self.encoding, self.space)]
         F, n = self._features(X), len(y)
-        goal = torch.from_numpy(self.scale_.score(y).astype(np.float32))
+        goal = torch.tensor(self.scale_.score(y), dtype=torch.float32)
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
         start = self._start(F.shape[1], generator)
 
@@ -156,7 +156,7 @@ class Bohamiann(Predictor):
     def _features(self, X: Rows) -> Tensor:
         """Features (n, f) whose squares sum to about 1."""
         parts = np.concatenate([metric(X) for metric in self.metrics_], axis=1)
-        return torch.from_numpy((parts / math.sqrt(len(self.metrics_))).astype(np.float32))
+        return torch.tensor(parts / math.sqrt(len(self.metrics_)), dtype=torch.float32)
 
     def _start(self, f: int, generator: torch.Generator) -> list[Tensor]:
         """Weights and biases of each layer, drawn from the prior, and the noise at its mean."""

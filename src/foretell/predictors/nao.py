@@ -138,7 +138,7 @@ class NAO(Neural):
         steps = tokens(canonical(self.space.graphs(X)))
         if self.step == "token":
             steps = steps[:, used(steps.shape[2]), None]
-        return Steps(torch.from_numpy(steps), torch.from_numpy(self._features(X)))
+        return Steps(torch.from_numpy(steps), torch.tensor(self._features(X)))
 
     def _inputs(self, view: Steps) -> Inputs:
         hot = nn.functional.one_hot(view.tokens, self._n_tokens)[..., 1:].flatten(2)
