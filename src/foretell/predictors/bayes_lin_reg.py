@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from foretell.predictors._targets import Scale, Target
 from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
 
-_BIASES = np.array([0.1, 0.3, 1.0, 3.0, 10.0])  # c
+_BIASES = np.array([0.3, 3.0])  # c
 _NOISES = np.logspace(-3, 1.5, 28)  # noise variance over the mean signal variance
 _BLOCK = 2048  # fits a cache
 
@@ -41,7 +41,8 @@ class BayesLinReg(Predictor):
 
     References: Bishop 2006, Pattern Recognition and Machine Learning, sections 3.3 and 3.5; White
     et al. 2021, How Powerful are Performance Predictors in NAS? (`bayes_lin_reg`).
-    Differs: the study's regression has degree 1, accuracies as targets and adjacency values.
+    Differs: the study's regression has degree 1, accuracies as targets and adjacency values:
+    `BayesLinReg.paper(space)`.
 
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
@@ -74,6 +75,16 @@ class BayesLinReg(Predictor):
         self.target = target
         self.max_rows = max_rows
         self.random_state = random_state
+
+    @classmethod
+    def paper(cls, space: Space, random_state: int | None = None, **changes: Any) -> BayesLinReg:
+        """The settings of the study (NASLib)."""
+        settings: dict[str, Any] = {
+            "degree": 1,
+            "encoding": "adjacency-one-hot",
+            "target": "value",
+        }
+        return cls(space, random_state=random_state, **{**settings, **changes})
 
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
         if self.degree not in (1, 2, 3, 4):

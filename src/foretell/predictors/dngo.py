@@ -27,7 +27,8 @@ class DNGO(Neural):
 
         h(x) = tanh(W_L ... tanh(W_1 phi(x) + b_1) ... + b_L),    f(x) = w . h(x) + c,
 
-    The network is trained with its own last layer; then that is taken off, and w has a normal
+    The network is trained with its own last layer, by default to put the better of two
+    architectures first (`gcn` has the loss); then that is taken off, and w has a normal
     prior and an exact posterior. The variances of prior and noise maximise the evidence in closed
     form. Several networks, differing by their initial weights, are averaged as a mixture: the
     variance is what each knows of itself, plus how much they disagree.
@@ -76,7 +77,7 @@ class DNGO(Neural):
         width: int = 50,
         layers: int = 2,
         encoding: Encodings = ("graph-stats", "one-hot"),
-        loss: Loss = "mse",
+        loss: Loss = "rank",
         target: Target = "rank",
         members: int = 5,
         epochs: int = 80,
@@ -125,7 +126,7 @@ class DNGO(Neural):
         super()._check_settings()
 
     def _view(self, X: Rows) -> Features:
-        return Features(torch.from_numpy(self._features(X)))
+        return Features(torch.tensor(self._features(X)))
 
     def _floats(self, view: Features) -> int:
         return self.members * max(self.width, view.features.shape[1])
@@ -145,7 +146,7 @@ class DNGO(Neural):
         weights = np.stack([one.weights for one in self.posterior_])[:, :, None]
         constants = np.array([one.constant for one in self.posterior_])[:, None, None]
         last = {"weight": weights.astype(np.float32), "bias": constants.astype(np.float32)}
-        net.out.load_state_dict({name: torch.from_numpy(one) for name, one in last.items()})
+        net.out.load_state_dict({name: torch.tensor(one) for name, one in last.items()})
         return net
 
     def _variance(self, view: Features) -> Floats:

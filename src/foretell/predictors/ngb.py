@@ -35,7 +35,7 @@ class NGB(OnFeatures):
     References: Duan et al. 2020, NGBoost; White et al. 2021, How Powerful are Performance
     Predictors in NAS?
     Differs: the study (NASLib) has 505 rounds, rate 0.081, depth 6, max_features 0.79, subsample
-    0.5, on adjacency one-hot values.
+    0.5, on adjacency one-hot values: `NGB.paper(space)`.
 
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
@@ -75,6 +75,19 @@ class NGB(OnFeatures):
         self.encoding = encoding
         self.target = target
         self.random_state = random_state
+
+    @classmethod
+    def paper(cls, space: Space, random_state: int | None = None, **changes: Any) -> NGB:
+        """The settings of the study (NASLib)."""
+        settings: dict[str, Any] = {
+            "trees": 505,
+            "rate": 0.0812705,
+            "depth": 6,
+            "max_features": 0.79205,
+            "encoding": "adjacency-one-hot",
+            "target": "value",
+        }
+        return cls(space, random_state=random_state, **{**settings, **changes})
 
     def _make(self, seed: int) -> Any:
         from ngboost import NGBRegressor

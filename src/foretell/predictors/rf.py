@@ -25,13 +25,14 @@ class RF(OnFeatures):
         trees: T, at least 1.
         max_features: share of the features tried at a split, in (0, 1].
         min_leaf: fewest training rows in a leaf.
+        bootstrap: whether each tree sees its own draw of the rows, with replacement.
         encoding: a name of the catalog, an `Encoding`, or a tuple of them side by side.
         target: "rank" to learn ranks of the targets, "value" to learn standardised values.
         random_state: non-negative seed, or None for fresh entropy.
 
     References: Breiman 2001; White et al. 2021, How Powerful are Performance Predictors in NAS?
     Differs: the study's forest (NASLib) has 116 trees on adjacency one-hot values, max_features
-    0.17, at least 2 rows a leaf and no bootstrap.
+    0.17, at least 2 rows a leaf and no bootstrap: `RF.paper(space)`.
 
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
@@ -53,9 +54,10 @@ class RF(OnFeatures):
     def __init__(
         self,
         space: Space,
-        trees: int = 200,
+        trees: int = 60,
         max_features: float = 0.33,
         min_leaf: int = 1,
+        bootstrap: bool = True,
         encoding: Encodings = ("graph-stats", "one-hot"),
         target: Target = "rank",
         random_state: int | None = None,
@@ -64,15 +66,30 @@ class RF(OnFeatures):
         self.trees = trees
         self.max_features = max_features
         self.min_leaf = min_leaf
+        self.bootstrap = bootstrap
         self.encoding = encoding
         self.target = target
         self.random_state = random_state
+
+    @classmethod
+    def paper(cls, space: Space, random_state: int | None = None, **changes: Any) -> RF:
+        """The settings of the study (NASLib)."""
+        settings: dict[str, Any] = {
+            "trees": 116,
+            "max_features": 0.17056,
+            "min_leaf": 2,
+            "bootstrap": False,
+            "encoding": "adjacency-one-hot",
+            "target": "value",
+        }
+        return cls(space, random_state=random_state, **{**settings, **changes})
 
     def _make(self, seed: int) -> RandomForestRegressor:
         return RandomForestRegressor(
             self.trees,
             max_features=self.max_features,
             min_samples_leaf=self.min_leaf,
+            bootstrap=self.bootstrap,
             random_state=seed,
         )
 

@@ -30,7 +30,7 @@ class XGB(OnFeatures):
     References: Chen & Guestrin 2016; White et al. 2021, How Powerful are Performance Predictors
     in NAS?
     Differs: the study (NASLib) has 500 rounds, rate 0.3, depth 6, no subsampling, on adjacency
-    one-hot values.
+    one-hot values: `XGB.paper(space)`.
 
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
@@ -52,8 +52,8 @@ class XGB(OnFeatures):
     def __init__(
         self,
         space: Space,
-        trees: int = 300,
-        rate: float = 0.05,
+        trees: int = 200,
+        rate: float = 0.07,
         depth: int = 4,
         subsample: float = 0.7,
         max_features: float = 0.5,
@@ -70,6 +70,20 @@ class XGB(OnFeatures):
         self.encoding = encoding
         self.target = target
         self.random_state = random_state
+
+    @classmethod
+    def paper(cls, space: Space, random_state: int | None = None, **changes: Any) -> XGB:
+        """The settings of the study (NASLib)."""
+        settings: dict[str, Any] = {
+            "trees": 500,
+            "rate": 0.3,
+            "depth": 6,
+            "subsample": 1.0,
+            "max_features": 1.0,
+            "encoding": "adjacency-one-hot",
+            "target": "value",
+        }
+        return cls(space, random_state=random_state, **{**settings, **changes})
 
     def _make(self, seed: int) -> Any:
         from xgboost import XGBRegressor
