@@ -78,9 +78,7 @@ class Sparse(Predictor):
         found = []
         with torch.no_grad(), exactly():
             for i in range(0, len(X), _BLOCK):
-                mean, variance = self._posterior(
-                    torch.tensor(self._features(X[i : i + _BLOCK]))
-                )
+                mean, variance = self._posterior(torch.tensor(self._features(X[i : i + _BLOCK])))
                 found.append((mean.numpy(), variance.numpy()))
         score, square = (np.concatenate(parts) for parts in zip(*found, strict=True))
         std = np.sqrt(np.maximum(square, 1e-9))
