@@ -97,7 +97,9 @@ def _verdict(study: PredictorStudy) -> str:
             f"{len(study.seeds)} seeds: {', '.join(near[:8])}{', …' * (len(near) > 8)}."
         )
     else:
-        words += f" All others are worse by a paired test over {len(study.seeds)} seeds."
+        whole = all(np.isfinite(value) for value in p.values())
+        words += f" All others{'' if whole else ' with as many results'} are worse by a paired test"
+        words += f" over {len(study.seeds)} seeds."
     return words
 
 
