@@ -29,8 +29,9 @@ class PredictorRecord:
     """One predictor, fitted on `n_train` rows and scored on the test rows of one seed.
 
     The correlations and `precision_at_k` are those of `foretell.metrics` with k = 10 and a step of
-    0.001 for fractions, 0.1 for percent (any column with values above 1.5); `best_at_k` is the best true value among the 10 test rows
-    with the highest prediction, `regret_at_k` what is missing from it to the best test row.
+    0.001 for fractions, 0.1 for percent (any column with values above 1.5); `best_at_k` is the
+    best true value among the 10 test rows with the highest prediction, `regret_at_k` what is
+    missing from it to the best test row.
     `fit_s` and `query_s` are processor seconds of fitting and of predicting all `n_test` rows with
     one thread, `tune_s` those of choosing settings before; `tuned` are the settings chosen.
 
