@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
+import sys
+import time
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
@@ -7,7 +12,9 @@ from scipy.stats import kendalltau
 import foretell as ft
 from foretell import _catalog
 from foretell.errors import SettingError, UnknownNameError
-from foretell.predictors.auto import Auto, _weigh, kendall_error
+from foretell.predictors._blend import clearly_worse, kendall_error, weigh
+from foretell.predictors.auto import CORE, NEXT, Auto
+from foretell.predictors.base import Predictor
 
 NB201 = ft.spaces.get("nb201")
 FAST = ("gp", "rf")
@@ -127,18 +134,86 @@ def test_budget():
     assert "no time was left for gp and rf" in model.note_
 
 
-def test_missing_extras_are_left_out(monkeypatch):
+def catalog_of(monkeypatch, *names, missing=()):
+    """Only these predictors, some of which need a package that is not there."""
     rows = tuple(
-        _catalog.Row("xgb", r.target, r.summary, extra="trees", packages=("no_such_package",))
-        if r.name == "xgb" else r
-        for r in _catalog.PREDICTORS if r.name != "gcn"
+        dataclasses.replace(r, extra="trees", packages=("no_such_package",))
+        if r.name in missing else r
+        for r in _catalog.PREDICTORS if r.name in {"auto", "mean", "n-params", *names}
     )  # fmt: skip
     monkeypatch.setattr(_catalog, "PREDICTORS", rows)
     monkeypatch.setitem(_catalog.KINDS, "predictor", rows)
+
+
+def test_missing_extras_are_left_out(monkeypatch):
+    catalog_of(monkeypatch, "gp", "xgb", "gp-wl", "rf", missing=("xgb",))
     many = Auto(NB201, random_state=0).fit(*data(50))
-    assert set(many.cv_scores_) == {"auto", "gp", "n-params", "rf"}
+    assert set(many.cv_scores_) == {"auto", "gp", "gp-wl", "n-params"}
+
+
+def test_trees_are_not_in_the_core_of_few(monkeypatch):
+    catalog_of(monkeypatch, "gp", "xgb", "rf")
     few = Auto(NB201, random_state=0).fit(*data(49))
     assert set(few.cv_scores_) == {"auto", "gp", "n-params"}
+
+
+def test_all_the_others_with_a_budget(monkeypatch):
+    """The core first, then what is not of it; the baselines and `auto` itself never."""
+    catalog_of(monkeypatch, "gp", "xgb", "rf", "mlp", missing=("mlp",))
+    model = Auto(NB201, budget_s=1000.0, random_state=0).fit(*data(49))
+    tried = [name for name in model.cv_scores_ if name != "auto"]
+    assert [*tried, *model.dropped_] == ["n-params", "gp", "xgb", "rf"]
+    assert "no time" not in model.note_
+
+
+def test_core_and_the_next_are_of_the_catalog():
+    assert {*CORE, *NEXT} < set(ft.predictors.names())
+
+
+class Slow(Predictor):
+    """A tenth of a second for a fit; nothing learnt."""
+
+    def __init__(self, space, random_state=None):
+        self.space, self.random_state = space, random_state
+
+    def _fit(self, X, y, rng):
+        time.sleep(0.1)
+
+    def _predict(self, X):
+        return X.sum(axis=1).astype(float), None
+
+
+def test_what_cannot_end_in_time_is_given_up_after_its_first_fold(monkeypatch):
+    fits = []
+    monkeypatch.setattr(Slow, "_fit", lambda *_: (fits.append(1), time.sleep(0.1)))
+    monkeypatch.setitem(sys.modules, "a_slow_one", SimpleNamespace(Slow=Slow))
+    slow = _catalog.Row("slow", "a_slow_one:Slow", "")
+    monkeypatch.setitem(_catalog.KINDS, "predictor", (*_catalog.PREDICTORS, slow))
+    X, y = data()
+    model = Auto(NB201, candidates=("slow", "gp"), budget_s=0.3, random_state=0).fit(X, y)
+    assert len(fits) == 1
+    assert "slow" not in model.cv_scores_
+    assert "no time was left for slow" in model.note_
+
+
+def test_clearly_worse_ones_are_dropped_before_their_last_fold():
+    X, y = data(100)
+    model = Auto(NB201, candidates=("gp", "mean"), random_state=0).fit(X, y)
+    assert model.dropped_ == ("mean",)
+    assert "mean" not in model.cv_scores_
+    assert "clearly worse after some folds: mean" in model.note_
+
+
+def test_clearly_worse_is_rarely_said_of_equals():
+    """Two scores with the same noise: within three errors but for few."""
+    rng = np.random.default_rng(0)
+    said = 0
+    for _ in range(400):
+        y, noise = rng.normal(size=40), rng.normal(size=(2, 40))
+        said += clearly_worse(y, y + noise[0], y + noise[1])
+    assert said / 400 < 0.02
+    assert clearly_worse(y, rng.normal(size=40), y + 0.1 * noise[0])
+    assert not clearly_worse(y, y, y)
 
 
 def test_settings_in_words():
@@ -163,18 +238,18 @@ def test_weights_go_to_what_explains():
     rng = np.random.default_rng(0)
     y = rng.normal(size=400)
     good, bad, wrong = y + 0.3 * rng.normal(size=400), rng.normal(size=400), -y
-    weights = _weigh({"bad": bad, "wrong": wrong, "good": good}, y)
+    weights = weigh({"bad": bad, "wrong": wrong, "good": good}, y)
     assert next(iter(weights)) == "good"
     assert weights["good"] > 0.8
     assert "wrong" not in weights
-    nothing = _weigh({"wrong": wrong * 100, "too": wrong * 100}, y)
+    nothing = weigh({"wrong": wrong * 100, "too": wrong * 100}, y)
     assert nothing == {"wrong": 0.5, "too": 0.5}
 
 
 def test_weights_start_from_equal_ones_of_all_but_the_baseline():
     """One row that says nothing: the solution of min |w - u|^2 is u."""
     flat = {name: np.zeros(1) for name in ("n-params", "gp", "rf")}
-    assert _weigh(flat, np.zeros(1)) == {"gp": 0.5, "rf": 0.5}
+    assert weigh(flat, np.zeros(1)) == {"gp": 0.5, "rf": 0.5}
 
 
 @pytest.mark.slow

@@ -2,47 +2,67 @@
 
 from __future__ import annotations
 
+import math
 import time
 from importlib.util import find_spec
-from typing import NamedTuple
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 from sklearn.base import clone
 
 from foretell import _catalog
 from foretell._rng import derive
 from foretell.encodings.size import Size
 from foretell.errors import ForetellError, SettingError
-from foretell.metrics import kendall
+from foretell.predictors._blend import (
+    BASELINE,
+    Unseen,
+    agreement,
+    average,
+    clearly_worse,
+    jackknife,
+    kendall_error,
+    mix,
+    weigh,
+)
 from foretell.predictors._targets import Scale
 from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
 
-BASELINE = "n-params"
-CANDIDATES = ("gp", "gcn", "xgb", "rf")  # what `auto` compares, in this order
-_SMOOTH, _MANY = ("gp", "gcn"), 50  # with fewer results only these: trees average too few rows
+CORE = ("gp", "gp-wl", "xgb", "gcn", "bonas")  # always compared
+NEXT = (
+    "bayes-lin",
+    "gates",
+    "brp",
+    "lgb",
+    "sparse-gp",
+    "ranker",
+    "nasbot-gp",
+    "rf",
+)  # then these, then others
+_SMOOTH, _MANY = ("gp", "gp-wl", "gcn"), 50  # with fewer results only these
 _FEWEST = 10  # results below which nothing can be compared
 _FEW = ("gp", BASELINE)  # what is averaged then
-_PULL = 10.0  # of weights to equal ones: 20 results choose little, 400 nearly all
-_LEAST = 0.05  # a lighter member is left out of the blend
+_ENOUGH = 20  # rows predicted unseen before a candidate may be dropped
 
 
 class Auto(Predictor):
     """Fits several predictors, weighs them by cross-validation, and says what it chose.
 
     1. Each candidate predicts every training row from `folds` fits that have not seen it, and is
-       scored by Kendall's tau of these predictions.
+       scored by Kendall's tau of these predictions. One that after two folds or more is below
+       the best so far by more than three standard errors of the difference (jackknife, on the rows
+       predicted so far) is dropped.
     2. Predictions s_m become comparable on the scale of the ranks t of the targets, and are blended
        as sum_m w_m s_m, with weights that explain the unseen rows, pulled to u, equal weights of
-       all but `n-params`: min over w >= 0 of |t - sum_m w_m s_m|^2 + (100 / n) |w - u|^2, then
-       divided by their sum; members under 5 percent are left out.
+       all but `n-params`: min over w >= 0 of |t - sum_m w_m s_m|^2 + (900 / n) |w - u|^2, then
+       divided by their sum; members under 5 percent (or half an equal share) are left out.
     3. The blend's own tau is honest: the weights for each fold come from the other folds.
     4. Where that tau is below the one of `n-params` by more than two standard errors of the
-       difference (jackknife), the size of the network ranks; by more than one, the average of
-       both. Fits on fewer rows make the blend look worse than it is, the size of the network not;
-       so less than one changes nothing, and `note_` says that `n-params` was not clearly beaten.
+       difference, the size of the network ranks; by more than one, the average of both. Fits on
+       fewer rows make the blend look worse than it is, the size of the network not; so less than
+       one changes nothing, and `note_` says that `n-params` was not clearly beaten.
 
     With fewer than 10 results nothing can be compared; then `gp` and `n-params` are averaged.
 
@@ -51,15 +71,18 @@ class Auto(Predictor):
 
     Args:
         space: the space whose rows it sees.
-        candidates: names of the catalog; None for those of gp, gcn, xgb and rf that are installed
-            (gp and gcn alone with fewer than 50 results, where trees average too few rows). Sizes
-            are added to the features of those that take an encoding, where the space can tell them.
-            `n-params` is always compared. `mlp` and `ngb` are left out by default: they take longer
-            than the others together and added nothing on NAS-Bench-201.
+        candidates: names of the catalog. None without `budget_s` for gp, gp-wl, xgb, gcn and bonas
+            (with fewer than 50 results gp, gp-wl and gcn, as trees average too few rows); None
+            with it for these, and then all others of the catalog that are no baseline, those first
+            that promised most in a second. What is not installed is left out. Sizes are added to
+            the features of those that take an encoding, where the space can tell them. `n-params`
+            is always compared.
         folds: of the cross-validation, at least 2; twice as many with fewer than 50 results.
         max_rows: cross-validate on at most so many rows, drawn at random; members see all rows.
-        budget_s: start no further candidate when this many seconds of wall clock have passed;
-            None for no limit. With a limit, results depend on the machine.
+        budget_s: seconds of wall clock for the comparison: no further candidate starts when they
+            have passed, and one whose folds would outlast them is given up after the first. The
+            members are fitted afterwards. None for no limit. Where it binds, results depend on the
+            machine; else, and without it, on `random_state` alone.
         random_state: non-negative seed, or None for fresh entropy.
 
     Attributes:
@@ -68,6 +91,7 @@ class Auto(Predictor):
         cv_scores_: name -> (Kendall tau, its jackknife standard error), candidates and "auto".
         oof_: out-of-fold prediction of each row by what was chosen, (n,); NaN for rows that the
             comparison left out. Only set when predictors were compared.
+        dropped_: names of candidates that were clearly worse before their last fold.
         note_: one sentence on what was chosen and why.
 
     References: Breiman 1996, Stacked regressions (non-negative weights); Caruana et al. 2004,
@@ -107,6 +131,7 @@ class Auto(Predictor):
         remarks: list[str] = []
         self.scale_ = Scale.of(y, "rank")
         self.cv_scores_: dict[str, tuple[float, float]] = {}
+        self.dropped_: tuple[str, ...] = ()
         candidates = self._candidates(len(y), remarks)
         if len(y) < _FEWEST:
             names = [name for name in _FEW if name in candidates] or list(candidates)
@@ -124,10 +149,7 @@ class Auto(Predictor):
         sizes = _sizes_known(self.space, remarks)
         names = self.candidates
         if names is None:
-            wanted = CANDIDATES if n >= _MANY else _SMOOTH
-            known = [row for row in _catalog.PREDICTORS if row.name in wanted]
-            present = {row.name for row in known if all(find_spec(p) for p in row.packages)}
-            names = tuple(name for name in wanted if name in present)
+            names = _installed(CORE if n >= _MANY else _SMOOTH, self.budget_s is not None)
         found: dict[str, Predictor] = {}
         for name in (BASELINE, *names) if sizes else names:
             one = _catalog.get(
@@ -151,37 +173,59 @@ class Auto(Predictor):
         X, y = X[rows], y[rows]
         fold = np.arange(len(y)) % (self.folds if len(y) >= _MANY else min(2 * self.folds, len(y)))
         scores = self.scale_.score(y)
-        seen: dict[str, _Unseen] = {}
-        start = time.monotonic()
-        for name, one in candidates.items():
-            if not seen or self.budget_s is None or time.monotonic() - start < self.budget_s:
-                # the baseline learns no order, so a fit for each fold would only blur its own
-                folds = np.zeros_like(fold) if name == BASELINE else fold
-                seen[name] = _predict_unseen(one, X, y, folds, self.scale_)
-                self.cv_scores_[name] = kendall_error(y, seen[name].score)
+        seen, late = self._unseen(X, y, candidates, fold)
         blended = np.zeros(len(y))  # each fold by the weights of the others
         for k in range(fold.max() + 1):
             others = {name: one.score[fold != k] for name, one in seen.items()}
-            chosen = _weigh(others, scores[fold != k])
+            chosen = weigh(others, scores[fold != k])
             blended[fold == k] = sum(w * seen[name].score[fold == k] for name, w in chosen.items())
         self.cv_scores_["auto"] = kendall_error(y, blended)
-        self.weights_ = _weigh({name: one.score for name, one in seen.items()}, scores)
+        self.weights_ = weigh({name: one.score for name, one in seen.items()}, scores)
         if BASELINE in seen:
             size, tau = self.cv_scores_[BASELINE][0], self.cv_scores_["auto"][0]
-            doubt = _jackknife(_agreement(y, seen[BASELINE].score) - _agreement(y, blended))
+            doubt = jackknife(agreement(y, seen[BASELINE].score) - agreement(y, blended))
             if size - tau > 2 * doubt:
                 self.weights_ = {BASELINE: 1.0}
             elif size - tau > doubt:
-                self.weights_ = _average(self.weights_, {BASELINE: 1.0})
+                self.weights_ = average(self.weights_, {BASELINE: 1.0})
         remarks.insert(0, self._verdict())
-        late = [name for name in candidates if name not in seen]
+        if self.dropped_:
+            remarks.append(f"clearly worse after some folds: {_and(list(self.dropped_))}")
         if late:
             remarks.append(f"no time was left for {_and(late)} (budget_s={self.budget_s:g})")
-        mean, variance = _mix(self.weights_, seen)
+        mean, variance = mix(self.weights_, seen)
         error = float(np.mean((scores - mean) ** 2))
         level = float(np.mean(variance))
         self.widen_ = max(error - level, 0.0)
         self.shrink_ = min(error / level, 1.0) if level > 0 else 1.0
+
+    def _unseen(
+        self,
+        X: Rows,
+        y: Floats,
+        candidates: dict[str, Predictor],
+        fold: NDArray[np.intp],
+    ) -> tuple[dict[str, Unseen], list[str]]:
+        """What those that stay say of rows they have not seen, and who was left no time."""
+        seen: dict[str, Unseen] = {}
+        late: list[str] = []
+        best: str | None = None
+        end = math.inf if self.budget_s is None else time.monotonic() + self.budget_s
+        for name, one in candidates.items():
+            # the baseline learns no order, so a fit for each fold would only blur its own
+            folds = np.zeros_like(fold) if name == BASELINE else fold
+            lead = None if best is None else seen[best].score
+            got = _predict_unseen(one, X, y, folds, self.scale_, lead, end if seen else math.inf)
+            if got == "late":
+                late.append(name)
+            elif got == "worse":
+                self.dropped_ += (name,)
+            else:
+                seen[name] = got
+                self.cv_scores_[name] = kendall_error(y, got.score)
+                ahead = best is None or self.cv_scores_[name] > self.cv_scores_[best]
+                best = name if name != BASELINE and ahead else best
+        return seen, late
 
     def _verdict(self) -> str:
         tau, error = self.cv_scores_["auto"]
@@ -201,17 +245,10 @@ class Auto(Predictor):
         )
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
-        seen = {name: _Unseen(*_scores(one, X, self.scale_)) for name, one in self.members_.items()}
-        mean, variance = _mix(self.weights_, seen)
+        seen = {name: Unseen(*_scores(one, X, self.scale_)) for name, one in self.members_.items()}
+        mean, variance = mix(self.weights_, seen)
         std = np.sqrt(self.shrink_ * variance + self.widen_)
         return self.scale_.value(mean), self.scale_.spread(mean, std)
-
-
-class _Unseen(NamedTuple):
-    """Scores (n,) and their variances (n,), of rows that the fit has not seen."""
-
-    score: Floats
-    variance: Floats
 
 
 def _scores(model: Predictor, X: Rows, scale: Scale) -> tuple[Floats, Floats]:
@@ -223,70 +260,44 @@ def _scores(model: Predictor, X: Rows, scale: Scale) -> tuple[Floats, Floats]:
 
 
 def _predict_unseen(
-    model: Predictor, X: Rows, y: Floats, fold: NDArray[np.intp], scale: Scale
-) -> _Unseen:
-    """What fits without the row's fold say of each row; a single fold is predicted by itself."""
+    model: Predictor,
+    X: Rows,
+    y: Floats,
+    fold: NDArray[np.intp],
+    scale: Scale,
+    best: Floats | None,
+    end: float,
+) -> Unseen | Literal["worse", "late"]:
+    """What fits without the row's fold say of each row; a single fold is predicted by itself.
+
+    Given up when it is clearly worse than `best`, or would not be done by `end`.
+    """
     score, variance = np.zeros(len(y)), np.zeros(len(y))
-    for k in range(fold.max() + 1):
+    start, n_folds = time.monotonic(), int(fold.max()) + 1
+    for k in range(n_folds):
+        now, known = time.monotonic(), fold < k
+        if now + (now - start) / max(k, 1) * (n_folds - k) >= end:
+            return "late"
+        if (
+            best is not None
+            and k >= 2
+            and known.sum() >= _ENOUGH
+            and clearly_worse(y[known], score[known], best[known])
+        ):
+            return "worse"
         out = fold == k
         rest = out if out.all() else ~out
         fitted = clone(model).fit(X[rest], y[rest])
         score[out], variance[out] = _scores(fitted, X[out], scale)
-    return _Unseen(score, variance)
+    return Unseen(score, variance)
 
 
-def _mix(weights: dict[str, float], seen: dict[str, _Unseen]) -> tuple[Floats, Floats]:
-    """Mean and variance of the mixture sum_m w_m N(score_m, variance_m)."""
-    w = np.array(list(weights.values()))[:, None]
-    mean = np.stack([seen[name].score for name in weights])
-    own = np.stack([seen[name].variance for name in weights])
-    centre = (w * mean).sum(axis=0)
-    return centre, (w * (own + (mean - centre) ** 2)).sum(axis=0)
-
-
-def _weigh(scores: dict[str, Floats], y: Floats) -> dict[str, float]:
-    """Weights of a blend of scores (n,) for targets y (n,), heaviest first; they sum to 1."""
-    Z, m = np.stack(list(scores.values()), axis=1), len(scores)
-    start = np.array([float(name != BASELINE) for name in scores])
-    start /= max(start.sum(), 1.0)
-    pull = _PULL / np.sqrt(len(y))
-    found, _ = nnls(np.concatenate([Z, pull * np.eye(m)]), np.concatenate([y, pull * start]))
-    share = found / found.sum() if found.any() else np.full(m, 1.0 / m)
-    kept = {
-        name: float(w)
-        for w, name in sorted(zip(share, scores, strict=True), reverse=True)
-        if w >= _LEAST or w == share.max()
-    }
-    total = sum(kept.values())
-    return {name: w / total for name, w in kept.items()}
-
-
-def _average(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
-    """The mean of two sets of weights, heaviest first."""
-    mean = {k: (one.get(k, 0.0) + other.get(k, 0.0)) / 2 for k in {**one, **other}}
-    return dict(sorted(mean.items(), key=lambda item: -item[1]))
-
-
-def kendall_error(y: Floats, score: Floats) -> tuple[float, float]:
-    """Kendall's tau-b and its jackknife standard error.
-
-    The error is sqrt((n - 1) / n sum_i (t_i - mean(t))^2), t_i being the mean agreement of the
-    pairs without row i.
-    """
-    return kendall(y, score), _jackknife(_agreement(y, score))
-
-
-def _agreement(y: Floats, score: Floats) -> NDArray[np.float64]:
-    """1, -1 or 0 for each pair (n, n): ordered alike, the other way round, or tied."""
-    pairs: NDArray[np.float64] = np.sign(y[:, None] - y) * np.sign(score[:, None] - score)
-    return pairs
-
-
-def _jackknife(pairs: NDArray[np.float64]) -> float:
-    """Standard error of the mean of a symmetric matrix of pairs (n, n), rows left out in turn."""
-    n = len(pairs)
-    without = (pairs.sum() - 2 * pairs.sum(axis=1)) / ((n - 1) * (n - 2))
-    return float(np.sqrt((n - 1) * without.var()))
+def _installed(core: tuple[str, ...], more: bool) -> tuple[str, ...]:
+    """Names of the catalog whose packages can be imported: the core, and with `more` the rest."""
+    rows = {row.name: row for row in _catalog.PREDICTORS}
+    rest = [n for n, row in rows.items() if n != "auto" and "baseline" not in row.tags]
+    wanted = dict.fromkeys((*core, *CORE, *NEXT, *rest) if more else core)
+    return tuple(n for n in wanted if n in rows and all(find_spec(p) for p in rows[n].packages))
 
 
 def _sizes_known(space: Space, remarks: list[str]) -> bool:

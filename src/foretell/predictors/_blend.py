@@ -1,0 +1,89 @@
+"""Weights of a blend of predictors, and how sure an order is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from foretell.metrics import kendall
+from foretell.predictors.base import Floats
+
+BASELINE = "n-params"  # what a blend starts without, and is measured against
+_PULL = 30.0  # of weights to equal ones: 50 results choose little, 1,000 nearly all
+_LEAST = 0.05  # a lighter member is left out of the blend, of more than ten one half as heavy
+_CLEARLY = 3.0  # standard errors: what is a little worse still helps a blend
+
+
+class Unseen(NamedTuple):
+    """Scores (n,) and their variances (n,), of rows that the fit has not seen."""
+
+    score: Floats
+    variance: Floats
+
+
+def mix(weights: dict[str, float], seen: dict[str, Unseen]) -> tuple[Floats, Floats]:
+    """Mean and variance of the mixture sum_m w_m N(score_m, variance_m)."""
+    w = np.array(list(weights.values()))[:, None]
+    mean = np.stack([seen[name].score for name in weights])
+    own = np.stack([seen[name].variance for name in weights])
+    centre = (w * mean).sum(axis=0)
+    return centre, (w * (own + (mean - centre) ** 2)).sum(axis=0)
+
+
+def weigh(scores: dict[str, Floats], y: Floats) -> dict[str, float]:
+    """Weights of a blend of scores (n,) for targets y (n,), heaviest first; they sum to 1.
+
+    min over w >= 0 of |y - sum_m w_m s_m|^2 + (900 / n) |w - u|^2 with u equal weights of all but
+    the baseline, divided by their sum; light members are left out.
+    """
+    Z, m = np.stack(list(scores.values()), axis=1), len(scores)
+    start = np.array([float(name != BASELINE) for name in scores])
+    start /= max(start.sum(), 1.0)
+    pull = _PULL / np.sqrt(len(y))
+    found, _ = nnls(np.concatenate([Z, pull * np.eye(m)]), np.concatenate([y, pull * start]))
+    share = found / found.sum() if found.any() else np.full(m, 1.0 / m)
+    kept = {
+        name: float(w)
+        for w, name in sorted(zip(share, scores, strict=True), reverse=True)
+        if w >= min(_LEAST, 0.5 / m) or w == share.max()
+    }
+    total = sum(kept.values())
+    return {name: w / total for name, w in kept.items()}
+
+
+def average(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
+    """The mean of two sets of weights, heaviest first."""
+    mean = {k: (one.get(k, 0.0) + other.get(k, 0.0)) / 2 for k in {**one, **other}}
+    return dict(sorted(mean.items(), key=lambda item: -item[1]))
+
+
+def kendall_error(y: Floats, score: Floats) -> tuple[float, float]:
+    """Kendall's tau-b and its jackknife standard error.
+
+    The error is sqrt((n - 1) / n sum_i (t_i - mean(t))^2), t_i being the mean agreement of the
+    pairs without row i.
+    """
+    return kendall(y, score), jackknife(agreement(y, score))
+
+
+def agreement(y: Floats, score: Floats) -> NDArray[np.float64]:
+    """1, -1 or 0 for each pair (n, n): ordered alike, the other way round, or tied."""
+    pairs: NDArray[np.float64] = np.sign(y[:, None] - y) * np.sign(score[:, None] - score)
+    return pairs
+
+
+def clearly_worse(y: Floats, score: Floats, best: Floats) -> bool:
+    """Whether it orders y worse than the best, by three standard errors of the difference."""
+    lead = agreement(y, best) - agreement(y, score)
+    n = len(y)
+    return bool(lead.sum() / (n * (n - 1)) > _CLEARLY * jackknife(lead))
+
+
+def jackknife(pairs: NDArray[np.float64]) -> float:
+    """Standard error of the mean of a symmetric matrix of pairs (n, n), rows left out in turn."""
+    n = len(pairs)
+    without = (pairs.sum() - 2 * pairs.sum(axis=1)) / ((n - 1) * (n - 2))
+    return float(np.sqrt((n - 1) * without.var()))
