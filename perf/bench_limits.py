@@ -68,7 +68,7 @@ def case(name, share, what):
     else:
         known = limited.sample(200, rng=1)
         y = np.log(limited.measure(known, ("flops",))[:, 0])
-        settings = {"encoding": "one-hot"} if what == "bayes-lin-reg" else {}
+        settings = {"encoding": "one-hot"} if what == "bayes-lin" else {}
         model = ft.predictors.get(what, space=limited, random_state=0, **settings).fit(known, y)
         start = time.process_time()
         best = rank(limited, model, 100, limit=None)
@@ -86,11 +86,11 @@ def case(name, share, what):
 CASES = [
     ("chain", 0.01, "list"),
     ("chain", 0.1, "list"),
-    ("chain", 0.01, "bayes-lin-reg"),
-    ("chain", 0.1, "bayes-lin-reg"),
+    ("chain", 0.01, "bayes-lin"),
+    ("chain", 0.1, "bayes-lin"),
     ("chain", 0.001, "rf"),
     ("mobile", 0.01, "list"),
-    ("mobile", 0.1, "bayes-lin-reg"),
+    ("mobile", 0.1, "bayes-lin"),
 ]
 
 

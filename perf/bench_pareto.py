@@ -31,11 +31,11 @@ RANDOM = "random"
 STRATEGIES = {
     RANDOM: ft.strategies.get("random"),
     "regularized-evolution (NSGA-II), 25 of 100": RegularizedEvolution(25, 5, minimize=COSTS),
-    "neural-predictor, 50 + 50, one round": NeuralPredictor(50, "bayes-lin-reg", minimize=COSTS),
+    "neural-predictor, 50 + 50, one round": NeuralPredictor(50, "bayes-lin", minimize=COSTS),
     "neural-predictor, 30 + 70, rounds of 10": NeuralPredictor(
-        30, "bayes-lin-reg", batch=10, minimize=COSTS
+        30, "bayes-lin", batch=10, minimize=COSTS
     ),
-    "neural-predictor, 50 + 50, accuracy alone": NeuralPredictor(50, "bayes-lin-reg"),
+    "neural-predictor, 50 + 50, accuracy alone": NeuralPredictor(50, "bayes-lin"),
 }
 
 

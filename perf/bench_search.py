@@ -26,7 +26,7 @@ SEEDS = 50
 LONG = 1_000
 COLUMN, TEST = "cifar10_val_12ep", "cifar10_test_12ep"
 SPACE = ft.spaces.get("nb201")
-PREDICTOR = "bayes-lin-reg"
+PREDICTOR = "bayes-lin"
 OURS = {  # networks: N random ones, what predicts, results between two fits
     50: NeuralPredictor(30, PREDICTOR),
     100: NeuralPredictor(50, PREDICTOR),

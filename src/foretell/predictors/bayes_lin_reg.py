@@ -13,7 +13,7 @@ from foretell.predictors._targets import Scale, Target
 from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
 
-_BIASES = np.array([0.3, 3.0])  # c
+_BIASES = np.array([0.1, 0.3, 1.0, 3.0, 10.0])  # c
 _NOISES = np.logspace(-3, 1.5, 28)  # noise variance over the mean signal variance
 _BLOCK = 2048  # fits a cache
 
