@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +11,7 @@ from scipy.stats import kendalltau
 import foretell as ft
 from foretell import _catalog
 from foretell.errors import SettingError, UnknownNameError
+from foretell.predictors import auto
 from foretell.predictors._blend import clearly_worse, kendall_error, weigh
 from foretell.predictors.auto import CORE, NEXT, Auto
 from foretell.predictors.base import Predictor
@@ -170,30 +170,31 @@ def test_core_and_the_next_are_of_the_catalog():
     assert {*CORE, *NEXT} < set(ft.predictors.names())
 
 
-class Slow(Predictor):
-    """A tenth of a second for a fit; nothing learnt."""
-
-    def __init__(self, space, random_state=None):
-        self.space, self.random_state = space, random_state
-
-    def _fit(self, X, y, rng):
-        time.sleep(0.1)
-
-    def _predict(self, X):
-        return X.sum(axis=1).astype(float), None
-
-
 def test_what_cannot_end_in_time_is_given_up_after_its_first_fold(monkeypatch):
-    fits = []
-    monkeypatch.setattr(Slow, "_fit", lambda *_: (fits.append(1), time.sleep(0.1)))
+    """A fit of a second by a clock of our own: five folds do not fit into four."""
+    clock = [0.0]
+
+    class Slow(Predictor):
+        def __init__(self, space, random_state=None):
+            self.space, self.random_state = space, random_state
+
+        def _fit(self, X, y, rng):
+            clock[0] += 1.0
+
+        def _predict(self, X):
+            return np.zeros(len(X)), None
+
+    monkeypatch.setattr(auto, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setitem(sys.modules, "a_slow_one", SimpleNamespace(Slow=Slow))
     slow = _catalog.Row("slow", "a_slow_one:Slow", "")
     monkeypatch.setitem(_catalog.KINDS, "predictor", (*_catalog.PREDICTORS, slow))
     X, y = data()
-    model = Auto(NB201, candidates=("slow", "gp"), budget_s=0.3, random_state=0).fit(X, y)
-    assert len(fits) == 1
-    assert "slow" not in model.cv_scores_
-    assert "no time was left for slow" in model.note_
+    model = Auto(NB201, candidates=("slow", "gp"), budget_s=4.0, random_state=0).fit(X, y)
+    assert clock == [1.0]
+    assert set(model.cv_scores_) == {"auto", "gp", "n-params"}
+    assert "no time was left for slow (budget_s=4)" in model.note_
+    patient = Auto(NB201, candidates=("slow", "gp"), budget_s=6.0, random_state=0).fit(X, y)
+    assert "no time" not in patient.note_
 
 
 def test_clearly_worse_ones_are_dropped_before_their_last_fold():
@@ -242,6 +243,7 @@ def test_weights_go_to_what_explains():
     assert next(iter(weights)) == "good"
     assert weights["good"] > 0.8
     assert "wrong" not in weights
+    assert "bad" not in weights  # clearly worse, so it does not even get its start
     nothing = weigh({"wrong": wrong * 100, "too": wrong * 100}, y)
     assert nothing == {"wrong": 0.5, "too": 0.5}
 

@@ -12,8 +12,9 @@ from foretell.metrics import kendall
 from foretell.predictors.base import Floats
 
 BASELINE = "n-params"  # what a blend starts without, and is measured against
-_PULL = 30.0  # of weights to equal ones: 50 results choose little, 1,000 nearly all
+_PULL = 100.0  # of weights to equal ones: 100 results choose little, 2,000 nearly all
 _LEAST = 0.05  # a lighter member is left out of the blend, of more than ten one half as heavy
+_ENOUGH = 20  # rows below which nothing is clear
 _CLEARLY = 3.0  # standard errors: what is a little worse still helps a blend
 
 
@@ -36,9 +37,12 @@ def mix(weights: dict[str, float], seen: dict[str, Unseen]) -> tuple[Floats, Flo
 def weigh(scores: dict[str, Floats], y: Floats) -> dict[str, float]:
     """Weights of a blend of scores (n,) for targets y (n,), heaviest first; they sum to 1.
 
-    min over w >= 0 of |y - sum_m w_m s_m|^2 + (900 / n) |w - u|^2 with u equal weights of all but
-    the baseline, divided by their sum; light members are left out.
+    min over w >= 0 of |y - sum_m w_m s_m|^2 + (10^4 / n) |w - u|^2 with u equal weights of all but
+    the baseline, divided by their sum; light members are left out, and before them all that are
+    clearly worse than the best.
     """
+    best = max(scores.values(), key=lambda score: float(agreement(y, score).sum()))
+    scores = {name: s for name, s in scores.items() if not clearly_worse(y, s, best)}
     Z, m = np.stack(list(scores.values()), axis=1), len(scores)
     start = np.array([float(name != BASELINE) for name in scores])
     start /= max(start.sum(), 1.0)
@@ -77,8 +81,10 @@ def agreement(y: Floats, score: Floats) -> NDArray[np.float64]:
 
 def clearly_worse(y: Floats, score: Floats, best: Floats) -> bool:
     """Whether it orders y worse than the best, by three standard errors of the difference."""
-    lead = agreement(y, best) - agreement(y, score)
     n = len(y)
+    if n < _ENOUGH:
+        return False
+    lead = agreement(y, best) - agreement(y, score)
     return bool(lead.sum() / (n * (n - 1)) > _CLEARLY * jackknife(lead))
 
 

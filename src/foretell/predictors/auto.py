@@ -44,7 +44,6 @@ NEXT = (
 _SMOOTH, _MANY = ("gp", "gp-wl", "gcn"), 50  # with fewer results only these
 _FEWEST = 10  # results below which nothing can be compared
 _FEW = ("gp", BASELINE)  # what is averaged then
-_ENOUGH = 20  # rows predicted unseen before a candidate may be dropped
 
 
 class Auto(Predictor):
@@ -54,9 +53,10 @@ class Auto(Predictor):
        scored by Kendall's tau of these predictions. One that after two folds or more is below
        the best so far by more than three standard errors of the difference (jackknife, on the rows
        predicted so far) is dropped.
-    2. Predictions s_m become comparable on the scale of the ranks t of the targets, and are blended
-       as sum_m w_m s_m, with weights that explain the unseen rows, pulled to u, equal weights of
-       all but `n-params`: min over w >= 0 of |t - sum_m w_m s_m|^2 + (900 / n) |w - u|^2, then
+    2. Predictions s_m become comparable on the scale of the ranks t of the targets. Those of
+       candidates that are not clearly worse than the best, in the same sense, are blended as
+       sum_m w_m s_m, with weights that explain the unseen rows, pulled to u, equal weights of all
+       but `n-params`: min over w >= 0 of |t - sum_m w_m s_m|^2 + (10^4 / n) |w - u|^2, then
        divided by their sum; members under 5 percent (or half an equal share) are left out.
     3. The blend's own tau is honest: the weights for each fold come from the other folds.
     4. Where that tau is below the one of `n-params` by more than two standard errors of the
@@ -278,12 +278,7 @@ def _predict_unseen(
         now, known = time.monotonic(), fold < k
         if now + (now - start) / max(k, 1) * (n_folds - k) >= end:
             return "late"
-        if (
-            best is not None
-            and k >= 2
-            and known.sum() >= _ENOUGH
-            and clearly_worse(y[known], score[known], best[known])
-        ):
+        if best is not None and k >= 2 and clearly_worse(y[known], score[known], best[known]):
             return "worse"
         out = fold == k
         rest = out if out.all() else ~out
