@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -47,6 +47,12 @@ class Arch2Vec(Predictor):
     """
 
     has_std = True
+
+    ranges: ClassVar = {
+        "embedding": ["arch2vec", "cate"],
+        "encoding": [None, "graph-stats", ("graph-stats", "one-hot")],
+        "target": ["rank", "value"],
+    }
 
     def __init__(
         self,

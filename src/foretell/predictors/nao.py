@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
+from scipy.stats import loguniform
 from torch import Tensor, nn
 
 from foretell.encodings.arch2vec import mean
@@ -71,6 +72,13 @@ class NAO(Neural):
     """
 
     least: ClassVar[dict[str, int]] = {"hidden": 1, "head": 1}
+    ranges: ClassVar = {
+        "hidden": [16, 32, 64],
+        "weight": [0.0, 0.2, 0.5],
+        "lr": loguniform(3e-3, 3e-2),
+        "weight_decay": loguniform(1e-3, 1e-1),
+        "epochs": [20, 40, 80],
+    }
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -48,6 +48,12 @@ class SemiNAS(Predictor):
     """
 
     has_std = True
+
+    ranges: ClassVar = {
+        "unlabelled": [500, 1000, 2000],
+        "epochs": [2, 4, 8],
+        "settings": [{"hidden": 16}, {"hidden": 32}, {"lr": 2e-2}],
+    }
 
     def __init__(
         self,
