@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import foretell as ft
+from foretell.errors import SettingError
 from foretell.metrics import kendall
 from foretell.predictors._graphnet import batch
 from foretell.predictors.gates import GATES, Gates, flow
@@ -172,3 +173,11 @@ def test_beats_the_size_of_the_network(make, data_dir):
     model = make(NB201, members=2, random_state=0).fit(X, y)
     size = ft.predictors.get("n-params", space=NB201).fit(X, y)
     assert kendall(truth, model.predict(T)) > kendall(truth, size.predict(T)) + 0.1
+
+
+@pytest.mark.parametrize("name", ["gates", "ta-gates"])
+def test_an_unknown_readout_is_refused(name):
+    space = ft.spaces.get("nb201")
+    model = ft.predictors.get(name, space=space, readout="last")
+    with pytest.raises(SettingError, match=r"readout.*'mean' or 'output'"):
+        model.fit(space.sample(10, rng=0), range(10))
