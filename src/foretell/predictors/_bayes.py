@@ -79,3 +79,14 @@ def posterior(F: Floats, t: Floats) -> Posterior:
         V.T,
         signal * values / (values + ratio),
     )
+
+
+def posteriors(hidden: Floats, target: Floats, members: int) -> list[Posterior]:
+    """One regression a member: hidden (M, n, f), target (n,) or (M, n), NaN where left out."""
+    known = np.broadcast_to(target, (members, target.shape[-1]))
+    return [posterior(h[~np.isnan(t)], t[~np.isnan(t)]) for h, t in zip(hidden, known, strict=True)]
+
+
+def variances(found: list[Posterior], hidden: Floats) -> Floats:
+    """Variance (M, n) that each regression has of hidden (M, n, f), without the noise."""
+    return np.stack([one.variance(h) for one, h in zip(found, hidden, strict=True)])

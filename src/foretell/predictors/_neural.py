@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import loguniform
 from torch import Tensor, nn
 
 from foretell.errors import DataError, SettingError
@@ -20,6 +21,14 @@ from foretell.predictors._targets import Scale, Target
 from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
 
+# settings worth trying for networks of graph layers, as RandomizedSearchCV takes them
+RANGES = {
+    "hidden": [16, 32, 64],
+    "layers": [2, 3, 4],
+    "lr": loguniform(2e-3, 3e-2),
+    "weight_decay": loguniform(1e-3, 1e-1),
+    "epochs": [40, 80, 160],
+}
 _KNOTS = 32  # of the map from scores to targets
 _BLOCK = 2**19  # floats of one layer that are scored at a time: they stay in the cache
 _ROWS = 32_768  # rows whose view is in memory at once

@@ -6,15 +6,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from scipy.stats import loguniform
 from torch import nn
 
-from foretell.predictors._bayes import posterior
+from foretell.predictors._bayes import posteriors, variances
 from foretell.predictors._features import Encodings
 from foretell.predictors._globalnet import Global, GlobalNet, with_global
 from foretell.predictors._graphnet import Batch
 from foretell.predictors._losses import Loss
-from foretell.predictors._neural import Neural
+from foretell.predictors._neural import RANGES, Neural
 from foretell.predictors._targets import Target
 from foretell.predictors.base import Floats
 from foretell.spaces.base import Space
@@ -60,13 +59,7 @@ class BONAS(Neural):
     """
 
     least: ClassVar = {"hidden": 1, "layers": 1}
-    ranges: ClassVar = {
-        "hidden": [16, 32, 64],
-        "layers": [2, 3, 4],
-        "lr": loguniform(2e-3, 3e-2),
-        "weight_decay": loguniform(1e-3, 1e-1),
-        "epochs": [40, 80, 160],
-    }
+    ranges: ClassVar = RANGES
 
     def __init__(
         self,
@@ -143,17 +136,11 @@ class BONAS(Neural):
     def _train(self, view: Batch, target: Floats, generator: torch.Generator) -> GlobalNet:
         net = super()._train(view, target, generator)
         assert isinstance(net, GlobalNet)  # of `_net`
-        known = np.broadcast_to(target, (self.members, target.shape[-1]))
-        self.posterior_ = [
-            posterior(phi[~np.isnan(t)], t[~np.isnan(t)])
-            for phi, t in zip(self._phi(net, view), known, strict=True)
-        ]
+        self.posterior_ = posteriors(self._phi(net, view), target, self.members)
         return net
 
     def _variance(self, view: Batch) -> Floats:
-        phis = zip(self.posterior_, self._phi(self.net_, view), strict=True)
-        own = np.stack([one.variance(phi) for one, phi in phis])
-        return np.asarray(own.mean(axis=0))
+        return np.asarray(variances(self.posterior_, self._phi(self.net_, view)).mean(axis=0))
 
     def _phi(self, net: nn.Module, view: Batch) -> Floats:
         """What the regression sees, (M, n, width)."""

@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy.special import expit
-from scipy.stats import loguniform
 from sklearn.utils.validation import check_is_fitted
 
 from foretell.predictors._features import Encodings
 from foretell.predictors._globalnet import Global, GlobalNet, with_global
 from foretell.predictors._graphnet import Batch
 from foretell.predictors._losses import Loss
-from foretell.predictors._neural import Neural, side_by_side
+from foretell.predictors._neural import RANGES, Neural, side_by_side
 from foretell.predictors._targets import Target
 from foretell.predictors.base import Floats
 from foretell.spaces.base import Space
@@ -63,13 +62,7 @@ class BRP(Neural):
     """
 
     least: ClassVar = {"hidden": 1, "layers": 1}
-    ranges: ClassVar = {
-        "hidden": [16, 32, 64],
-        "layers": [2, 3, 4],
-        "lr": loguniform(2e-3, 3e-2),
-        "weight_decay": loguniform(1e-3, 1e-1),
-        "epochs": [40, 80, 160],
-    }
+    ranges: ClassVar = RANGES
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ from scipy.stats import loguniform
 from torch import Tensor, nn
 
 from foretell.errors import SettingError
-from foretell.predictors._bayes import posterior
+from foretell.predictors._bayes import posteriors, variances
 from foretell.predictors._features import Encodings
 from foretell.predictors._losses import Loss
 from foretell.predictors._members import Linear
@@ -138,11 +138,7 @@ class DNGO(Neural):
     def _train(self, view: Features, target: Floats, generator: torch.Generator) -> Tanh:
         net = super()._train(view, target, generator)
         assert isinstance(net, Tanh)  # of `_net`
-        known = np.broadcast_to(target, (self.members, target.shape[-1]))
-        self.posterior_ = [
-            posterior(h[~np.isnan(t)], t[~np.isnan(t)])
-            for h, t in zip(_hidden(net, view), known, strict=True)
-        ]
+        self.posterior_ = posteriors(_hidden(net, view), target, self.members)
         weights = np.stack([one.weights for one in self.posterior_])[:, :, None]
         constants = np.array([one.constant for one in self.posterior_])[:, None, None]
         last = {"weight": weights.astype(np.float32), "bias": constants.astype(np.float32)}
@@ -151,8 +147,7 @@ class DNGO(Neural):
 
     def _variance(self, view: Features) -> Floats:
         assert isinstance(self.net_, Tanh)
-        parts = zip(self.posterior_, _hidden(self.net_, view), strict=True)
-        own = np.stack([one.variance(h) for one, h in parts])
+        own = variances(self.posterior_, _hidden(self.net_, view))
         return np.asarray((own / self.unit_[:, None] ** 2).mean(axis=0))
 
 

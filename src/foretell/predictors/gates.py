@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
-from scipy.stats import loguniform
 from torch import Tensor, nn
 
 from foretell.errors import SettingError
@@ -13,7 +12,7 @@ from foretell.predictors._features import Encodings
 from foretell.predictors._graphnet import Batch
 from foretell.predictors._losses import Loss
 from foretell.predictors._members import MLP, Linear, along, draw, drop
-from foretell.predictors._neural import Neural
+from foretell.predictors._neural import RANGES, Neural
 from foretell.predictors._targets import Target
 from foretell.spaces.base import Space
 
@@ -162,13 +161,7 @@ class GATES(Neural):
     """
 
     least: ClassVar = {"embed": 1, "hidden": 1, "layers": 1}
-    ranges: ClassVar = {
-        "hidden": [16, 32, 64],
-        "layers": [2, 3, 4],
-        "lr": loguniform(2e-3, 3e-2),
-        "weight_decay": loguniform(1e-3, 1e-1),
-        "epochs": [40, 80, 160],
-    }
+    ranges: ClassVar = RANGES
 
     def __init__(
         self,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from scipy.stats import loguniform
 
 from foretell.predictors._features import Encodings
 from foretell.predictors._graphnet import Batch, GraphNet, Inputs, inputs
 from foretell.predictors._losses import Loss
-from foretell.predictors._neural import Neural
+from foretell.predictors._neural import RANGES, Neural
 from foretell.predictors._targets import Target
 from foretell.spaces.base import Space
 
@@ -62,13 +61,7 @@ class GCN(Neural):
     """
 
     least: ClassVar = {"hidden": 1, "layers": 1, "head": 1}
-    ranges: ClassVar = {
-        "hidden": [16, 32, 64],
-        "layers": [2, 3, 4],
-        "lr": loguniform(2e-3, 3e-2),
-        "weight_decay": loguniform(1e-3, 1e-1),
-        "epochs": [40, 80, 160],
-    }
+    ranges: ClassVar = RANGES
 
     def __init__(
         self,

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy.special import expit
-from scipy.stats import loguniform
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -17,7 +16,7 @@ from foretell.predictors._globalnet import Global, GlobalNet, with_global
 from foretell.predictors._graphnet import Batch
 from foretell.predictors._losses import better
 from foretell.predictors._members import Linear, drop
-from foretell.predictors._neural import Neural, side_by_side
+from foretell.predictors._neural import RANGES, Neural, side_by_side
 from foretell.predictors.base import Floats
 from foretell.spaces.base import Space
 
@@ -107,13 +106,7 @@ class Ranker(Neural):
     least: ClassVar = {"hidden": 1, "layers": 1, "head": 1, "pair": 1, "max_rows": 1}
     loss = "rank"
     target = "rank"
-    ranges: ClassVar = {
-        "hidden": [16, 32, 64],
-        "layers": [2, 3, 4],
-        "lr": loguniform(2e-3, 3e-2),
-        "weight_decay": loguniform(1e-3, 1e-1),
-        "epochs": [40, 80, 160],
-    }
+    ranges: ClassVar = RANGES
 
     def __init__(
         self,
