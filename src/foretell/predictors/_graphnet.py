@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from foretell.encodings.graph_tensors import compact
 from foretell.spaces.base import Graphs
 
 
@@ -48,14 +49,12 @@ class Inputs(NamedTuple):
 
 def batch(graphs: Graphs, features: NDArray[np.float32], words: int) -> Batch:
     """Tensors of `graphs`, cut to the largest number of vertices that one of them has."""
-    there = graphs.ops >= 0
-    order = np.argsort(~there, axis=1, kind="stable")[:, : max(int(there.sum(1).max()), 1)]
-    ops = np.take_along_axis(np.where(there, graphs.ops, words), order, axis=1)
-    line = np.arange(len(ops))[:, None, None]
-    adjacency = graphs.adjacency[line, order[:, :, None], order[:, None, :]]
+    ops, adjacency = compact(graphs)
+    v = max(int((ops >= 0).sum(1).max()), 1)
+    ops, adjacency = np.where(ops >= 0, ops, words)[:, :v], adjacency[:, :v, :v]
     return Batch(
         torch.from_numpy(ops.astype(np.int64)),
-        torch.from_numpy(adjacency),
+        torch.from_numpy(np.ascontiguousarray(adjacency)),
         torch.tensor(features, dtype=torch.float32),
     )
 
