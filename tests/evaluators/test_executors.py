@@ -127,7 +127,8 @@ def alive(pid):
 
 
 DRIVER = """
-import importlib.util, sys
+import importlib.util, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 spec = importlib.util.spec_from_file_location("driver_helpers", sys.argv[1])
 module = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = module
