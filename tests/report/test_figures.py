@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import foretell as ft
 from foretell.report.bars import baselines, time_spent
 from foretell.report.display import Display, chart, table_csv
 from foretell.report.effects import effects, main_effects
@@ -58,6 +60,64 @@ def test_predictions_are_drawn_where_the_frame_says(make_run: MakeRun) -> None:
     pixels, x, y = np.concatenate(at), np.concatenate(x), np.concatenate(y)
     assert_linear(pixels[:, 0], x, 1)
     assert_linear(pixels[:, 1], y, -1)
+
+
+def ticks(display: Display, side: str) -> list[float]:
+    """The numbers beside an axis, each once."""
+    texts = [t.text or "" for t in group(display, f"matplotlib.axis_{side}").iter(f"{SVG}text")]
+    known = [text for text in texts if re.fullmatch(r"[-\u2212]?\d+(\.\d+)?", text)]
+    assert len(known) == len(set(known)) > 1
+    return [float(text.replace("\u2212", "-")) for text in known]
+
+
+def texts(display: Display) -> list[str]:
+    return [t.text or "" for t in ElementTree.fromstring(display.svg()).iter(f"{SVG}text")]
+
+
+def predicted_as(folder: Path, change: Callable[[float], float]) -> Run:
+    """The run with other predictions."""
+    path = folder / "predictions.csv"
+    with path.open(newline="") as file:
+        head, *rows = csv.reader(file)
+    at = head.index("predicted")
+    for row in rows:
+        row[at] = str(change(float(row[at])))
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([head, *rows])
+    return read(folder)
+
+
+def test_a_share_is_said_in_percent_on_both_axes(make_run: MakeRun) -> None:
+    display = predicted_measured(predicted_as(make_run(), lambda v: v + 0.15))
+    assert display is not None
+    assert np.max(display.frame()["predicted"]) > 1  # more than 100 %
+    assert {"predicted, %", "measured validation accuracy, %"} <= set(texts(display))
+    assert max(ticks(display, "1")) >= 100
+    assert 50 < min(ticks(display, "2")) < max(ticks(display, "2")) <= 100
+
+
+def test_scores_are_no_percent_but_what_was_measured_is(make_run: MakeRun) -> None:
+    run = predicted_as(make_run(), lambda v: 40 * v - 7)
+    display = predicted_measured(run)
+    assert display is not None
+    assert {"predicted score", "measured validation accuracy, %"} <= set(texts(display))
+    assert max(ticks(display, "1")) > 10
+    assert 50 < min(ticks(display, "2")) < max(ticks(display, "2")) <= 100
+    titles = [t.text for t in group(display, "points-top").iter(f"{SVG}title")]
+    assert titles == [f"#{t.id}: {run.metric.show(t.value)}" for t in run.of("top")]
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_ticks_of_a_narrow_axis_tell_values_apart(make_run: MakeRun, task: str) -> None:
+    def narrow(space: ft.Space, X: np.ndarray) -> np.ndarray:
+        return 0.97 + 1e-4 * X.sum(axis=1)
+
+    run = read(make_run(value=narrow, noise=1e-5, task=task))
+    made = [predicted_measured(run), progress(run), over_cost(run, "params")]
+    for display in made:
+        assert display is not None
+        shown = np.array(ticks(display, "2")) / (100 if task == "classification" else 1)
+        assert 0.97 <= shown.min() < shown.max() <= 0.973
 
 
 def test_tau_of_the_caption_is_that_of_the_frame(make_run: MakeRun) -> None:
@@ -153,8 +213,7 @@ def test_baselines_are_sorted_and_said(make_run: MakeRun) -> None:
     frame = display.frame()
     assert frame["predictor"][-1] == "auto"
     assert list(frame["kendall_mean"]) == sorted(frame["kendall_mean"])
-    texts = [t.text for t in ElementTree.fromstring(display.svg()).iter(f"{SVG}text")]
-    assert {f"{tau:.2f}" for tau in frame["kendall_mean"]} <= set(texts)
+    assert {f"{tau:.2f}" for tau in frame["kendall_mean"]} <= set(texts(display))
 
 
 def test_time_adds_up(make_run: MakeRun) -> None:

@@ -179,7 +179,7 @@ def _for_page(
     body = text[text.index(">", text.index("<svg")) + 1 :]
     body = re.sub(r"<metadata>.*?</metadata>\s*", "", body, flags=re.DOTALL)
     body = re.sub(r"\n\s*", "\n", body)
-    body = re.sub(r"\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}".rstrip("0").rstrip("."), body)
+    body = re.sub(r"<[^>]*>", lambda tag: re.sub(r"\d+\.\d{3,}", _short, tag[0]), body)
     body = body.replace("xlink:href", "href")
     for gid, texts in tips.items():
         body = _with_tips(body, gid, texts)
@@ -189,6 +189,10 @@ def _for_page(
         body = body.replace(value, colour(role))
     body = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--sans, sans-serif)", body)
     return open_svg(name, label, width, height) + body.strip()
+
+
+def _short(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _with_tips(body: str, gid: str, texts: Sequence[str]) -> str:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from foretell.errors import SpaceError
 from foretell.metrics import mean_interval
 from foretell.report.display import COLOURS, Column, Display, chart
+from foretell.report.marks import in_unit
 from foretell.report.reading import Floats, Run
 from foretell.report.units import plural, short
 from foretell.spaces.base import Rows
@@ -129,7 +129,6 @@ def effects(run: Run) -> Display | None:
         "squared, corrected for chance), by which decisions are sorted."
         + (f" {plural(hidden, 'decision')} that explain less: in the numbers." if hidden else "")
     )
-    scale = run.metric.scale
     starts = [i for i in shown if i == 0 or found.decision[i] != found.decision[i - 1]]
 
     def draw(canvas: Canvas) -> None:
@@ -147,11 +146,11 @@ def effects(run: Run) -> Display | None:
         )[0]
         index = np.array(shown)
         many, some = index[found.n[index] > 2], index[(found.n[index] > 0) & (found.n[index] < 3)]
-        left.axvline(average * scale, color=COLOURS["muted"], lw=1)
+        left.axvline(average, color=COLOURS["muted"], lw=1)
         left.errorbar(
-            found.mean[many] * scale,
+            found.mean[many],
             at[many],
-            xerr=found.half[many] * scale,
+            xerr=found.half[many],
             fmt="none",
             ecolor=COLOURS["sample"],
             elinewidth=2,
@@ -159,7 +158,7 @@ def effects(run: Run) -> Display | None:
         )
         for part, fill, gid in ((many, "sample", "means"), (some, "card", "means-few")):
             left.plot(
-                found.mean[part] * scale,
+                found.mean[part],
                 at[part],
                 linestyle="none",
                 marker="o",
@@ -168,14 +167,13 @@ def effects(run: Run) -> Display | None:
                 markeredgecolor=COLOURS["sample"],
                 gid=gid,
             )
-        _window(left, found, index, scale)
+        _window(left, found, index)
         labels = [f"{short(found.option[i], 20)} ({found.n[i]})" for i in shown]
         left.set_yticks(at[index], labels)
         left.set_ylim(line - 0.2, -0.8)
         left.tick_params(axis="y", colors=COLOURS["ink"])
         left.grid(visible=False, axis="y")
-        left.xaxis.set_major_locator(MaxNLocator(4))
-        left.set_xlabel(run.metric.axis)
+        in_unit(left, run.metric, run.metric.label, "x", ticks=4)
         for y, i in heads:
             left.annotate(
                 f"{short(found.decision[i], 20)} · {found.explained[i] * 100:.0f} %",
@@ -238,15 +236,15 @@ def _lines(found: Effects) -> list[int]:
     return shown
 
 
-def _window(ax: object, found: Effects, index: NDArray[np.intp], scale: float) -> None:
+def _window(ax: object, found: Effects, index: NDArray[np.intp]) -> None:
     """Limits from the means and at most their own span around them; long whiskers are cut."""
-    mean, half = found.mean[index] * scale, np.nan_to_num(found.half[index]) * scale
+    mean, half = found.mean[index], np.nan_to_num(found.half[index])
     known = np.isfinite(mean)
     if not known.any():
         return
     low, high = mean[known].min(), mean[known].max()
-    span = max(high - low, 1e-9)
+    span = max(high - low, 1e-3 * (abs(high) or 1))
     low = max(low - span, (mean - half)[known].min())
     high = min(high + span, (mean + half)[known].max())
-    room = 0.05 * max(high - low, 1e-9)
+    room = 0.05 * max(high - low, span)
     ax.set_xlim(low - room, high + room)  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 
 from foretell.report.display import COLOURS, PHASES, Display, chart
-from foretell.report.marks import axis, legend
+from foretell.report.marks import in_unit, legend, limit
 from foretell.report.reading import Floats, Run, Trial
 from foretell.report.units import plural, words
 
@@ -33,26 +33,25 @@ def curves(run: Run) -> Display | None:
         + (f", {plural(len(behind), 'other')} in grey." if behind else ".")
         + (f" Crosses mark where {plural(len(early), 'network')} stopped early." if early else "")
     )
-    scale = run.metric.scale
 
     def draw(canvas: Canvas) -> None:
         ax = canvas.subplots()
         for trial in reversed(behind):
             epochs, values = _epochs(trial, name)
-            ax.plot(epochs, values * scale, color=COLOURS["grid"], lw=1)
+            ax.plot(epochs, values, color=COLOURS["grid"], lw=1)
         for trial in early:
             epochs, values = _epochs(trial, name)
-            ax.plot(epochs, values * scale, color=COLOURS["grid"], lw=1)
+            ax.plot(epochs, values, color=COLOURS["grid"], lw=1)
         if early:
             ends = [(_epochs(t, name)[0][-1], _epochs(t, name)[1][-1]) for t in early]
             at, last = np.array(ends).T
-            ax.plot(at, last * scale, "x", color=COLOURS["random"], ms=5, gid="stopped", zorder=2)
+            ax.plot(at, last, "x", color=COLOURS["random"], ms=5, gid="stopped", zorder=2)
         for trial in reversed(shown):
             won = trial.id == best
             epochs, values = _epochs(trial, name)
             ax.plot(
                 epochs,
-                values * scale,
+                values,
                 color=COLOURS.get("winner" if won else trial.phase, COLOURS["ink"]),
                 lw=3 if won else 1.4,
                 zorder=4 if won else 3,
@@ -62,9 +61,9 @@ def curves(run: Run) -> Display | None:
             if any(role == ("winner" if t.id == best else t.phase) for t in shown):
                 ax.plot([], [], color=COLOURS[role], lw=2.5, label=label)
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axis(ax, np.concatenate([_epochs(t, name)[1] for t in shown]) * scale)
+        limit(ax, np.concatenate([_epochs(t, name)[1] for t in shown]))
+        in_unit(ax, run.metric, run.metric.label)
         ax.set_xlabel("epoch")
-        ax.set_title(run.metric.axis)
         legend(canvas)
 
     table = [

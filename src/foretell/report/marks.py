@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import Formatter, MaxNLocator
 from numpy.typing import NDArray
 
 from foretell.report.display import COLOURS, PHASES
 from foretell.report.reading import Floats, Run
+from foretell.report.units import Metric
 
 _MARKERS = {"sample": "o", "top": "D", "random": "s"}
 _ORDER = [*PHASES.values(), "winner"]
@@ -35,7 +36,7 @@ def by_phase(
     ids: NDArray[Any],
     run: Run,
 ) -> dict[str, list[str]]:
-    """Marks in the colour and shape of their phase, `y` as shown; returns their tool tips."""
+    """Marks in the colour and shape of their phase, `y` the metric; returns their tool tips."""
     tips = {}
     size = float(np.clip(65 / np.sqrt(len(x)), 3.5, 6.5))
     for key in ("random", "sample", "top"):
@@ -56,7 +57,7 @@ def by_phase(
                 zorder=3,
                 clip_on=False,
             )
-            shown = zip(ids[part], y[part] / run.metric.scale, strict=True)
+            shown = zip(ids[part], y[part], strict=True)
             tips[gid] = [f"#{int(i)}: {run.metric.show(v)}" for i, v in shown]
     return tips
 
@@ -103,12 +104,36 @@ def below(values: Floats) -> str:
     return f" {n} far below {verb} on the lower edge, out of scale." if n else ""
 
 
-def axis(ax: Any, values: Floats, which: str = "y") -> None:
-    """Limits and ticks of one axis, from the values as they are drawn."""
+def in_unit(ax: Any, metric: Metric, words: str, which: str = "y", ticks: int = 5) -> None:
+    """Make an axis one of the metric: values are drawn as they were measured, and said as shown."""
+    side = ax.yaxis if which == "y" else ax.xaxis
+    side.set_major_locator(MaxNLocator(ticks))
+    if metric.scale != 1:
+        side.set_major_formatter(_Scaled(metric.scale))
+    (ax.set_title if which == "y" else ax.set_xlabel)(metric.axis(words))
+
+
+class _Scaled(Formatter):
+    """Ticks times a factor, all with as many digits as tell them apart."""
+
+    def __init__(self, factor: float) -> None:
+        self._factor = factor
+
+    def __call__(self, value: float, pos: int | None = None) -> str:
+        return self.format_ticks([value])[0]
+
+    def format_ticks(self, values: Any) -> list[str]:
+        shown = np.asarray(values, dtype=np.float64) * self._factor
+        exact = (d for d in range(9) if np.allclose(shown, shown.round(d), rtol=0, atol=1e-9))
+        digits = next(exact, 9)
+        return [f"{value:.{digits}f}" for value in shown]
+
+
+def limit(ax: Any, values: Floats, which: str = "y") -> None:
+    """Limits of one axis, from the values as they are drawn."""
     room = _room(values)
     limits = floor(values) - room, float(np.nanmax(values)) + room
     (ax.set_ylim if which == "y" else ax.set_xlim)(*limits)
-    (ax.yaxis if which == "y" else ax.xaxis).set_major_locator(MaxNLocator(5))
 
 
 def legend(canvas: Canvas) -> None:

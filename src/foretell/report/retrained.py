@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import MaxNLocator
 
 from foretell.metrics import welch
 from foretell.report.display import COLOURS, Display, chart
+from foretell.report.marks import in_unit
 from foretell.report.reading import Floats, Run, Trial, integer, section
 from foretell.report.units import plural, short, words
 
@@ -163,13 +163,12 @@ def retrained(run: Run) -> Display | None:
         f"Each mark is one training with a seed of its own, measured on the test split; the bar is "
         f"the mean. {said(run, found)}"
     )
-    scale = run.metric.scale
 
     def draw(canvas: Canvas) -> dict[str, list[str]]:
         ax = canvas.subplots()
         tips = {}
         for at, (role, _, trials) in enumerate(sides):
-            x = values(trials, test) * scale
+            x = values(trials, test)
             if not len(x):
                 continue
             gid = f"again-{role}"
@@ -185,15 +184,14 @@ def retrained(run: Run) -> Display | None:
                 gid=gid,
             )
             ax.plot([x.mean()] * 2, [at - 0.24, at + 0.24], color=COLOURS["ink"], lw=2, zorder=2)
-            ax.text(x.mean(), at - 0.3, run.metric.show(x.mean() / scale), ha="center", va="bottom")
+            ax.text(x.mean(), at - 0.3, run.metric.show(x.mean()), ha="center", va="bottom")
             tips[gid] = [f"#{t.id}: {run.metric.show(t.metrics.get(test, np.nan))}" for t in trials]
         ax.set_yticks(range(len(sides)), [short(name, 22) for _, name, _ in sides])
         ax.tick_params(axis="y", colors=COLOURS["ink"])
         ax.set_ylim(len(sides) - 0.4, -0.7)
         ax.margins(x=0.12)
-        ax.xaxis.set_major_locator(MaxNLocator(4))
+        in_unit(ax, run.metric, words(test), "x", ticks=4)
         ax.grid(visible=False, axis="y")
-        ax.set_xlabel(f"{words(test)}{', %' if scale > 1 else ''}")
         return tips
 
     return Display(

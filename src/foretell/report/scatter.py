@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from foretell.metrics import kendall
 from foretell.pareto import nondominated
 from foretell.report.display import COLOURS, PHASES, Display, chart
-from foretell.report.marks import axis, below, bounded, by_phase, legend, same_unit, star
+from foretell.report.marks import below, bounded, by_phase, in_unit, legend, limit, same_unit, star
 from foretell.report.reading import Run, integer, numbers, section
 from foretell.report.units import MISSING, plural, seconds, tick
 
@@ -31,8 +31,7 @@ def predicted_measured(run: Run) -> Display | None:
         return None
     ids = numbers(run.predictions.get("id", []))[both]
     phase, predicted, measured = phase[both], predicted[both], measured[both]
-    in_unit = same_unit(predicted, measured)
-    scale = run.metric.scale if in_unit else 1.0
+    alike = same_unit(predicted, measured)
     said = []
     for key in ("sample", "top"):
         part = phase == key
@@ -44,20 +43,22 @@ def predicted_measured(run: Run) -> Display | None:
         f"{taus} Each prediction was made without its network's result: out of fold for the "
         "sampled, before training for the predicted best. The predicted best are alike by choice, "
         "so even a good predictor orders them poorly."
-        + (" On the dashed line both are equal." if in_unit else "")
+        + (" On the dashed line both are equal." if alike else "")
         + below(measured)
     )
 
     def draw(canvas: Canvas) -> dict[str, list[str]]:
         ax = canvas.subplots()
-        axis(ax, predicted * scale, "x")
-        axis(ax, measured * scale)
-        if in_unit:
+        limit(ax, predicted, "x")
+        limit(ax, measured)
+        in_unit(ax, run.metric, f"measured {run.metric.label}")
+        if alike:
+            in_unit(ax, run.metric, "predicted", "x")
             ax.axline((0, 0), slope=1, color=COLOURS["muted"], ls=(0, (4, 3)), lw=1, zorder=1)
-        tips = by_phase(ax, bounded(predicted * scale), measured * scale, phase, ids, run)
-        percent = ", %" if scale > 1 else ""
-        ax.set_xlabel(f"predicted{percent}" if in_unit else "predicted score")
-        ax.set_title(f"measured {run.metric.axis}")
+        else:
+            ax.xaxis.set_major_locator(MaxNLocator(5))
+            ax.set_xlabel("predicted score")
+        tips = by_phase(ax, bounded(predicted), measured, phase, ids, run)
         legend(canvas)
         return tips
 
@@ -113,28 +114,27 @@ def over_cost(run: Run, cost: str) -> Display | None:
     front[searched] = nondominated(np.stack([y[searched], -x[searched]], axis=1))
     label = cost_label(cost)
     best = run.winner.id if run.winner else -1
-    limit = run.limits.get(cost, float("nan"))
+    most = run.limits.get(cost, float("nan"))
     wide = x.max() > 8 * x.min()
-    near = limit <= (10 if wide else 1.5) * x.max()
+    near = most <= (10 if wide else 1.5) * x.max()
     caption = (
         f"The line joins the {plural(int(front.sum()), 'network')} of the search that no other of "
         f"it beats in both {label.removesuffix(', ms')} and {run.metric.label}.{below(y)}"
     )
-    if np.isfinite(limit):
+    if np.isfinite(most):
         where = "is the dashed line" if near else "lies far to the right"
-        caption += f" The limit of {say_cost(cost, limit)}{unit_of(cost)} {where}."
-    scale = run.metric.scale
+        caption += f" The limit of {say_cost(cost, most)}{unit_of(cost)} {where}."
 
     def draw(canvas: Canvas) -> dict[str, list[str]]:
         ax = canvas.subplots()
         if front.any():
             order = np.lexsort((y[front], x[front]))
             ends = np.append(x[front][order], x.max())
-            steps = np.append(y[front][order], y[front].max()) * scale
+            steps = np.append(y[front][order], y[front].max())
             ax.step(ends, steps, where="post", color=COLOURS["muted"], lw=1.2, gid="front")
         if near:
             dashes = (0, (4, 3))
-            ax.axvline(limit, color=COLOURS["winner"], ls=dashes, lw=1, gid="limit", zorder=1)
+            ax.axvline(most, color=COLOURS["winner"], ls=dashes, lw=1, gid="limit", zorder=1)
         if wide:
             ax.set_xscale("log")
             ax.xaxis.set_major_locator(LogLocator(numticks=5, subs=(1.0, 3.0)))
@@ -142,13 +142,13 @@ def over_cost(run: Run, cost: str) -> Display | None:
         else:
             ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: say_cost(cost, value)))
-        axis(ax, y * scale)
-        tips = by_phase(ax, x, y * scale, phase, ids, run)
+        limit(ax, y)
+        in_unit(ax, run.metric, run.metric.label)
+        tips = by_phase(ax, x, y, phase, ids, run)
         won = ids == best
         if won.any():
-            star(ax, x[won], y[won] * scale)
+            star(ax, x[won], y[won])
         ax.set_xlabel(label)
-        ax.set_title(run.metric.axis)
         legend(canvas)
         return tips
 
@@ -175,7 +175,6 @@ def progress(run: Run) -> Display | None:
     best = np.concatenate([np.maximum.accumulate(part) for part in np.split(y, [len(mine)])])
     phase, ids = np.array([t.phase for t in trials]), np.array([t.id for t in trials])
     once = (who == "search") | (phase == "random")  # marks of networks that count in both
-    scale = run.metric.scale
     caption = (
         "Each mark is a trained network, the line is the best so far"
         + (
@@ -192,15 +191,15 @@ def progress(run: Run) -> Display | None:
             part = who == name
             if part.any():
                 ends = np.append(trained[part], trained.max())
-                steps = np.append(best[part], best[part][-1]) * scale
+                steps = np.append(best[part], best[part][-1])
                 look: dict[str, Any] = {"color": COLOURS[role], "ls": style, "lw": 1.8, "zorder": 4}
                 ax.step(ends, steps, where="post", gid=f"best-{name}", **look)
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axis(ax, y[once] * scale)
+        limit(ax, y[once])
+        in_unit(ax, run.metric, run.metric.label)
         counts = trained[once].astype(float)
-        tips = by_phase(ax, counts, y[once] * scale, phase[once], ids[once], run)
+        tips = by_phase(ax, counts, y[once], phase[once], ids[once], run)
         ax.set_xlabel("networks trained")
-        ax.set_title(run.metric.axis)
         legend(canvas)
         return tips
 

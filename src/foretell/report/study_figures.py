@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullFormatter, NullLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 
 from foretell.metrics import mean_interval
 from foretell.report.display import COLOURS, Display, chart
-from foretell.report.marks import axis, legend
+from foretell.report.marks import legend, limit
 from foretell.report.units import plural, short
 from foretell.studies._predictor_study import PredictorStudy, Ranking, baselines
 from foretell.studies._scoring import LEVELS
@@ -78,7 +78,8 @@ def over_sizes(study: PredictorStudy) -> Display | None:
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.set_xticks(sizes, [str(n) for n in sizes])
-        axis(ax, np.concatenate([found[p][:, 0] for p in colour or found]))
+        limit(ax, np.concatenate([found[p][:, 0] for p in colour or found]))
+        ax.yaxis.set_major_locator(MaxNLocator(5))
         ax.set_xlabel("training rows")
         ax.set_title("Kendall tau")
         legend(canvas)

@@ -50,10 +50,13 @@ class Metric:
         """The words for an axis."""
         return words(self.name)
 
-    @property
-    def axis(self) -> str:
-        """The words for an axis, with the unit."""
-        return f"{self.label}, %" if self.kind == "acc" else self.label
+    def axis(self, words: str) -> str:
+        """The words for an axis, with the unit.
+
+        >>> Metric("val_acc").axis("predicted"), Metric("val_r2", 3).axis("predicted")
+        ('predicted, %', 'predicted')
+        """
+        return f"{words},{self.unit}" if self.unit else words
 
     def on(self, split: str) -> str:
         """The same metric of another split: "test_acc"."""
