@@ -15,6 +15,7 @@ from foretell.predictors import auto
 from foretell.predictors._blend import clearly_worse, kendall_error, weigh
 from foretell.predictors.auto import CORE, NEXT, Auto
 from foretell.predictors.base import Predictor
+from foretell.predictors.gp import GP
 
 NB201 = ft.spaces.get("nb201")
 FAST = ("gp", "rf")
@@ -170,31 +171,57 @@ def test_core_and_the_next_are_of_the_catalog():
     assert {*CORE, *NEXT} < set(ft.predictors.names())
 
 
-def test_what_cannot_end_in_time_is_given_up_after_its_first_fold(monkeypatch):
-    """A fit of a second by a clock of our own: five folds do not fit into four."""
+@pytest.fixture
+def slow(monkeypatch):
+    """Predictors slow-1, slow-2, slow-3 of so many seconds for 60 rows, by a clock of our own."""
     clock = [0.0]
 
     class Slow(Predictor):
+        seconds = 0.0
+
         def __init__(self, space, random_state=None):
             self.space, self.random_state = space, random_state
 
         def _fit(self, X, y, rng):
-            clock[0] += 1.0
+            clock[0] += self.seconds * len(X) / 60
+            self.best_ = GP(self.space, random_state=0).fit(X, y)
 
         def _predict(self, X):
-            return np.zeros(len(X)), None
+            return self.best_.predict(X), None
 
+    made = {f"Slow{s}": type(f"Slow{s}", (Slow,), {"seconds": float(s)}) for s in (1, 2, 3)}
     monkeypatch.setattr(auto, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setitem(sys.modules, "a_slow_one", SimpleNamespace(Slow=Slow))
-    slow = _catalog.Row("slow", "a_slow_one:Slow", "")
-    monkeypatch.setitem(_catalog.KINDS, "predictor", (*_catalog.PREDICTORS, slow))
+    monkeypatch.setitem(sys.modules, "slow_ones", SimpleNamespace(**made))
+    rows = tuple(_catalog.Row(f"slow-{s}", f"slow_ones:Slow{s}", "") for s in (1, 2, 3))
+    monkeypatch.setitem(_catalog.KINDS, "predictor", (*_catalog.PREDICTORS, *rows))
+    return clock
+
+
+def test_what_cannot_end_in_time_is_given_up_after_its_first_fold(slow):
+    """Five folds of 48 rows and a fit of 60 take a second each but for the folds' fifth: five."""
     X, y = data()
-    model = Auto(NB201, candidates=("slow", "gp"), budget_s=4.0, random_state=0).fit(X, y)
-    assert clock == [1.0]
+    model = Auto(NB201, candidates=("slow-1", "gp"), budget_s=4.5, random_state=0).fit(X, y)
+    assert slow == pytest.approx([0.8])
     assert set(model.cv_scores_) == {"auto", "gp", "n-params"}
-    assert "no time was left for slow (budget_s=4)" in model.note_
-    patient = Auto(NB201, candidates=("slow", "gp"), budget_s=6.0, random_state=0).fit(X, y)
+    assert "no time was left for slow-1 (budget_s=4.5)" in model.note_
+    patient = Auto(NB201, candidates=("slow-1", "gp"), budget_s=5.5, random_state=0).fit(X, y)
     assert "no time" not in patient.note_
+    assert "slow-1" in patient.weights_
+    assert slow == pytest.approx([0.8 + 5.0])
+
+
+@pytest.mark.parametrize("max_rows", [1000, 30])
+def test_last_fits_are_within_the_budget(slow, max_rows):
+    """But for one fit of a fold, which shows that there is no time for the rest."""
+    X, y = data()
+    names, fitted = ("slow-1", "slow-3", "slow-2"), set()
+    for budget in (1.0, 6.0, 11.0, 16.0, 21.0, 26.0, 36.0):
+        slow[0] = 0.0
+        model = Auto(NB201, names, max_rows=max_rows, budget_s=budget, random_state=0).fit(X, y)
+        assert slow[0] < budget + 3 * 0.8
+        fitted |= {tuple(sorted(model.cv_scores_))}
+    assert len(fitted) >= 3
+    assert "no time" not in model.note_
 
 
 def test_clearly_worse_ones_are_dropped_before_their_last_fold():

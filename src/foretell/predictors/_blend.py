@@ -23,6 +23,7 @@ class Unseen(NamedTuple):
 
     score: Floats
     variance: Floats
+    fit_s: float = 0.0  # seconds that a fit on all rows would take
 
 
 def mix(weights: dict[str, float], seen: dict[str, Unseen]) -> tuple[Floats, Floats]:

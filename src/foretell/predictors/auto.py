@@ -79,10 +79,11 @@ class Auto(Predictor):
             is always compared.
         folds: of the cross-validation, at least 2; twice as many with fewer than 50 results.
         max_rows: cross-validate on at most so many rows, drawn at random; members see all rows.
-        budget_s: seconds of wall clock for the comparison: no further candidate starts when they
-            have passed, and one whose folds would outlast them is given up after the first. The
-            members are fitted afterwards. None for no limit. Where it binds, results depend on the
-            machine; else, and without it, on `random_state` alone.
+        budget_s: seconds of wall clock for the comparison and the fits of the members after it,
+            for which as much is kept back as the fits of the folds let expect. A candidate that
+            would outlast the rest is given up after the fold that shows it. None for no limit.
+            Where it binds, results depend on the machine; else, and without it, on `random_state`
+            alone.
         random_state: non-negative seed, or None for fresh entropy.
 
     Attributes:
@@ -173,7 +174,7 @@ class Auto(Predictor):
         X, y = X[rows], y[rows]
         fold = np.arange(len(y)) % (self.folds if len(y) >= _MANY else min(2 * self.folds, len(y)))
         scores = self.scale_.score(y)
-        seen, late = self._unseen(X, y, candidates, fold)
+        seen, late = self._unseen(X, y, candidates, fold, len(self.oof_) / len(y))
         blended = np.zeros(len(y))  # each fold by the weights of the others
         for k in range(fold.max() + 1):
             others = {name: one.score[fold != k] for name, one in seen.items()}
@@ -205,8 +206,12 @@ class Auto(Predictor):
         y: Floats,
         candidates: dict[str, Predictor],
         fold: NDArray[np.intp],
+        times: float,
     ) -> tuple[dict[str, Unseen], list[str]]:
-        """What those that stay say of rows they have not seen, and who was left no time."""
+        """What those that stay say of rows they have not seen, and who was left no time.
+
+        Members are fitted on so many `times` the rows; the time for it is kept back.
+        """
         seen: dict[str, Unseen] = {}
         late: list[str] = []
         best: str | None = None
@@ -215,13 +220,16 @@ class Auto(Predictor):
             # the baseline learns no order, so a fit for each fold would only blur its own
             folds = np.zeros_like(fold) if name == BASELINE else fold
             lead = None if best is None else seen[best].score
-            got = _predict_unseen(one, X, y, folds, self.scale_, lead, end if seen else math.inf)
+            got = _predict_unseen(
+                one, X, y, folds, self.scale_, lead, end if seen else math.inf, times
+            )
             if got == "late":
                 late.append(name)
             elif got == "worse":
                 self.dropped_ += (name,)
             else:
                 seen[name] = got
+                end -= got.fit_s
                 self.cv_scores_[name] = kendall_error(y, got.score)
                 ahead = best is None or self.cv_scores_[name] > self.cv_scores_[best]
                 best = name if name != BASELINE and ahead else best
@@ -266,17 +274,20 @@ def _predict_unseen(
     fold: NDArray[np.intp],
     scale: Scale,
     best: Floats | None,
-    end: float,
+    end: float = math.inf,
+    times: float = 1.0,
 ) -> Unseen | Literal["worse", "late"]:
     """What fits without the row's fold say of each row; a single fold is predicted by itself.
 
-    Given up when it is clearly worse than `best`, or would not be done by `end`.
+    Given up when it is clearly worse than `best`, or would not be done by `end`, with a last fit
+    on so many `times` the rows.
     """
     score, variance = np.zeros(len(y)), np.zeros(len(y))
     start, n_folds = time.monotonic(), int(fold.max()) + 1
+    last = times / (1 - 1 / max(n_folds, 2))  # rows of the last fit, in those of a fold's fit
     for k in range(n_folds):
         now, known = time.monotonic(), fold < k
-        if now + (now - start) / max(k, 1) * (n_folds - k) >= end:
+        if now + (now - start) / max(k, 1) * (n_folds - k + last) >= end:
             return "late"
         if best is not None and k >= 2 and clearly_worse(y[known], score[known], best[known]):
             return "worse"
@@ -284,7 +295,7 @@ def _predict_unseen(
         rest = out if out.all() else ~out
         fitted = clone(model).fit(X[rest], y[rest])
         score[out], variance[out] = _scores(fitted, X[out], scale)
-    return Unseen(score, variance)
+    return Unseen(score, variance, (time.monotonic() - start) / n_folds * last)
 
 
 def _installed(core: tuple[str, ...], more: bool) -> tuple[str, ...]:
