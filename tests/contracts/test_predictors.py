@@ -34,7 +34,7 @@ SETTINGS = {
     "gates": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
     "gcn": {"epochs": 10},
     "lgb": {"trees": 30},
-    "mlp": {"members": 2, "iterations": 50},
+    "mlp": {"epochs": 10, "min_steps": 10, "members": 2},
     "nar-former": {"hidden": 16, "blocks": 1, "epochs": 5, "min_steps": 10},
     "nao": {"hidden": 8, "members": 1, "epochs": 2, "min_steps": 5},
     "ngb": {"trees": 20},
@@ -62,6 +62,7 @@ LEARNING = {
     "nar-former": {"min_steps": 80},
     "pinat": {"min_steps": 80},
     "gcn": {"epochs": 100},
+    "mlp": {"epochs": 100},
     "ngb": {"trees": 100},
     "rf": {"trees": 100},
 }

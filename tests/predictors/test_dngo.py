@@ -61,7 +61,7 @@ def test_wrong_settings():
     for settings, message in (
         ({"width": 0}, "width: expected at least 1"),
         ({"encoding": None}, "encoding: expected a name"),
-        ({"loss": "bce"}, "loss: expected mse, rank"),
+        ({"loss": "bce"}, "loss: expected mse, mae, rank"),
     ):
         with pytest.raises(SettingError, match=message):
             DNGO(SPACE, **settings).fit(X, y)

@@ -176,6 +176,7 @@ def test_losses_equal_their_definitions_pair_by_pair():
         for s in scores
     )
     expected["mse"] = sum(((s - target) ** 2).mean() for s in scores)
+    expected["mae"] = sum(np.abs(s - target).mean() for s in scores)
     share = np.array([1.0, 0.0, 0.5, 1.0, 0.0, 0.25, 1.0])
     p = 1 / (1 + np.exp(-scores))
     expected["bce"] = -(share * np.log(p) + (1 - share) * np.log(1 - p)).mean(axis=1).sum()

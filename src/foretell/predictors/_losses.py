@@ -11,7 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Loss = Literal["rank", "soft", "hinge", "mse", "bce"]
+Loss = Literal["rank", "soft", "hinge", "mse", "mae", "bce"]
+ON_TARGETS = ("mse", "mae", "bce")  # the others look at the order alone
 _MARGIN = 0.1
 _logistic = torch.nn.functional.binary_cross_entropy_with_logits
 
@@ -19,6 +20,11 @@ _logistic = torch.nn.functional.binary_cross_entropy_with_logits
 def mse(scores: Tensor, target: Tensor) -> Tensor:
     """Mean over i of (s_i - t_i)^2."""
     return _mean((scores - target.nan_to_num()).square(), target)
+
+
+def mae(scores: Tensor, target: Tensor) -> Tensor:
+    """Mean over i of |s_i - t_i|."""
+    return _mean((scores - target.nan_to_num()).abs(), target)
 
 
 def bce(scores: Tensor, target: Tensor) -> Tensor:
@@ -73,5 +79,6 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "soft": soft,
     "hinge": hinge,
     "mse": mse,
+    "mae": mae,
     "bce": bce,
 }

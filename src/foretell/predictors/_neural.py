@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from foretell.errors import DataError, SettingError
 from foretell.predictors._features import Encodings, encode, resolve
 from foretell.predictors._graphnet import batch
-from foretell.predictors._losses import LOSSES, Loss
+from foretell.predictors._losses import LOSSES, ON_TARGETS, Loss
 from foretell.predictors._targets import Scale, Target
 from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
@@ -66,7 +66,7 @@ class Neural(Predictor):
         encoding: features beside the view (a name of the catalog, an `Encoding`, or a tuple of
             them); None for none.
         loss: a name of `_losses.LOSSES`.
-        target: of "mse": "rank" or "value"; ranking losses look at the order alone.
+        target: of "mse" and "mae": "rank" or "value"; ranking losses look at the order alone.
         members: networks that differ by their initial weights (and dropout), at least 1.
         epochs: passes through the training rows, at least 1; as many more as `min_steps` needs.
         min_steps: fewest optimiser steps.
@@ -144,7 +144,7 @@ class Neural(Predictor):
         scores = self._scores(view)
         unit, self.shift_ = scores.std(axis=1), scores.mean(axis=1)
         self.unit_ = np.where(unit > 1e-9, unit, 1.0)
-        if self.loss in ("mse", "bce"):
+        if self.loss in ON_TARGETS:
             self.scale_, self.shift_, self.unit_ = scale, np.zeros(1), np.ones(1)
         else:
             self.scale_ = _quantile_map(self._standard(scores).mean(axis=0), y)

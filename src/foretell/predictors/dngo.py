@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import loguniform
 from torch import Tensor, nn
 
 from foretell.errors import SettingError
 from foretell.predictors._bayes import posteriors, variances
 from foretell.predictors._features import Encodings
+from foretell.predictors._feedforward import Features, FeedForward
 from foretell.predictors._losses import Loss
 from foretell.predictors._members import Linear
-from foretell.predictors._neural import Neural
 from foretell.predictors._targets import Target
-from foretell.predictors.bananas import Features
 from foretell.predictors.base import Floats
-from foretell.spaces.base import Rows, Space
+from foretell.spaces.base import Space
 
 
-class DNGO(Neural):
+class DNGO(FeedForward):
     """Deep networks for global optimisation: regression on the last hidden layer of a network.
 
         h(x) = tanh(W_L ... tanh(W_1 phi(x) + b_1) ... + b_L),    f(x) = w . h(x) + c,
@@ -38,7 +36,7 @@ class DNGO(Neural):
         width: units of each hidden layer, at least 1.
         layers: number of hidden layers, at least 1.
         encoding: what it reads: a name of the catalog, an `Encoding`, or a tuple of them.
-        loss: of the network: "mse" on the target, or a ranking loss, "rank", "soft" or "hinge".
+        loss: of the network: "mse" or "mae" on the target, or "rank", "soft" or "hinge" on pairs.
         target: what is learnt: "rank" or "value".
         members: networks, at least 1.
         epochs: passes through the training rows, at least 1; as many more as `min_steps` needs.
@@ -61,15 +59,6 @@ class DNGO(Neural):
     >>> bool(mean[1] > mean[0] + 1), bool((std > 0).all())
     (True, True)
     """
-
-    least: ClassVar[dict[str, int]] = {"width": 1, "layers": 1}
-    ranges: ClassVar = {
-        "width": [20, 50, 100],
-        "layers": [1, 2, 3],
-        "lr": loguniform(1e-3, 2e-2),
-        "weight_decay": loguniform(1e-2, 1.0),
-        "epochs": [40, 80, 160],
-    }
 
     def __init__(
         self,
@@ -119,17 +108,9 @@ class DNGO(Neural):
         return cls(space, random_state=random_state, **{**settings, **changes})
 
     def _check_settings(self) -> None:
-        if self.encoding is None:
-            raise SettingError("encoding", expected="a name, an Encoding, or several", got="None")
         if self.loss == "bce":
-            raise SettingError("loss", expected="mse, rank, soft or hinge", got="'bce'")
+            raise SettingError("loss", expected="mse, mae, rank, soft or hinge", got="'bce'")
         super()._check_settings()
-
-    def _view(self, X: Rows) -> Features:
-        return Features(torch.tensor(self._features(X)))
-
-    def _floats(self, view: Features) -> int:
-        return self.members * max(self.width, view.features.shape[1])
 
     def _net(self, view: Features, generator: torch.Generator) -> Tanh:
         widths = [view.features.shape[1], *[self.width] * self.layers]

@@ -33,9 +33,9 @@ class GCN(Neural):
         encoding: features of the whole graph beside the pooled vertices (a name of the catalog,
             an `Encoding`, or a tuple of them); None for none. With it the head has a bias and a
             relu.
-        loss: "rank" (logistic), "soft" or "hinge" on pairs; "mse" on the target; or "bce" on
-            targets in [0, 1], whose predictions are then log-odds.
-        target: of "mse": "rank" or "value"; ranking losses look at the order alone.
+        loss: "rank" (logistic), "soft" or "hinge" on pairs; "mse" or "mae" on the target; or
+            "bce" on targets in [0, 1], whose predictions are then log-odds.
+        target: of "mse" and "mae": "rank" or "value"; ranking losses look at the order alone.
         members: networks that differ by their initial weights (and dropout), at least 1.
         epochs: passes through the training rows, at least 1; as many more as `min_steps` needs.
         min_steps: fewest optimiser steps.

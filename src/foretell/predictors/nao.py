@@ -45,8 +45,8 @@ class NAO(Neural):
         weight: of the decoder's loss, in [0, 1).
         encoding: features of the whole graph beside the latent (a name of the catalog, an
             `Encoding`, or a tuple of them); None for none.
-        loss: "rank" (logistic) or "hinge" on pairs; "mse" on the target; or "bce".
-        target: of "mse": "rank" or "value"; ranking losses look at the order alone.
+        loss: "rank" (logistic) or "hinge" on pairs; "mse" or "mae" on the target; or "bce".
+        target: of "mse" and "mae": "rank" or "value"; ranking losses look at the order alone.
         members: networks that differ by their initial weights and dropout, at least 1.
         epochs: passes through the training rows, at least 1; as many more as `min_steps` needs.
         min_steps: fewest optimiser steps.
