@@ -248,7 +248,7 @@ def test_map_to_units_of_y_keeps_every_order():
 
 @pytest.mark.parametrize("make", [GCN, TwoStageGCN])
 def test_few_equal_and_repeated_rows(make):
-    settings = FAST if make is GCN else {"network": GCN(NB201, **FAST)}
+    settings = FAST if make is GCN else {"settings": FAST}
     T = NB201.sample(30, rng=9)
     for X, y in [
         (T[:1], [3.0]),
@@ -322,8 +322,9 @@ def test_wrong_settings_and_targets_are_named():
             GCN(NB201, **{name: value}).fit(X, np.arange(4.0))
     with pytest.raises(DataError, match="bce"):
         GCN(NB201, loss="bce").fit(X, np.arange(4.0))
-    with pytest.raises(SettingError, match="network"):
-        TwoStageGCN(NB201, network=GCN(NB201, loss="bce")).fit(X, np.arange(4.0))
+    for settings in ({"loss": "bce"}, {"width": 3}):
+        with pytest.raises(SettingError, match="settings: expected"):
+            TwoStageGCN(NB201, settings=settings).fit(X, np.arange(4.0))
 
 
 # -- contract -----------------------------------------------------------------------------------
@@ -341,6 +342,18 @@ def test_parameters_are_stored_cloned_and_do_not_touch_global_randomness():
     assert torch.equal(torch.random.get_rng_state(), torch_state)
     copy = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(copy.predict(X), model.predict(X))
+
+
+def test_both_stages_have_the_settings():
+    X = NB201.sample(40, rng=0)
+    y = np.where((X == 3).any(axis=1), 90.0 + (X == 3).sum(axis=1), 10.0)
+    model = TwoStageGCN.paper(NB201, random_state=0)
+    assert model.settings["loss"] == "mse"
+    model.settings["epochs"] = 2
+    model.fit(X, y)
+    same = {"hidden": 144, "members": 1, "epochs": 2}
+    assert model.classifier_.get_params().items() >= (same | {"loss": "bce"}).items()
+    assert model.regressor_.get_params().items() >= (same | {"loss": "mse"}).items()
 
 
 def test_same_seed_same_prediction_in_another_process():

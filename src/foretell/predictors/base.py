@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self, overload
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 from foretell._rng import stream
-from foretell.errors import DataError, NoUncertaintyError
+from foretell.errors import DataError, NoUncertaintyError, SettingError
 from foretell.spaces.base import Rows, Space
 
 Floats = NDArray[np.float64]
@@ -108,3 +108,34 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = True
         return tags
+
+
+P = TypeVar("P", bound=Predictor)
+
+
+def inside(
+    make: Callable[..., P], space: Space, settings: Mapping[str, Any] | None, **fixed: Any
+) -> P:
+    """An unfitted predictor that another is made of.
+
+    Args:
+        make: its class.
+        space: the space whose rows it sees.
+        settings: of the user, where not its defaults.
+        fixed: settings that the other one decides.
+    """
+    model, settings = make(space), settings or {}
+    known = settings_of(model)
+    if unknown := sorted(settings.keys() - known):
+        raise SettingError(
+            "settings",
+            expected=f"settings of {type(model).__name__}: {', '.join(sorted(known))}",
+            got=repr(unknown[0]),
+        )
+    return make(space, **{**settings, **fixed})
+
+
+def settings_of(model: Predictor) -> dict[str, Any]:
+    """The settings of a predictor, as `inside` takes them."""
+    params = model.get_params(deep=False)
+    return {name: value for name, value in params.items() if name not in ("space", "random_state")}

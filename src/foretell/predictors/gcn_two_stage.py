@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import numpy as np
-from sklearn.base import clone
 
 from foretell._rng import derive
 from foretell.errors import SettingError
-from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.base import Floats, Predictor, inside, settings_of
 from foretell.predictors.gcn import GCN
 from foretell.spaces.base import Rows, Space
 
@@ -26,8 +28,8 @@ class TwoStageGCN(Predictor):
         space: the space whose rows it sees.
         threshold: t, in units of y; None for the split of the targets in two classes with the
             largest variance between them (Otsu 1979).
-        network: settings of both stages, a `GCN` (its loss is that of the regressor); None for
-            `GCN(space)`.
+        settings: of `GCN` (both stages; the loss is that of the regressor), where not its
+            defaults.
         random_state: non-negative seed, or None for fresh entropy.
 
     Attributes:
@@ -47,32 +49,46 @@ class TwoStageGCN(Predictor):
     """
 
     has_std = True
+    ranges: ClassVar = {
+        "settings": [
+            {"hidden": hidden, "lr": lr, "weight_decay": decay}
+            for hidden in (16, 32, 64)
+            for lr in (3e-3, 1e-2, 3e-2)
+            for decay in (1e-3, 1e-2, 1e-1)
+        ]
+    }
 
     def __init__(
         self,
         space: Space,
         threshold: float | None = None,
-        network: GCN | None = None,
+        settings: Mapping[str, Any] | None = None,
         random_state: int | None = None,
     ) -> None:
         self.space = space
         self.threshold = threshold
-        self.network = network
+        self.settings = settings
         self.random_state = random_state
 
+    @classmethod
+    def paper(cls, space: Space, random_state: int | None = None, **changes: Any) -> TwoStageGCN:
+        """Both stages with the settings of the paper; the threshold depends on the table."""
+        settings: dict[str, Any] = {"settings": settings_of(GCN.paper(space))}
+        return cls(space, random_state=random_state, **{**settings, **changes})
+
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
-        network = GCN(self.space) if self.network is None else self.network
-        if network.loss == "bce":
-            raise SettingError("network", expected="a GCN with a loss on targets", got="'bce'")
+        if (self.settings or {}).get("loss") == "bce":
+            raise SettingError("settings", expected="a loss of the regressor", got="'bce'")
         threshold = _otsu(y) if self.threshold is None else self.threshold
         good = y >= threshold
         self.threshold_ = float(threshold) if min(good.sum(), (~good).sum()) > 1 else None
-        seeds = [derive(int(rng.integers(2**31)), stage) for stage in ("classify", "regress")]
-        classifier, regressor = (clone(network).set_params(random_state=seed) for seed in seeds)
+        first, second = (derive(int(rng.integers(2**31)), k) for k in ("classify", "regress"))
+        regressor = inside(GCN, self.space, self.settings, random_state=second)
         if self.threshold_ is None:
             self.regressor_ = regressor.fit(X, y)
             return
-        self.classifier_ = classifier.set_params(loss="bce").fit(X, good.astype(np.float64))
+        classifier = inside(GCN, self.space, self.settings, random_state=first, loss="bce")
+        self.classifier_ = classifier.fit(X, good.astype(np.float64))
         self.regressor_ = regressor.fit(X[good], y[good])
         self.margin_ = float(self.threshold_ - y[~good].mean()) / 2
         self.rejected_std_ = float(y[~good].std())

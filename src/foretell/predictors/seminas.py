@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from foretell.errors import SettingError
-from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.base import Floats, Predictor, inside, settings_of
 from foretell.predictors.nao import NAO
 from foretell.spaces.base import Rows, Space
 
@@ -74,12 +74,11 @@ class SemiNAS(Predictor):
     @classmethod
     def paper(cls, space: Space, random_state: int | None = None, **changes: Any) -> SemiNAS:
         """The settings of the paper, with the study's passes through the rows."""
-        of_nao = NAO.paper(space).get_params(deep=False)
         settings: dict[str, Any] = {
             "unlabelled": 10_000,
             "repeats": 10,
             "epochs": 50,
-            "settings": {k: v for k, v in of_nao.items() if k not in ("space", "random_state")},
+            "settings": settings_of(NAO.paper(space)),
         }
         return cls(space, random_state=random_state, **{**settings, **changes})
 
@@ -88,20 +87,14 @@ class SemiNAS(Predictor):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise SettingError(name, expected="at least 1", got=value)
-        settings = dict(self.settings or {})
-        known = set(NAO(self.space).get_params(deep=False)) - {"space", "random_state"}
-        if unknown := sorted(set(settings) - known):
-            raise SettingError(
-                f"settings of {type(self).__name__}",
-                expected="settings of NAO: " + ", ".join(sorted(known)),
-                got=repr(unknown[0]),
-            )
         first, second = (int(seed) for seed in rng.integers(2**31, size=2))
-        self.teacher_ = NAO(self.space, random_state=first, **settings).fit(X, y)
+        teacher = inside(NAO, self.space, self.settings, random_state=first)
+        self.teacher_ = teacher.fit(X, y)
         more = self.space.sample(self.unlabelled, rng)
         repeats = self.repeats or max(round(self.unlabelled / len(X)), 1)
-        settings["epochs"] = self.epochs
-        self.student_ = NAO(self.space, random_state=second, **settings).fit(
+        fixed = {"random_state": second, "epochs": self.epochs}
+        student = inside(NAO, self.space, self.settings, **fixed)
+        self.student_ = student.fit(
             np.concatenate([np.repeat(X, repeats, axis=0), more]),
             np.concatenate([np.repeat(y, repeats), self.teacher_.predict(more)]),
         )
