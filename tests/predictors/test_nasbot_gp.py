@@ -74,7 +74,7 @@ def test_against_pot(space, nu, mismatch):
 def test_is_a_distance(space):
     """Zero to itself, symmetric, and no detour is shorter."""
     X = space.canonical_form(space.sample(40, rng=3))
-    for d in Transport(space, X, (0.25, 1.5), 1.0).distances():
+    for d in Transport(space, X, (0.25, 1.5), 1.0).own:
         assert np.allclose(np.diag(d), 0.0)
         assert np.allclose(d, d.T)
         assert (d[:, None, :] <= d[:, :, None] + d[None] + 1e-9).all()
