@@ -125,6 +125,12 @@ ENCODINGS = (
         "operations on vertices and along paths, depth, number of paths",
     ),
     Row(
+        "edges",
+        "foretell.encodings.edges:Edges",
+        "how many edges lead from one operation to another",
+        "Sugiyama & Borgwardt, NeurIPS 2015",
+    ),
+    Row(
         "sequence",
         "foretell.encodings.sequence:Sequence",
         "tokens: the edges into each vertex, then its operation, vertex by vertex",

@@ -27,7 +27,7 @@ def test_against_enumeration_of_all_paths(space):
     X = space.sample(150, rng=0)
     graphs = space.graphs(X)
     words = range(2, len(space.vocabulary))
-    sets = [(w,) for w in words] + list(combinations(words, 2)) + [tuple(words)]
+    sets = [one for k in range(1, len(words) + 1) for one in combinations(words, k)]
     features = GraphStats(space).transform(X)
     for i in range(len(X)):
         ops, paths = graphs.ops[i], list(vertex_paths(graphs.adjacency[i]))
@@ -36,7 +36,8 @@ def test_against_enumeration_of_all_paths(space):
             inside = np.isin(ops, one)
             sums = [int(inside[list(p)].sum()) for p in paths] or [0]
             share = float(np.mean(np.array(sums) > 0))
-            rows.append([inside.sum(), min(sums), max(sums), np.mean(sums), share])
+            past = sums.count(0) if paths else 0
+            rows.append([inside.sum(), min(sums), max(sums), np.mean(sums), share, past])
         expected = [
             *np.array(rows, dtype=float).T.ravel(),
             graphs.adjacency[i].sum(),
@@ -45,10 +46,13 @@ def test_against_enumeration_of_all_paths(space):
         assert np.allclose(features[i], expected, rtol=1e-5)
 
 
-def test_large_vocabulary_has_no_pairs():
+def test_large_vocabularies_have_fewer_sets():
     space = ft.Space.from_choices({"width": list(range(1, 10)), "op": ["a", "b"]}, build=print)
     q = 11
-    assert GraphStats(space).transform(space.sample(2, rng=0)).shape == (2, 5 * (q + 1) + 2)
+    assert GraphStats(space).transform(space.sample(2, rng=0)).shape == (2, 6 * (q + 1) + 2)
+    space = ft.Space.from_choices({"width": list(range(1, 5)), "op": ["a", "b"]}, build=print)
+    pairs = 6 * 5 // 2
+    assert GraphStats(space).transform(space.sample(2, rng=0)).shape == (2, 6 * (6 + pairs + 1) + 2)
 
 
 def test_blocks_do_not_matter():

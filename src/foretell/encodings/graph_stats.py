@@ -10,37 +10,39 @@ from numpy.typing import NDArray
 from foretell.encodings.base import Encoding
 from foretell.spaces.base import Graphs, Rows, Space
 
-_PAIRS = 8  # pairs of operations only up to so many operations
+_SUBSETS, _PAIRS = 4, 8  # all subsets, and else pairs, only up to so many operations
 
 
 class GraphStats(Encoding):
     """How often operations stand on vertices and on paths from input to output.
 
-    For each set S of operations - every single one, every pair (up to 8 operations), and all of
-    them - five numbers: how many vertices have one of S; the smallest, the largest and the mean
-    number of them on a path; and the share of paths that have at least one. They come from one
-    pass in topological order,
+    For each set S of operations - every proper subset up to 4 operations, else every single one
+    and up to 8 every pair; and all of them - six numbers: how many vertices have one of S; the
+    smallest, the largest and the mean number of them on a path; the share of paths that have at
+    least one; and how many paths have none. They come from one pass in topological order,
 
         max_S(v) = [op(v) in S] + max_{u -> v} max_S(u),
 
     with min for the smallest; means and shares follow from the number of paths
     N(v) = sum_{u -> v} N(u). Then the number of edges and log(1 + N). So a pair of two
-    convolutions gives the smallest and largest depth in convolutions, whatever else is on the way.
+    convolutions gives the smallest and largest depth in convolutions, whatever else is on the way,
+    and how many times the input reaches the output past all of them: with one such shortcut a
+    network trains well, with several their sum grows from cell to cell.
     Nothing changes when vertices are renamed.
 
     Args:
         space: the space whose rows it sees.
 
-    Shapes: (n, d) to (n, 5 s + 2) for s sets, ordered by number, then set; path statistics are 0
+    Shapes: (n, d) to (n, 6 s + 2) for s sets, ordered by number, then set; path statistics are 0
     where there is no path.
 
     References: Differs: foretell's own; features of paths are White et al. 2020.
 
     >>> import foretell as ft
-    >>> space = ft.spaces.get("nb201")  # skip, conv 1x1, conv 3x3, pool; 4 + 6 + 1 sets
+    >>> space = ft.spaces.get("nb201")  # skip, conv 1x1, conv 3x3, pool; 4 + 6 + 4 + 1 sets
     >>> stats = GraphStats(space).transform([[3, 0, 3, 1, 0, 3]])[0]  # 3x3, 3x3, 3x3 beside a skip
-    >>> stats[:-2].reshape(5, 11)[:, 2]  # of conv 3x3: vertices, min, max, mean, share of paths
-    array([3. , 0. , 3. , 1.5, 0.5], dtype=float32)
+    >>> stats[:-2].reshape(6, 15)[:, 2]  # of conv 3x3: vertices, min, max, mean, share, paths past
+    array([3. , 0. , 3. , 1.5, 0.5, 1. ], dtype=float32)
     """
 
     def __init__(self, space: Space) -> None:
@@ -49,10 +51,8 @@ class GraphStats(Encoding):
     def encode(self, X: Rows) -> NDArray[np.float32]:
         """Statistics (n, f)."""
         q = len(self.space.vocabulary) - 2
-        words = range(2, q + 2)
-        sets: list[tuple[int, ...]] = [(word,) for word in words]
-        if q <= _PAIRS:
-            sets += list(combinations(words, 2))
+        largest = q - 1 if q <= _SUBSETS else 2 if q <= _PAIRS else 1
+        sets = [one for k in range(1, largest + 1) for one in combinations(range(2, q + 2), k)]
         member = np.zeros((q + 3, len(sets) + 1), dtype=np.float32)  # last row: op -1, no vertex
         for column, words_in in enumerate(sets):
             member[list(words_in), column] = 1.0
@@ -66,7 +66,7 @@ class GraphStats(Encoding):
 
 
 def _statistics(graphs: Graphs, member: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Features (n, 5 s + 2) for sets given as `member` (vocabulary + 1, s)."""
+    """Features (n, 6 s + 2) for sets given as `member` (vocabulary + 1, s)."""
     own = member[graphs.ops]  # (n, v, s)
     n, v, s = own.shape
     low = np.full((n, v, s), np.inf, dtype=np.float32)
@@ -95,6 +95,7 @@ def _statistics(graphs: Graphs, member: NDArray[np.float32]) -> NDArray[np.float
         np.where(some, high[:, -1], 0.0),
         total[:, -1] / number,
         np.where(some, 1.0 - without[:, -1] / number, 0.0),
+        without[:, -1],
         graphs.adjacency.sum(axis=(1, 2))[:, None],
         np.log1p(paths[:, -1:]),
     ]
