@@ -13,7 +13,7 @@ from foretell import _catalog
 from foretell.errors import SettingError, UnknownNameError
 from foretell.predictors import auto
 from foretell.predictors._blend import clearly_worse, kendall_error, weigh
-from foretell.predictors.auto import CORE, NEXT, Auto
+from foretell.predictors.auto import CORE, NEXT, PAIRS, Auto
 from foretell.predictors.base import Predictor
 from foretell.predictors.gp import GP
 
@@ -152,10 +152,11 @@ def test_missing_extras_are_left_out(monkeypatch):
     assert set(many.cv_scores_) == {"auto", "gp", "gp-wl", "n-params"}
 
 
-def test_trees_are_not_in_the_core_of_few(monkeypatch):
-    catalog_of(monkeypatch, "gp", "xgb", "rf")
-    few = Auto(NB201, random_state=0).fit(*data(49))
-    assert set(few.cv_scores_) == {"auto", "gp", "n-params"}
+@pytest.mark.parametrize(("n", "more"), [(49, set()), (50, {"ranker"})])
+def test_the_one_that_learns_pairs_is_compared_where_there_are_some(monkeypatch, n, more):
+    catalog_of(monkeypatch, "gp", "ranker", "rf")
+    model = Auto(NB201, random_state=0).fit(*data(n))
+    assert {*model.cv_scores_, *model.dropped_} == {"auto", "gp", "n-params", *more}
 
 
 def test_all_the_others_with_a_budget(monkeypatch):
@@ -168,7 +169,7 @@ def test_all_the_others_with_a_budget(monkeypatch):
 
 
 def test_core_and_the_next_are_of_the_catalog():
-    assert {*CORE, *NEXT} < set(ft.predictors.names())
+    assert {*CORE, PAIRS, *NEXT} < set(ft.predictors.names())
 
 
 @pytest.fixture

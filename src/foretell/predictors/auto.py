@@ -30,18 +30,10 @@ from foretell.predictors._targets import Scale
 from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
 
-CORE = ("gp", "gp-wl", "xgb", "gcn", "bonas")  # always compared
-NEXT = (
-    "bayes-lin",
-    "gates",
-    "brp",
-    "lgb",
-    "sparse-gp",
-    "ranker",
-    "nasbot-gp",
-    "rf",
-)  # then these, then others
-_SMOOTH, _MANY = ("gp", "gp-wl", "gcn"), 50  # with fewer results only these
+CORE = ("gp", "gp-wl", "bayes-lin", "xgb", "gcn", "bonas")  # always compared
+PAIRS, _SOME = "ranker", 50  # compared as well with so many results: pairs of few mislead it
+NEXT = ("gates", "brp", "lgb", "sparse-gp", "nasbot-gp", "rf")  # then these, then others
+_FOLDS, _FEWER, _MANY = 5, 3, 100  # with many results fits take long, and lack little in a fold
 _FEWEST = 10  # results below which nothing can be compared
 _FEW = ("gp", BASELINE)  # what is averaged then
 
@@ -59,10 +51,10 @@ class Auto(Predictor):
        but `n-params`: min over w >= 0 of |t - sum_m w_m s_m|^2 + (10^4 / n) |w - u|^2, then
        divided by their sum; members under 5 percent (or half an equal share) are left out.
     3. The blend's own tau is honest: the weights for each fold come from the other folds.
-    4. Where that tau is below the one of `n-params` by more than two standard errors of the
-       difference, the size of the network ranks; by more than one, the average of both. Fits on
+    4. Where that tau is below the one of `n-params` by more than three standard errors of the
+       difference, the size of the network ranks; by more than two, the average of both. Fits on
        fewer rows make the blend look worse than it is, the size of the network not; so less than
-       one changes nothing, and `note_` says that `n-params` was not clearly beaten.
+       two changes nothing, and `note_` says that `n-params` was not clearly beaten.
 
     With fewer than 10 results nothing can be compared; then `gp` and `n-params` are averaged.
 
@@ -71,13 +63,12 @@ class Auto(Predictor):
 
     Args:
         space: the space whose rows it sees.
-        candidates: names of the catalog. None without `budget_s` for gp, gp-wl, xgb, gcn and bonas
-            (with fewer than 50 results gp, gp-wl and gcn, as trees average too few rows); None
-            with it for these, and then all others of the catalog that are no baseline, those first
-            that promised most in a second. What is not installed is left out. Sizes are added to
-            the features of those that take an encoding, where the space can tell them. `n-params`
-            is always compared.
-        folds: of the cross-validation, at least 2; twice as many with fewer than 50 results.
+        candidates: names of the catalog. None without `budget_s` for gp, gp-wl, bayes-lin, xgb,
+            gcn and bonas, with 50 results and more also ranker; None with it for these, and then
+            all others of the catalog that are no baseline, those first that promised most in a
+            second. What is not installed is left out. Sizes are added to the features of those
+            that take an encoding, where the space can tell them. `n-params` is always compared.
+        folds: of the cross-validation, at least 2; None for 5, or 3 with 100 results and more.
         max_rows: cross-validate on at most so many rows, drawn at random; members see all rows.
         budget_s: seconds of wall clock for the comparison and the fits of the members after it,
             for which as much is kept back as the fits of the folds let expect. A candidate that
@@ -114,7 +105,7 @@ class Auto(Predictor):
         self,
         space: Space,
         candidates: tuple[str, ...] | None = None,
-        folds: int = 5,
+        folds: int | None = None,
         max_rows: int = 1000,
         budget_s: float | None = None,
         random_state: int | None = None,
@@ -127,7 +118,7 @@ class Auto(Predictor):
         self.random_state = random_state
 
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
-        if self.folds < 2:
+        if self.folds is not None and self.folds < 2:
             raise SettingError("folds", expected="at least 2", got=self.folds)
         remarks: list[str] = []
         self.scale_ = Scale.of(y, "rank")
@@ -150,7 +141,8 @@ class Auto(Predictor):
         sizes = _sizes_known(self.space, remarks)
         names = self.candidates
         if names is None:
-            names = _installed(CORE if n >= _MANY else _SMOOTH, self.budget_s is not None)
+            core = CORE if n < _SOME else (*CORE, PAIRS)
+            names = _installed(core, self.budget_s is not None)
         found: dict[str, Predictor] = {}
         for name in (BASELINE, *names) if sizes else names:
             one = _catalog.get(
@@ -172,7 +164,8 @@ class Auto(Predictor):
         self.oof_ = np.full(len(y), np.nan)
         rows = rng.permutation(len(y))[: self.max_rows]  # in random order, so folds are random
         X, y = X[rows], y[rows]
-        fold = np.arange(len(y)) % (self.folds if len(y) >= _MANY else min(2 * self.folds, len(y)))
+        folds = self.folds or (_FOLDS if len(y) < _MANY else _FEWER)
+        fold = np.arange(len(y)) % min(folds, len(y))
         scores = self.scale_.score(y)
         seen, late = self._unseen(X, y, candidates, fold, len(self.oof_) / len(y))
         blended = np.zeros(len(y))  # each fold by the weights of the others
@@ -185,9 +178,9 @@ class Auto(Predictor):
         if BASELINE in seen:
             size, tau = self.cv_scores_[BASELINE][0], self.cv_scores_["auto"][0]
             doubt = jackknife(agreement(y, seen[BASELINE].score) - agreement(y, blended))
-            if size - tau > 2 * doubt:
+            if size - tau > 3 * doubt:
                 self.weights_ = {BASELINE: 1.0}
-            elif size - tau > doubt:
+            elif size - tau > 2 * doubt:
                 self.weights_ = average(self.weights_, {BASELINE: 1.0})
         remarks.insert(0, self._verdict())
         if self.dropped_:
@@ -302,7 +295,7 @@ def _installed(core: tuple[str, ...], more: bool) -> tuple[str, ...]:
     """Names of the catalog whose packages can be imported: the core, and with `more` the rest."""
     rows = {row.name: row for row in _catalog.PREDICTORS}
     rest = [n for n, row in rows.items() if n != "auto" and "baseline" not in row.tags]
-    wanted = dict.fromkeys((*core, *CORE, *NEXT, *rest) if more else core)
+    wanted = dict.fromkeys((*core, *NEXT, *rest) if more else core)
     return tuple(n for n in wanted if n in rows and all(find_spec(p) for p in rows[n].packages))
 
 
