@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,23 +15,12 @@ from foretell._rng import as_rng
 from foretell.errors import SpaceError
 from foretell.spaces._graph import class_key, prune, reachable
 from foretell.spaces._image import at_least
+from foretell.spaces._recipes import LEAVES, OPS, STATES, Node, Recipe, parse
 from foretell.spaces.base import Choice, Costs, Graphs, Rng, Rows, Space
 
-OPS = (
-    ("linear2", "linear", 2),
-    ("linear3", "linear", 3),
-    ("blend", "blend", 3),
-    ("prod", "elementwise_prod", 2),
-    ("sum", "elementwise_sum", 2),
-    ("tanh", "activation_tanh", 1),
-    ("sigm", "activation_sigm", 1),
-    ("leaky_relu", "activation_leaky_relu", 1),
-)  # short name, name in a recipe, inputs
 ARITY = np.array([inputs for *_, inputs in OPS])
 _BY_ARITY = np.argsort(-ARITY, kind="stable")  # operations, those of three inputs first
 BLEND = 2
-LEAVES = ("x", "h0", "h1", "h2")  # what enters a step: its input, and up to three states
-STATES = len(LEAVES) - 1
 FIRST = 2  # the first column of a node; before are the numbers of states and of nodes
 WIDE = 4  # columns of a node: operation and three sources
 _WORDS = ("linear", "blend", "elementwise_prod", "elementwise_sum",
@@ -300,52 +288,22 @@ class NBNLP(Space):
     def to_str(self, X: ArrayLike) -> list[str]:
         """Nodes and new states, `linear x h0; tanh 0 -> 1`."""
         parts = self.parts(self.canonical_form(self.check(X)))
-        short = [op.rstrip("23") for op, *_ in OPS]
-        things = [*LEAVES, *map(str, range(self.max_nodes))]
-        out = []
-        for ops, sources, new in zip(*(one.tolist() for one in parts[2:]), strict=True):
-            nodes = [
-                " ".join([short[op], *(things[s] for s in reads if s >= 0)])
-                for op, reads in zip(ops, sources, strict=True)
-                if op >= 0
-            ]
-            out.append("; ".join(nodes) + " -> " + " ".join(str(k) for k in new if k >= 0))
-        return out
+        rows = zip(*(one.tolist() for one in parts[2:]), strict=True)
+        return [str(_recipe(ops, sources, new)) for ops, sources, new in rows]
 
     def _parse(self, text: object) -> list[int]:
-        string = str(text).strip()
         try:
-            if string.startswith("{"):
-                nodes, new = _ordered(json.loads(string))
-            else:
-                body, arrow, ends = string.partition(" -> ")
-                if not arrow:
-                    raise ValueError("(no ' -> ')")
-                nodes = [tuple(part.split(" ")) for part in body.split("; ")]
-                new = [_whole(word) for word in ends.split(" ")]
-            return self._row_of(nodes, new)
+            recipe = parse(str(text).strip())
+            if len(recipe.nodes) > self.max_nodes:
+                raise ValueError(f"{len(recipe.nodes)} nodes")
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._bad_string(text, " ".join(str(error).split())) from None
-
-    def _row_of(self, nodes: Sequence[tuple[str, ...]], new: Sequence[int]) -> list[int]:
-        if not 1 <= len(new) <= STATES or not len(nodes) <= self.max_nodes:
-            raise ValueError(f"{len(nodes)} nodes, {len(new)} states")
-        names = {(op.rstrip("23"), inputs): k for k, (op, _, inputs) in enumerate(OPS)}
         row = [0] * self.d
-        row[:FIRST] = len(new) - 1, len(nodes) - 1
-        for j, (op, *reads) in enumerate(nodes):
+        row[:FIRST] = len(recipe.new) - 1, len(recipe.nodes) - 1
+        for j, (op, sources) in enumerate(recipe.nodes):
             at = FIRST + WIDE * j
-            if (op, len(reads)) not in names:
-                raise ValueError(f"{op} of {len(reads)}")
-            row[at] = names[op, len(reads)]
-            for k, word in enumerate(reads, start=1):
-                source = LEAVES.index(word) if word in LEAVES else len(LEAVES) + _whole(word)
-                if source >= len(LEAVES) + j:
-                    raise ValueError(f"node {j} reads {word}")
-                row[at + k] = source
-        if max(new) >= len(nodes):
-            raise ValueError(f"state at node {max(new)}")
-        row[self.d - STATES : self.d - STATES + len(new)] = new
+            row[at : at + 1 + len(sources)] = op, *sources
+        row[self.d - STATES : self.d - STATES + len(recipe.new)] = recipe.new
         return row
 
     # -- networks -----------------------------------------------------------------------------
@@ -420,34 +378,11 @@ def _ways_of_node(states: int, j: int) -> NDArray[np.int8]:
     return np.array(rows, dtype=np.int8)
 
 
-def _whole(word: str) -> int:
-    if not word.isascii() or not word.isdigit() or (len(word) > 1 and word[0] == "0"):
-        raise ValueError(f"{word!r} is no node")
-    return int(word)
-
-
-def _ordered(recipe: Mapping[str, Any]) -> tuple[list[tuple[str, ...]], list[int]]:
-    """Nodes of a recipe in an order in which sources come first, and those of the new states."""
-    leaves = {"x": "x", **{f"h_prev_{i}": LEAVES[1 + i] for i in range(STATES)}}
-    short = {name: op.rstrip("23") for op, name, _ in OPS}
-    place: dict[str, int] = {}
-    nodes: list[tuple[str, ...]] = []
-    waiting = list(recipe)
-    while waiting:
-        later = []
-        for name in waiting:
-            reads = [str(word) for word in recipe[name]["input"]]
-            if any(word not in leaves and word not in place for word in reads):
-                later.append(name)
-                continue
-            place[name] = len(nodes)
-            words = (leaves.get(word) or str(place[word]) for word in reads)
-            nodes.append((short[recipe[name]["op"]], *words))
-        if len(later) == len(waiting):
-            raise ValueError(f"the inputs of {later[0]}")
-        waiting = later
-    new = [place.get(f"h_new_{i}", -1) for i in range(STATES)]
-    count = sum(k >= 0 for k in new)
-    if not count or min(new[:count]) < 0:
-        raise ValueError("(no h_new_0, or one left out)")
-    return nodes, new[:count]
+def _recipe(ops: list[int], sources: list[list[int]], new: list[int]) -> Recipe:
+    """A row of `Parts`, without what is not there."""
+    nodes = [
+        Node(op, [s for s in reads if s >= 0])
+        for op, reads in zip(ops, sources, strict=True)
+        if op >= 0
+    ]
+    return Recipe(nodes, [k for k in new if k >= 0])
