@@ -99,7 +99,7 @@ def test_streams_are_equal_in_another_process_and_independent() -> None:
 @pytest.mark.parametrize("seed", [-1, 1.5, True, "0"])
 def test_bad_seed(seed: object) -> None:
     with pytest.raises(errors.SettingError, match="non-negative integer"):
-        stream(seed)  # type: ignore[arg-type]
+        stream(seed)
 
 
 def brute_tau_b(a: np.ndarray, b: np.ndarray) -> float:

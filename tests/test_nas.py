@@ -15,6 +15,7 @@ from foretell.errors import DataError, ForetellError, RunError, SettingError, Un
 from foretell.runs import best
 from foretell.runs.predict import predict
 from foretell.spaces.load import load as load_space
+from foretell.testing._globals import global_states
 
 SPACE = """
 import foretell as ft
@@ -163,10 +164,9 @@ def test_the_default_folder_is_named_after_the_run(small, tmp_path, monkeypatch)
 
 
 def test_global_random_state_is_left_alone(small):
-    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    before = global_states()
     ft.NAS(**small).fit(arrays())
-    assert torch.equal(before[0], torch.get_rng_state())
-    np.testing.assert_array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+    assert global_states() == before
 
 
 def test_limits_costs_and_a_verdict_in_one_run_and_again_when_it_is_over(small, tmp_path):

@@ -178,7 +178,7 @@ def test_checks_can_fail(broken_promise):
 
         def _fit(self, X, y, rng):
             if broken_promise == "state":
-                np.random.rand()  # noqa: NPY002
+                np.random.rand()  # noqa: NPY002  # what nobody may
             if broken_promise == "input":
                 y += 1
 

@@ -20,6 +20,7 @@ from foretell.predictors._losses import LOSSES
 from foretell.predictors.gcn import GCN
 from foretell.predictors.gcn_two_stage import TwoStageGCN, _otsu
 from foretell.spaces.base import Graphs, Space
+from foretell.testing._globals import global_states
 
 NB201 = ft.spaces.get("nb201")
 FAST = {"hidden": 16, "head": 16, "members": 2, "epochs": 10, "min_steps": 10}
@@ -335,11 +336,10 @@ def test_parameters_are_stored_cloned_and_do_not_touch_global_randomness():
     assert clone(model).get_params() == model.get_params()
     paper = GCN.paper(NB201, members=2)
     assert (paper.hidden, paper.loss, paper.target, paper.members) == (144, "mse", "value", 2)
-    state, torch_state = np.random.get_state()[1].copy(), torch.random.get_rng_state()  # noqa: NPY002
+    before = global_states()
     X = NB201.sample(20, rng=0)
     model.fit(X, np.arange(20.0)).predict(X)
-    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
-    assert torch.equal(torch.random.get_rng_state(), torch_state)
+    assert global_states() == before
     copy = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(copy.predict(X), model.predict(X))
 

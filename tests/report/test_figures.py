@@ -311,7 +311,7 @@ def test_units_of_predictions() -> None:
 
 def test_a_chart_has_ids_of_its_own_and_falls_back_to_its_colours() -> None:
     def draw(canvas: object) -> None:
-        canvas.subplots().plot([0, 1], [1, 2])  # type: ignore[attr-defined]
+        canvas.subplots().plot([0, 1], [1, 2])
 
     one, two = chart("one", "a < b", draw), chart("two", "b", draw)
     root = ElementTree.fromstring(one)

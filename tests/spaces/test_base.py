@@ -305,7 +305,7 @@ def test_size_with_own_conditions_counts_or_says_what_to_do():
             return X[:, 0] > X[:, 1]
 
     with pytest.raises(SpaceError, match="override the property `size`"):
-        Big().size  # noqa: B018
+        Big().size  # noqa: B018  # reading it raises
     assert "up to 10,000,000,000" in repr(Big())
 
 
@@ -483,7 +483,7 @@ def test_from_str_of_anything(text):
     try:
         rows = space.from_str([text])
     except SpaceError as error:
-        assert "not an architecture of space 'Distinct', at " in str(error)  # noqa: PT017
+        assert "not an architecture of space 'Distinct', at " in str(error)  # noqa: PT017  # or none
         return
     assert space.contains(rows).all()
 

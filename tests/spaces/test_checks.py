@@ -18,6 +18,7 @@ import foretell as ft
 from foretell.errors import SettingError, SpaceError, UnknownNameError
 from foretell.spaces.checks import Finding, check
 from foretell.spaces.load import load
+from foretell.testing._globals import global_states
 
 
 def mlp(decisions, input_shape, n_outputs):
@@ -248,11 +249,10 @@ def test_what_is_no_space():
 
 
 def test_the_check_repeats_and_leaves_global_randomness():
-    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    before = global_states()
     first = [f for f in check(own()) if f.code != "time"]
     assert first == [f for f in check(own()) if f.code != "time"]
-    assert torch.equal(before[0], torch.get_rng_state())
-    assert (before[1] == np.random.get_state()[1]).all()  # noqa: NPY002
+    assert global_states() == before
     assert isinstance(first[0], Finding)
 
 

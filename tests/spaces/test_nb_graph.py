@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
 import foretell as ft
 from foretell.errors import SettingError, SpaceError
@@ -58,7 +59,6 @@ def test_only_skips_is_no_network():
 
 
 def test_relabelled_graphs_give_the_same_answer():
-    torch = pytest.importorskip("torch")
     space = ft.spaces.get("nb-graph", hidden=6, input_shape=(5, 8), n_outputs=2)
     x = torch.randn(3, 5, 8, generator=torch.Generator().manual_seed(0))
     order = torch.tensor([3, 1, 4, 0, 2])

@@ -24,7 +24,10 @@ def recipe_of(text):
     new = {int(k): f"h_new_{i}" for i, k in enumerate(ends.split())}
     long = {"prod": "elementwise_prod", "sum": "elementwise_sum", "tanh": "activation_tanh",
             "sigm": "activation_sigm", "leaky_relu": "activation_leaky_relu"}  # fmt: skip
-    name = lambda k: new.get(k, f"node_{k}")  # noqa: E731
+
+    def name(k):
+        return new.get(k, f"node_{k}")
+
     out = {}
     for k, part in enumerate(body.split("; ")):
         op, *reads = part.split()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -25,8 +26,8 @@ INSTALLED = [row.name for row in _catalog.PREDICTORS if all(map(find_spec, row.p
 class Scaled(Predictor):
     """Counts convolutions, and turns the order round for a negative factor."""
 
-    ranges = {"factor": [-2.0, 3.0, 0.5]}  # noqa: RUF012
-    fits: list[int] = []  # noqa: RUF012  # rows seen by each fit
+    ranges: ClassVar = {"factor": [-2.0, 3.0, 0.5]}
+    fits: ClassVar[list[int]] = []  # rows seen by each fit
 
     def __init__(self, space, factor=-1.0, random_state=None):
         self.space, self.factor, self.random_state = space, factor, random_state
@@ -66,7 +67,7 @@ def test_budgets():
 
 def test_continuous_ranges_and_determinism():
     class Free(Scaled):
-        ranges = {"factor": loguniform(0.1, 10)}  # noqa: RUF012
+        ranges: ClassVar = {"factor": loguniform(0.1, 10)}
 
     one, two = (tune(Free(SPACE), X, Y, Tuning(trials=3), seed=5) for _ in range(2))
     assert one == two

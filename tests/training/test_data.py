@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from torch.utils.data import Dataset, IterableDataset, TensorDataset
 
 from foretell.errors import DataError, SettingError
+from foretell.testing._globals import global_states
 from foretell.training.data import Data, load, read_inputs
 
 
@@ -97,10 +98,9 @@ def test_own_splits_are_kept(tmp_path):
 
 
 def test_global_random_state_does_not_move():
-    before, torch_before = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
+    before = global_states()
     load("digits")
-    assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
-    assert torch.equal(torch.get_rng_state(), torch_before)
+    assert global_states() == before
 
 
 @pytest.mark.parametrize(

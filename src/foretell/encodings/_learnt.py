@@ -104,7 +104,7 @@ class Learnt(Encoding):
         with seeded(derive(self.seed, "weights")):
             module = self._module()
             pretrain(
-                module,  # type: ignore[arg-type]
+                module,  # type: ignore[arg-type]  # it has a `loss`: see `_module`
                 self.graphs(X),
                 steps=self.steps,
                 lr=self.lr,

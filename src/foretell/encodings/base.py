@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from foretell.spaces.base import Rows, Space
 
 
-class Encoding(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]
+class Encoding(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
     """Base of all encodings: from rows (n, d) to float32 features (n, f).
 
     `fit` learns nothing from the targets. An encoding works on the rows or on the graph view, so

@@ -53,7 +53,7 @@ class Place:
         """End the process; with `kill` in the middle of what it does."""
         executor, self._executor, self.busy = self._executor, None, False
         if executor is not None:
-            executor.shutdown(wait=True, kill_workers=kill)  # type: ignore[call-arg]
+            executor.shutdown(wait=True, kill_workers=kill)  # type: ignore[call-arg]  # loky's
 
 
 def places(workers: int, device: str, threads: int, devices: Sequence[str]) -> list[Place]:

@@ -307,7 +307,7 @@ class TableEvaluator(Evaluator):
     direction: Literal["max", "min"] = "max"
 
     @property
-    def space(self) -> Space:  # type: ignore[override]
+    def space(self) -> Space:  # type: ignore[override]  # not to be set here
         """The table's space."""
         return self.table.space
 

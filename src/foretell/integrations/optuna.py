@@ -185,7 +185,7 @@ class PredictorSampler(BaseSampler):
         return RandomSampler(seed).sample_independent(study, trial, param_name, param_distribution)
 
 
-class Optimistic(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class Optimistic(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A predictor that promises more where it knows less: mean + kappa std; the mean, without std.
 
     Args:

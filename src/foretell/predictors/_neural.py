@@ -212,7 +212,7 @@ class Neural(Predictor):
                 )
                 optimiser.zero_grad()
                 total = self._loss(net, seen.take(rows), goal[..., rows], generator)
-                total.backward()  # type: ignore[no-untyped-call]
+                total.backward()
                 optimiser.step()
                 step += 1
         return net.eval().requires_grad_(False)

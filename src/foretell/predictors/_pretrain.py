@@ -66,7 +66,7 @@ def pretrain(
         share = (step + 1) / rise if step < rise else (steps - step) / (steps - rise + 1)
         optimiser.param_groups[0]["lr"] = lr * (1.0 - math.cos(math.pi * share)) / 2.0
         optimiser.zero_grad()
-        module.loss(graphs.take(picked.reshape(-1))).backward()  # type: ignore[no-untyped-call]
+        module.loss(graphs.take(picked.reshape(-1))).backward()
         nn.utils.clip_grad_norm_(module.parameters(), 5.0)
         optimiser.step()
 

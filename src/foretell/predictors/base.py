@@ -18,7 +18,7 @@ from foretell.spaces.base import Rows, Space
 Floats = NDArray[np.float64]
 
 
-class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
+class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
     """Base of all predictors; higher predictions mean better architectures.
 
     A subclass is final: it lists its parameters in `__init__` (stored as given), and implements

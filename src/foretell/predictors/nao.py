@@ -171,7 +171,7 @@ class NAO(Neural):
         self, net: nn.Module, seen: Inputs, goal: Tensor, generator: torch.Generator
     ) -> Tensor:
         assert isinstance(net, Ensemble)
-        both = [network.both(seen) for network in net.networks]  # type: ignore[operator]
+        both = [network.both(seen) for network in net.networks]  # type: ignore[operator]  # of `_net`
         scores = torch.stack([score for score, _ in both])
         drawn = torch.stack([loss for _, loss in both]).sum()
         return (1.0 - self.weight) * LOSSES[self.loss](scores, goal) + self.weight * drawn

@@ -93,7 +93,7 @@ class SparseGP(Sparse):
         likelihood = self._likelihood().double()
         base = self._kernel()
 
-        class Model(gpytorch.models.ExactGP):  # type: ignore[misc]
+        class Model(gpytorch.models.ExactGP):  # type: ignore[misc]  # gpytorch has no types
             def __init__(self) -> None:
                 super().__init__(F, scores, likelihood)
                 self.mean = gpytorch.means.ZeroMean()
@@ -112,10 +112,10 @@ class SparseGP(Sparse):
             def loss() -> Tensor:
                 search.zero_grad()
                 value: Tensor = -bound(model(F), scores)
-                value.backward()  # type: ignore[no-untyped-call]
+                value.backward()
                 return value
 
-            search.step(loss)  # type: ignore[no-untyped-call]
+            search.step(loss)
         kernel, noise = model.kernel, likelihood.noise
         with torch.no_grad():
             self.points_ = kernel.inducing_points

@@ -102,7 +102,7 @@ class VarSparseGP(Sparse):
         likelihood = self._likelihood().double()
         base = self._kernel()
 
-        class Model(gpytorch.models.ApproximateGP):  # type: ignore[misc]
+        class Model(gpytorch.models.ApproximateGP):  # type: ignore[misc]  # gpytorch has no types
             def __init__(self) -> None:
                 values = gpytorch.variational.NaturalVariationalDistribution(len(Z))
                 super().__init__(gpytorch.variational.VariationalStrategy(self, Z.clone(), values))

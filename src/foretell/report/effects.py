@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
@@ -236,7 +237,7 @@ def _lines(found: Effects) -> list[int]:
     return shown
 
 
-def _window(ax: object, found: Effects, index: NDArray[np.intp]) -> None:
+def _window(ax: Any, found: Effects, index: NDArray[np.intp]) -> None:
     """Limits from the means and at most their own span around them; long whiskers are cut."""
     mean, half = found.mean[index], np.nan_to_num(found.half[index])
     known = np.isfinite(mean)
@@ -247,4 +248,4 @@ def _window(ax: object, found: Effects, index: NDArray[np.intp]) -> None:
     low = max(low - span, (mean - half)[known].min())
     high = min(high + span, (mean + half)[known].max())
     room = 0.05 * max(high - low, span)
-    ax.set_xlim(low - room, high + room)  # type: ignore[attr-defined]
+    ax.set_xlim(low - room, high + room)

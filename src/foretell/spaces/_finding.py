@@ -8,6 +8,8 @@ from typing import Literal
 from foretell.errors import ForetellError
 from foretell.spaces._reason import reason
 
+Level = Literal["error", "warning", "info"]
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -20,7 +22,7 @@ class Finding:
         text: what is wrong and the next step.
     """
 
-    level: Literal["error", "warning", "info"]
+    level: Level
     code: str
     text: str
 

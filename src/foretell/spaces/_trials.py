@@ -7,19 +7,19 @@ import itertools
 import math
 import time
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from foretell._rng import derive
-from foretell.spaces._finding import Finding, failed, said
+from foretell.spaces._finding import Finding, Level, failed, said
 from foretell.spaces.base import Rows, Space
 
 BATCH = 2  # examples in the forward pass
 
 
 class _Trouble(Exception):  # noqa: N818  # a finding on its way up
-    def __init__(self, level: Literal["error", "warning"], code: str, what: str, todo: str) -> None:
+    def __init__(self, level: Level, code: str, what: str, todo: str) -> None:
         super().__init__(what)
         self.key, self.todo = (level, code, what), todo
 
@@ -30,7 +30,7 @@ def networks(space: Space, X: Rows, rng: np.random.Generator) -> Iterator[Findin
 
     shape, outputs = space.input_shape, space.n_outputs
     seed = derive(int(rng.integers(2**31)), "inputs")
-    troubles: dict[tuple[str, str, str], tuple[str, list[str]]] = {}
+    troubles: dict[tuple[Level, str, str], tuple[str, list[str]]] = {}
     built: list[_Tried] = []
     names = _names(space, X)
     with torch.random.fork_rng(devices=[]):
@@ -46,7 +46,7 @@ def networks(space: Space, X: Rows, rng: np.random.Generator) -> Iterator[Findin
         for (level, code, what), (todo, where) in troubles.items():
             share = f"all {len(X)}" if len(where) == len(X) else f"{len(where)} of {len(X)}"
             text = f"{what} for {share} networks, such as {where[0]!r}; {todo}"
-            yield Finding(level, code, text)  # type: ignore[arg-type]
+            yield Finding(level, code, text)
         good = [tried for tried in built if tried.forward_s]
         if not good:
             return

@@ -55,7 +55,7 @@ class Study(Generic[R]):
 
     def frame(self) -> dict[str, list[Any]]:
         """The records as columns: name -> values, ready for pandas or polars."""
-        rows = [asdict(record) for record in self.records]  # type: ignore[call-overload]
+        rows = [asdict(record) for record in self.records]  # type: ignore[call-overload]  # dataclasses all
         return {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
 
 
