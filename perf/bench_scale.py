@@ -25,9 +25,10 @@ from foretell.evaluators.base import Evaluator
 from foretell.evaluators.executors import Workers
 from foretell.evaluators.trainer import Trainer
 from foretell.history import Result
-from foretell.runs.driver import Driver, Plan
+from foretell.runs.driver import Driver
 from foretell.runs.folder import RunFolder
 from foretell.runs.journal import Journal
+from foretell.runs.plan import Plan
 from foretell.training.data import load
 from foretell.training.recipe import Recipe
 

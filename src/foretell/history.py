@@ -39,6 +39,11 @@ class Result:
         """Whether the trial finished with usable numbers."""
         return not self.error
 
+    @property
+    def epochs(self) -> int:
+        """How many it was trained for."""
+        return max(map(len, self.curve.values()), default=0)
+
 
 @dataclass(frozen=True)
 class History:

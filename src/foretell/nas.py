@@ -31,12 +31,13 @@ from foretell.metrics import welch
 from foretell.nets.latency import Latency
 from foretell.runs import best, tables
 from foretell.runs.budget import Budget
-from foretell.runs.driver import Driver, Plan
+from foretell.runs.driver import Driver
 from foretell.runs.finish import finish, trained
 from foretell.runs.folder import RunFolder
 from foretell.runs.frame import Frame
 from foretell.runs.halving import Halving
 from foretell.runs.journal import Event, Journal
+from foretell.runs.plan import Plan
 from foretell.runs.progress import Progress
 from foretell.spaces.base import Costs, Space
 from foretell.spaces.limited import Limited, parse_limits
@@ -47,7 +48,7 @@ from foretell.training.data import Data, load
 from foretell.training.recipe import Recipe
 
 
-class NAS(BaseEstimator):  # type: ignore[misc]
+class NAS(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Searches a space for the network that does best on your data, and trains it.
 
     By default the Neural Predictor: `n_train` random networks are trained, a predictor is fitted

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foretell.errors import SettingError
-from foretell.runs.budget import Budget
+from foretell.runs.budget import Budget, Spent
 
 NOTHING = {"trials": 0, "epochs": 0, "train_s": 0.0, "wall_s": 0.0}
 
@@ -56,3 +56,29 @@ def test_each_budget_ends_the_search_by_itself(name, unit):
     assert budget.used_up(**{**NOTHING, name: unit - 1}) == ""
     assert "budget of" in budget.used_up(**{**NOTHING, name: unit})
     assert Budget().used_up(**{**NOTHING, name: 1e9}) == ""
+
+
+def test_what_is_spent_counts_earlier_calls_and_what_is_running(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("foretell.runs.budget.time.monotonic", lambda: now[0])
+    spent = Spent(before=5.0, phases=("ask_s", "train_s"))
+    assert spent.over(Budget(wall_s=5.1)) == ""
+    with spent.phase("train_s"):
+        now[0] += 3
+        assert "wall clock" in spent.over(Budget(wall_s=8.0)), "the phase has not ended"
+    with spent.phase("verdict_s"):
+        now[0] += 50
+    assert spent.clock == {"train_s": 3.0, "verdict_s": 50.0}
+    assert spent.over(Budget(wall_s=8.1)) == "", "a verdict is no search"
+
+
+def test_a_network_in_work_counts_with_the_epochs_it_was_given():
+    spent = Spent(0.0, ())
+    spent.begins(0, 3)
+    assert "epochs" in spent.over(Budget(epochs=3))
+    spent.took(0, 2, 1.5)
+    spent.begins(0, 9)  # on to the next rung: the seconds so far stay
+    assert "training" in spent.over(Budget(train_s=1.5))
+    spent.begins(1, 9)
+    assert "2 networks" in spent.over(Budget(trials=2))
+    assert spent.over(Budget(trials=3, epochs=19)) == ""

@@ -22,11 +22,12 @@ from foretell.errors import RunError
 from foretell.evaluators.executors import Workers
 from foretell.nets.costs import measure
 from foretell.runs import best, journal, ranks
-from foretell.runs.driver import Driver, Plan
+from foretell.runs.driver import Driver
 from foretell.runs.finish import finish
 from foretell.runs.folder import RunFolder
 from foretell.runs.frame import Frame
 from foretell.runs.journal import Journal
+from foretell.runs.plan import Plan
 from foretell.search import Search
 from foretell.spaces.base import Space, choice
 from foretell.strategies.base import Strategy
@@ -513,7 +514,8 @@ spec.loader.exec_module(module)
 from sklearn.linear_model import Ridge
 from foretell import strategies
 from foretell.evaluators.executors import Workers
-from foretell.runs.driver import Driver, Plan
+from foretell.runs.driver import Driver
+from foretell.runs.plan import Plan
 from foretell.runs.finish import finish
 from foretell.runs.folder import RunFolder
 from foretell.runs.journal import Journal

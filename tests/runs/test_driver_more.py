@@ -14,12 +14,13 @@ from foretell.evaluators.executors import Workers
 from foretell.integrations import Watcher
 from foretell.runs import journal
 from foretell.runs.budget import Budget
-from foretell.runs.driver import Driver, Plan
+from foretell.runs.driver import Driver
 from foretell.runs.finish import finish
 from foretell.runs.folder import RunFolder
 from foretell.runs.frame import Frame
 from foretell.runs.halving import Halving
 from foretell.runs.journal import Journal
+from foretell.runs.plan import Plan
 from foretell.training.data import load
 
 EPOCHS = 9
@@ -107,7 +108,9 @@ def test_a_stopped_network_is_told_with_what_it_might_have_become(run):
     gains = [t.value - t.result.curve["val_acc"][0] for t in full]
     assert gained in gains
     for trial in early:
-        assert driver._told(trial) == pytest.approx(trial.value + np.median(gains))
+        assert driver.rungs.told(trial, driver.searched) == pytest.approx(
+            trial.value + np.median(gains)
+        )
 
 
 @pytest.mark.parametrize("kind", ["sync", "asha"])
@@ -269,7 +272,7 @@ class Ear(Watcher):
         return set()
 
     def _add(self, event):
-        raise NotImplementedError
+        """Not asked: `event` hears all."""
 
 
 def test_trackers_hear_all_and_may_break(run, tmp_path):

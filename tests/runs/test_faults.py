@@ -6,6 +6,7 @@ import importlib.util
 import json
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,12 @@ import pytest
 
 from foretell import NAS
 from foretell.errors import RunError
+from foretell.evaluators.trainer import Trainer
 from foretell.report import write as write_report
 from foretell.runs import journal
 from foretell.runs.folder import FORMAT, RunFolder
+from foretell.runs.journal import Journal
+from foretell.training.checkpoint import State
 
 FORMAT_1 = Path(__file__).parent / "data" / "format1"
 SPACE = '''
@@ -103,6 +107,34 @@ def test_kill_9_of_drivers_and_workers_changes_nothing(faults, here, tmp_path, e
     assert tally.kills >= 3, "one may come too late"
     assert tally.orphan_s < faults.GRACE_S
     assert faults.leaked(case.pids) == []
+
+
+def test_a_network_that_was_trained_but_not_written_down_is_not_trained_again(
+    here, tmp_path, equal, monkeypatch
+):
+    monkeypatch.setitem(Trainer.__init__.__kwdefaults__, "state_every_s", 0.0)
+    run, trained, save, append = tmp_path / "run", Counter(), State.save, Journal.append
+
+    def counted(self, *args, **more):
+        trained[self.path.name] += 1
+        save(self, *args, **more)
+
+    def dies(self, event):
+        if event["event"] == "trial" and event["id"] == 3:
+            raise KeyboardInterrupt
+        append(self, event)
+
+    monkeypatch.setattr(State, "save", counted)  # once an epoch
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", dies)
+        with pytest.raises(KeyboardInterrupt):
+            search(here, run)
+    states = {path.name for path in (run / "checkpoints").glob("*.state*")}
+    assert states == {RunFolder(run).state(3).name}, "those written down need theirs no longer"
+    search(here, run)
+    assert len(trained) == 7
+    assert set(trained.values()) == {2}
+    equal(run)
 
 
 class FillsUp:

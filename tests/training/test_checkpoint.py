@@ -215,7 +215,6 @@ def test_no_state_where_no_file_can_be(saved):
     path, parts = saved
     state = State(path / "below a file", OF)
     state.save(parts, CURVE, {}, now=True)
-    state.remove()
     assert state.load(parts) == ({}, {})
     assert list(path.parent.iterdir()) == [path]
 

@@ -80,7 +80,8 @@ class Trainer(Evaluator):
                 row, seed, data and recipe (but for device and threads), training goes on from it,
                 and on a CPU with as many threads to the same bits; any other content is ignored.
                 Written whole or not after epochs, at most every `state_every_s` seconds; a state
-                that cannot be written stays an older one. Removed when the training is over.
+                that cannot be written stays an older one. It outlives the training: whoever asked
+                for it removes it when the result is safe.
             until: stop after this many epochs and keep `state` for going on; the metrics are those
                 so far, and no weights are written. None: all epochs.
 
@@ -89,8 +90,8 @@ class Trainer(Evaluator):
 
         Raises:
             SettingError: `until` is not a whole number from 1.
-            TrialTimeout: the time of the trial is over; `state` stays.
-            RunError: the weights cannot be written; `state` stays.
+            TrialTimeout: the time of the trial is over.
+            RunError: the weights cannot be written.
         """
         if until is not None and (isinstance(until, bool) or int(until) != until or until < 1):
             raise SettingError("until", expected="a whole number of epochs from 1", got=until)
@@ -116,8 +117,6 @@ class Trainer(Evaluator):
             result = Result(seed=seed, error=reason(error))
         else:
             result = Result(fit.metrics, fit.curve, seed=seed)
-        if kept is not None and (result.error or fit.ended):
-            kept.remove()
         seconds = time.perf_counter() - start + (kept.before if kept else 0.0)
         return replace(result, seconds=seconds)
 

@@ -6,7 +6,10 @@ import dataclasses
 import difflib
 import math
 import re
-from collections.abc import Mapping
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -106,3 +109,46 @@ def _number(part: str, text: str) -> float:
             "budget", expected="like trials=50,epochs=300,train=2h,wall=30m", got=repr(part)
         )
     return float(match[1]) * _UNITS[match[2]]
+
+
+class Spent:
+    """What a search has used up, over all calls of its command.
+
+    Args:
+        before: seconds that earlier calls took.
+        phases: parts of a call that are the search.
+    """
+
+    def __init__(self, before: float, phases: Collection[str]) -> None:
+        self.before, self.phases = before, phases
+        self.clock: dict[str, float] = defaultdict(float)  # seconds of each part of this call
+        self._networks: dict[int, tuple[int, float]] = {}  # epochs and seconds of each
+        self._since: float | None = None
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Count the seconds of a part of the call."""
+        self._since = started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.clock[name] += time.monotonic() - started
+            self._since = None
+
+    def begins(self, one: int, epochs: int) -> None:
+        """A network is about to be trained to so many epochs."""
+        self._networks[one] = (epochs, self._networks.get(one, (0, 0.0))[1])
+
+    def took(self, one: int, epochs: int, seconds: float) -> None:
+        """A network has been trained so far, in all."""
+        self._networks[one] = (epochs, seconds)
+
+    def over(self, limits: Budget) -> str:
+        """Which limit is used up, in words; empty while none is."""
+        running = 0.0 if self._since is None else time.monotonic() - self._since
+        return limits.used_up(
+            trials=len(self._networks),
+            epochs=sum(epochs for epochs, _ in self._networks.values()),
+            train_s=sum(seconds for _, seconds in self._networks.values()),
+            wall_s=self.before + sum(self.clock.get(name, 0.0) for name in self.phases) + running,
+        )

@@ -7,14 +7,11 @@ import shutil
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-from torch import nn
 
 from foretell._rng import derive
 from foretell.errors import RunError
@@ -22,66 +19,21 @@ from foretell.evaluators.executors import Job, Workers
 from foretell.history import Result
 from foretell.integrations import Watcher
 from foretell.runs import ranks, tables
-from foretell.runs.budget import Budget
+from foretell.runs.budget import Spent
 from foretell.runs.folder import RunFolder
 from foretell.runs.frame import Frame
-from foretell.runs.halving import Bracket, Halving, estimate
+from foretell.runs.halving import Bracket
 from foretell.runs.journal import Event, Journal
+from foretell.runs.kept import Kept
+from foretell.runs.plan import Plan, Trains
 from foretell.runs.progress import Progress
-from foretell.runs.trial import Trial, rank, result_of
+from foretell.runs.rungs import Rungs
+from foretell.runs.trial import SEARCHED, Trial, rank, result_of
 from foretell.search import Search
 from foretell.spaces.base import Rows, Space
-from foretell.strategies import Strategy
 
 OnEvent = Callable[[Progress], None]
-SEARCHED = ("sample", "top")  # phases that are the search itself
-
-
-class Trains(Protocol):
-    """What a run needs of its evaluator; `Trainer` has it."""
-
-    space: Space
-    objective: str  # larger is better
-
-    def evaluate(self, x: Rows, seed: int = 0, *, weights: Path | None = None) -> Result:
-        """Train the row `x`; the weights go to the file `weights`."""
-
-    def validate(self, network: nn.Module, split: str = "val") -> dict[str, float]:
-        """Metrics of a trained network on a split."""
-
-    def test(self, x: Rows, weights: Path) -> dict[str, float]:
-        """Test metrics of trained weights; asked once for each network that is reported."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run computes: everything that its results depend on, beside the evaluator.
-
-    Args:
-        strategy: proposes the networks.
-        seed: of the run; that of trial x is derived from (seed, "trial", row_key(x), replicate).
-        budget: networks to train.
-        n_train: an ask never crosses this number, so that all networks before it are sampled.
-        compare_random: also train what random search would have with the same seed and budget.
-        limits: what ends the search before `budget` networks.
-        halving: stops networks that start badly; needs `epochs`.
-        epochs: of a whole training.
-        replicates: how often the winner and the space's hand-made network are trained once more.
-        minimize: costs that matter beside the objective, by name.
-        costs: names of costs that are written down with each network.
-    """
-
-    strategy: Strategy
-    seed: int
-    n_train: int
-    budget: int
-    compare_random: bool = False
-    limits: Budget = field(default_factory=Budget)
-    halving: Halving | None = None
-    epochs: int = 0
-    replicates: int = 0
-    minimize: tuple[str, ...] = ()
-    costs: tuple[str, ...] = ()
+_SEARCH_S = ("ask_s", "train_s")  # parts of a call that are the search
 
 
 @dataclass
@@ -119,26 +71,25 @@ class Driver:
         self.space = self.evaluator.space if self.space is None else self.space
         self._started = time.monotonic()
         self._began = datetime.now(UTC).isoformat(timespec="seconds")
-        self._clock: dict[str, float] = defaultdict(float)
-        self._before = sum(  # seconds of search in earlier calls
-            event["phases"].get(phase, 0.0)
-            for event in self.journal.of("session")
-            for phase in ("ask_s", "train_s")
+        self.spent = Spent(
+            sum(
+                event["phases"].get(phase, 0.0)
+                for event in self.journal.of("session")
+                for phase in _SEARCH_S
+            ),
+            _SEARCH_S,
         )
         self._finished = {event["id"]: event for event in self.journal.of("trial")}
-        self._rungs: dict[int, list[Event]] = defaultdict(list)  # of each network
-        for event in self.journal.of("rung"):
-            self._rungs[event["id"]].append(event)
+        objective = self.evaluator.objective
+        self.rungs = Rungs(self.journal.of("rung"), objective, self.plan.epochs)
+        self._kept = Kept(self.folder)
         self._asked: dict[str, deque[Event]] = defaultdict(deque)
         for event in self.journal.of("ask"):
             self._asked["search" if event["phase"] in SEARCHED else event["phase"]].append(event)
         self._n_asks = len(self.journal.of("ask"))
         self._next_id = 1 + max((i for e in self.journal.of("ask") for i in e["ids"]), default=-1)
         self._random: set[int] = set()  # keys of the networks of random search
-        self._best: dict[str, Trial] = {}  # of each phase
-        self._held: set[int] = set()  # whose weights are kept
         self._done = self._failed = 0
-        self._used: dict[int, tuple[int, float]] = {}  # epochs and seconds of searched networks
         more = self.plan.budget - self.plan.n_train if self.plan.compare_random else 0
         self._total = self.plan.budget + max(more, 0)  # as far as one can tell
         self._seconds = 0.0  # of the trials that did not fail
@@ -159,34 +110,36 @@ class Driver:
             self.say(f"warning: {line}", final=True)
         if self._finished:
             self.say(f"continues: {len(self._finished)} networks are trained already", final=True)
-        self._tidy()
+        self._kept.tidy(self._finished)
         search = Search(self.space, self.plan.strategy, seed=self.plan.seed)
         sizes: list[int] = []
         budget = min(self.plan.budget, self.plan.limits.trials or self.plan.budget)
         while (done := sum(sizes)) < budget:
             n = min(search.round_size or budget, budget - done)
             n = min(n, self.plan.n_train - done) if done < self.plan.n_train else n
-            if not self._asked["search"] and (reason := self._used_up()):
+            if not self._asked["search"] and (reason := self.spent.over(self.plan.limits)):
                 self._stop(reason)
                 break
-            with self._phase("ask_s"):
+            with self.spent.phase("ask_s"):
                 trials = self._ask(search, n)
             sizes.append(len(trials))
             if not trials:
                 break  # the space is used up
-            with self._phase("train_s"):
+            with self.spent.phase("train_s"):
                 self._train(trials)
             ended = [self.trials[trial.id] for trial in trials]
             if any(trial.result is None for trial in ended):
                 break  # a budget is used up
             seconds = [t.result.seconds for t in ended if t.result]
-            search.tell(np.stack([t.x for t in ended]), [self._told(t) for t in ended], seconds)
+            searched = self.searched
+            told = [self.rungs.told(trial, searched) for trial in ended]
+            search.tell(np.stack([trial.x for trial in ended]), told, seconds)
         else:
             if budget < self.plan.budget:
-                self._stop(self._used_up())
+                self._stop(self.spent.over(self.plan.limits))
         self._complete_one()
         if self.plan.compare_random:
-            with self._phase("train_s"):
+            with self.spent.phase("train_s"):
                 self._compare_random(sizes)
         if all(math.isnan(trial.value) for trial in self.ended):
             reasons = [t.result.error for t in self.ended if t.result]
@@ -325,41 +278,27 @@ class Driver:
         keys = self.space.row_key(X)
         self._random = set(keys.tolist())
         known = [self._key(trial.x) for trial in self.searched]
-        trials = self._more("random", X[~np.isin(keys, known)])
-        self._total = len(self.searched) + len(trials)
+        self.beside("random", X[~np.isin(keys, known)])
+
+    def beside(self, phase: str, X: Rows, replicates: Sequence[int] | None = None) -> list[Trial]:
+        """Train networks that are wanted beside the search, but for those that have been.
+
+        Args:
+            phase: of these trials.
+            X: their rows, (n, d).
+            replicates: which training of its row each is, (n,); part of its seed.
+
+        Returns: their trials.
+        """
+        trials = self._more(phase, X, replicates)
+        self._total = len(self.ended) + sum(trial.result is None for trial in trials)
         self._train(trials)
+        return [self.trials[trial.id] for trial in trials]
 
     def recall(self, phase: str) -> None:
         """Take up the networks beside the search that the journal has; train none."""
         self._more(phase, self.space.sample(0, rng=0))
         self._recall([trial for trial in self.trials.values() if trial.phase == phase])
-
-    def verdict(self) -> Event | None:
-        """Train the winner and the hand-made network of the space again, with other seeds.
-
-        Their test metrics are read, once for each. Returns: the part of the `final` event, or
-        None where no replicates are asked for.
-        """
-        n = self.plan.replicates
-        if not n:
-            return None
-        winner, made = self.best(), self.space.baseline()
-        pairs = [(winner.x, r) for r in range(1, n + 1)]
-        if made is not None and self._key(made[1]) != self._key(winner.x):
-            pairs += [(made[1], r) for r in range(1, n + 1)]
-        rows = np.stack([np.asarray(x, dtype=winner.x.dtype) for x, _ in pairs])
-        with self._phase("verdict_s"):
-            trials = self._more("verdict", rows, [r for _, r in pairs])
-            self._total = len(self.ended) + sum(t.result is None for t in trials)
-            self._train(trials)
-        ids = [trial.id for trial in trials]
-        same = made is not None and len(ids) == n
-        return {
-            "replicates": n,
-            "winner": ids[:n],
-            "baseline": made and {"name": made[0], "arch": self.space.to_str(made[1][None])[0]},
-            "baseline_trials": ids[:n] if same else ids[n:],
-        }
 
     # -- trials -------------------------------------------------------------------------------
 
@@ -374,50 +313,37 @@ class Driver:
         self._recall(trials)
         if not trials:
             return
-        self._prune()
+        self._kept.prune()
         self.say("")
-        todo = [trial for trial in trials if self.trials[trial.id].result is None]
-        if not todo:
+        now = [self.trials[trial.id] for trial in trials]
+        if all(trial.result is not None for trial in now):
             return
-        halving = self.plan.halving if trials[0].phase in SEARCHED else None
-        bracket = None if halving is None else self._bracket(halving, trials)
-        for job, result in self.workers.run(self._jobs(todo, bracket)):
+        searched = now[0].phase in SEARCHED
+        bracket = self.rungs.bracket(self.plan.halving if searched else None, now)
+        for job, result in self.workers.run(self._jobs(bracket, searched)):
             trial = self.trials[job.id]
             if trial.phase == "verdict" and result.ok and job.weights is not None:
                 tested = self.evaluator.test(trial.x, job.weights)
                 result = replace(result, metrics={**result.metrics, **tested})
-            rung = job.until is not None and result.ok and _epochs(result) >= job.until
-            if rung and math.isfinite(result.metrics.get(self.evaluator.objective, math.nan)):
+            value = result.metrics.get(self.evaluator.objective, math.nan)
+            sound = result.ok and math.isfinite(value)
+            if sound and job.until is not None and result.epochs >= job.until:
                 self._at_rung(trial, result)
-                assert bracket is not None  # it alone gives `until`
-                assert job.until is not None
-                bracket.reached(job.id, job.until, result.metrics[self.evaluator.objective])
-                continue
-            trial = self._end(trial, result)
-            self._record(trial)
-            if bracket is not None:
-                self._leave(bracket, trial)
-        if bracket is not None and bracket.done:
+                bracket.reached(job.id, job.until, value)
+            else:
+                bracket.ended(self._record(trial, result))
+        if bracket.done:
             for i in bracket.stopped:
-                if self.trials[i].result is not None:
-                    continue  # written down before this call
-                last = result_of(self._rungs[i][-1])
-                self._record(self._end(self.trials[i], last, stopped=True))
+                if self.trials[i].result is None:  # else written down before this call
+                    self._record(self.trials[i], self.rungs.last(i), stopped=True)
 
-    def _jobs(self, todo: Sequence[Trial], bracket: Bracket | None) -> Iterator[Job | None]:
+    def _jobs(self, bracket: Bracket, searched: bool) -> Iterator[Job | None]:
         """What to train next, as the workers ask for it."""
-        if bracket is None:
-            for trial in todo:
-                if trial.phase in SEARCHED and (reason := self._used_up()):
-                    self._stop(reason)
-                    return
-                yield self._job(trial)
-            return
         while not bracket.done:
             step = bracket.next()
             if step is None:
                 yield None
-            elif reason := self._used_up():
+            elif searched and (reason := self.spent.over(self.plan.limits)):
                 self._stop(reason)
                 return
             else:
@@ -426,8 +352,7 @@ class Driver:
     def _job(self, trial: Trial, until: int | None = None) -> Job:
         self.folder.checkpoints.mkdir(exist_ok=True)
         if trial.phase in SEARCHED:
-            had = self._used.get(trial.id, (0, 0.0))
-            self._used[trial.id] = (until or self.plan.epochs, had[1])
+            self.spent.begins(trial.id, until or self.plan.epochs)
         return Job(
             trial.id,
             trial.x,
@@ -443,104 +368,40 @@ class Driver:
         self._done += 1
         self._failed += trial.failed
         if trial.phase in SEARCHED:
-            self._used[trial.id] = (trial.epochs, result.seconds)
+            self.spent.took(trial.id, trial.epochs, result.seconds)
         if not trial.failed:
             self._seconds += result.seconds
-        if not trial.failed and not stopped:
-            held = self._best.get(trial.phase)
-            self._best[trial.phase] = trial if held is None else max(trial, held, key=rank)
+        self._kept.ended(trial)
         return trial
 
-    def _record(self, trial: Trial) -> None:
-        """Write down a network that has ended now, and let go of what it no longer needs."""
+    def _record(self, trial: Trial, result: Result, stopped: bool = False) -> Trial:
+        """Write down a network that has ended now; only then let go of what it was made from."""
+        trial = self._end(trial, result, stopped)
         self.append(trial.event())
         self.folder.state(trial.id).unlink(missing_ok=True)
-        self._held.add(trial.id)
-        self._prune()
+        self._kept.written(trial.id)
+        self._kept.prune()
         why = trial.result.error if trial.result else ""
         why = why or ("stopped early" if trial.stopped else "")
         self.say(f"{trial.arch[:60]}: {why[:60]}" if why else "")
-
-    # -- successive halving -------------------------------------------------------------------
-
-    def _bracket(self, halving: Halving, trials: Sequence[Trial]) -> Bracket:
-        """The round as far as the journal knows it."""
-        ids = [trial.id for trial in trials]
-        earlier: dict[int, list[float]] = defaultdict(list)
-        bracket = Bracket(halving, halving.rungs(self.plan.epochs), ids, earlier)
-        objective = self.evaluator.objective
-        for i, events in self._rungs.items():
-            for event in events:
-                value = result_of(event).metrics.get(objective, math.nan)
-                if i in ids:
-                    bracket.reached(i, event["epochs"], value)
-                elif i < ids[0]:
-                    earlier[event["epochs"]].append(value)
-        for trial in trials:
-            now = self.trials[trial.id]
-            if now.result is not None and not now.stopped:
-                self._leave(bracket, now)
-        return bracket
-
-    def _leave(self, bracket: Bracket, trial: Trial) -> None:
-        if trial.failed or trial.epochs < self.plan.epochs:
-            bracket.left(trial.id)
-        else:
-            bracket.reached(trial.id, self.plan.epochs, trial.value)
+        return trial
 
     def _at_rung(self, trial: Trial, result: Result) -> None:
-        event = {
-            "event": "rung",
-            "id": trial.id,
-            "seed": trial.seed,
-            "epochs": _epochs(result),
-            "value": result.metrics[self.evaluator.objective],
-            "error": "",
-            "seconds": result.seconds,
-            "metrics": result.metrics,
-            "curve": result.curve,
-        }
-        self.append(event)
-        self._rungs[trial.id].append(self.journal.events[-1])
-        self._used[trial.id] = (_epochs(result), result.seconds)
-        self.say(f"{trial.arch[:60]}: {_epochs(result)} epochs")
-
-    def _told(self, trial: Trial) -> float:
-        """What the strategy is told of a network."""
-        if not trial.stopped:
-            return trial.value
-        name = self.evaluator.objective
-        whole = [t for t in self.searched if not t.failed and not t.stopped]
-        curves = [t.result.curve.get(name, []) for t in whole if t.result]
-        return estimate(trial.value, trial.epochs, curves)
+        self.append(self.rungs.event(trial, result))
+        self.rungs.add(self.journal.events[-1])
+        self.spent.took(trial.id, result.epochs, result.seconds)
+        self.say(f"{trial.arch[:60]}: {result.epochs} epochs")
 
     def _complete_one(self) -> None:
         """Where a budget has ended the search before any network had all its epochs, give them
         to the best one: a run ends with a trained network."""
-        if self._best.keys() & set(SEARCHED):
+        if self._kept.best() is not None:
             return
-        objective = self.evaluator.objective
-        started = [self.trials[i] for i in self._rungs if i in self.trials]
-        began = [t.ended(result_of(self._rungs[t.id][-1]), objective) for t in started]
-        for one in sorted(began, key=rank, reverse=True):
+        for one in self.rungs.begun(self.trials.values()):
             self.say(f"trains {one.arch[:60]} to its last epoch", final=True)
             ((_, result),) = self.workers.run([self._job(one)])
-            trial = self._end(self.trials[one.id], result)
-            self._record(trial)
-            if not trial.failed:
+            if not self._record(self.trials[one.id], result).failed:
                 return
-
-    # -- budgets ------------------------------------------------------------------------------
-
-    def _used_up(self) -> str:
-        """Which budget is used up, in words; empty while none is."""
-        spent = self._before + self._clock["ask_s"] + self._clock["train_s"] + self._running
-        return self.plan.limits.used_up(
-            trials=len(self._used),
-            epochs=sum(epochs for epochs, _ in self._used.values()),
-            train_s=sum(seconds for _, seconds in self._used.values()),
-            wall_s=spent,
-        )
 
     def _stop(self, reason: str) -> None:
         self.stopped_by = reason
@@ -548,23 +409,6 @@ class Driver:
         if not stops or stops[-1]["reason"] != reason:
             self.append({"event": "stop", "reason": reason})
         self.say(f"{reason}: the search ends here", final=True)
-
-    @contextmanager
-    def _phase(self, name: str) -> Iterator[None]:
-        """Count the seconds of a part of the run."""
-        started = time.monotonic()
-        self._since = started
-        try:
-            yield
-        finally:
-            self._clock[name] += time.monotonic() - started
-            self._since = None
-
-    _since: float | None = None
-
-    @property
-    def _running(self) -> float:
-        return 0.0 if self._since is None else time.monotonic() - self._since
 
     # -- what may still win -------------------------------------------------------------------
 
@@ -605,32 +449,13 @@ class Driver:
             return path, trial.result
         self.say(f"trains {trial.arch[:60]} again: its weights are not there", final=True)
         ((_, result),) = self.workers.run([self._job(trial)])
+        self.folder.state(trial.id).unlink(missing_ok=True)
         if not result.ok:
             raise RunError(
                 f"the best network cannot be trained again: {result.error}",
                 hint="run the same command again",
             )
         return path, result
-
-    def _prune(self) -> None:
-        """Remove the weights of networks that can no longer win."""
-        groups = (SEARCHED, ("sample", "random"), ("random",))
-        able = [[self._best[phase] for phase in group if phase in self._best] for group in groups]
-        keep = {max(trials, key=rank).id for trials in able if trials}
-        for i in self._held - keep:
-            self.folder.checkpoint(i).unlink(missing_ok=True)
-        self._held &= keep
-
-    def _tidy(self) -> None:
-        """Remove what a killed call has left half-written; learn whose weights are there."""
-        for path in self.folder.checkpoints.glob("*"):
-            name = path.name.removesuffix(".safetensors")
-            number = name.removesuffix(".state")
-            whole = path.suffix == ".safetensors" and number.isdigit()
-            if whole and name == number:
-                self._held.add(int(number))
-            elif not whole or int(number) in self._finished:
-                path.unlink(missing_ok=True)
 
     # -- the files beside the journal ---------------------------------------------------------
 
@@ -664,7 +489,7 @@ class Driver:
 
     def close(self) -> None:
         """Write down what this call of the command took."""
-        if not self._clock:
+        if not self.spent.clock:
             return
         self.append(
             {
@@ -672,10 +497,10 @@ class Driver:
                 "started": self._began,
                 "wall_s": time.monotonic() - self._started,
                 "workers": max(self.parallel, 1),
-                "phases": dict(self._clock),
+                "phases": dict(self.spent.clock),
             }
         )
-        self._clock.clear()
+        self.spent.clock.clear()
 
     def clean_up(self) -> None:
         """Remove what only an unfinished run needs."""
@@ -693,13 +518,13 @@ class Driver:
         if self._seconds:
             mean = self._seconds / (self._done - self._failed)
             left = mean * math.ceil((total - self._done) / max(self.parallel, 1))
-        mine = [trial.value for phase, trial in self._best.items() if phase in SEARCHED]
+        best = self._kept.best()
         return Progress(
             text="",
             done=self._done,
             failed=self._failed,
             total=total,
-            best=max(mine, default=None),
+            best=None if best is None else best.value,
             objective=self.evaluator.objective,
             seconds=time.monotonic() - self._started,
             seconds_left=left,
@@ -710,7 +535,3 @@ class Driver:
         if final:
             self.folder.note(text)
         self.on_event(replace(self.progress, text=text, final=final))
-
-
-def _epochs(result: Result) -> int:
-    return max(map(len, result.curve.values()), default=0)

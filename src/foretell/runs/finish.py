@@ -17,6 +17,7 @@ from foretell.runs import best
 from foretell.runs.driver import Driver
 from foretell.runs.journal import Event
 from foretell.runs.trial import Trial
+from foretell.runs.verdict import verdict
 from foretell.spaces.base import Space
 from foretell.training.data import Data
 
@@ -40,7 +41,7 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Event:
     if done and all((driver.folder.best / name).is_file() for name in best.FILES):
         driver.say("this run has ended before: nothing is trained", final=True)
         return done[-1]
-    verdict = driver.verdict() if not done else None
+    retrained = verdict(driver) if not done else None
     winner = driver.best()
     path, result = driver.weights(winner)
     metrics = (
@@ -94,7 +95,7 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Event:
         "id": winner.id,
         "metrics": metrics,
         "random": _baseline(driver, winner, metrics),
-        "verdict": verdict,
+        "verdict": retrained,
         "pareto": [trial.id for trial in driver.pareto()] if driver.plan.minimize else None,
         "searched": len(driver.searched),
         "stopped_by": driver.stopped_by,

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 
 from foretell.errors import SettingError
+from foretell.runs.trial import Trial
 
 Kind = Literal["sync", "asha"]
 
@@ -59,7 +60,7 @@ class Halving:
         if isinstance(setting, str):
             return cls(kind=setting)  # type: ignore[arg-type]  # checked when made
         try:
-            return cls(**setting)  # type: ignore[arg-type]
+            return cls(**setting)  # type: ignore[arg-type]  # as above
         except TypeError:
             raise SettingError(
                 "halving", expected="'sync', 'asha', or eta, min_epochs and kind", got=setting
@@ -114,6 +115,13 @@ class Bracket:
         """A network has failed, or ended by itself."""
         self._out.pop(one, None)
         self._gone.add(one)
+
+    def ended(self, trial: Trial) -> None:
+        """A network has a result."""
+        if trial.failed or trial.epochs < self.rungs[-1]:
+            self.left(trial.id)
+        else:
+            self.reached(trial.id, self.rungs[-1], trial.value)
 
     @property
     def done(self) -> bool:

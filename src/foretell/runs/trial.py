@@ -11,6 +11,8 @@ from foretell.history import Result
 from foretell.runs.journal import Event
 from foretell.spaces.base import Rows
 
+SEARCHED = ("sample", "top")  # phases that are the search itself
+
 
 @dataclass(frozen=True, eq=False)
 class Trial:
@@ -48,8 +50,7 @@ class Trial:
     @property
     def epochs(self) -> int:
         """How many it has been trained for."""
-        curves = self.result.curve.values() if self.result else ()
-        return max(map(len, curves), default=0)
+        return self.result.epochs if self.result else 0
 
     @property
     def failed(self) -> bool:

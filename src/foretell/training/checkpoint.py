@@ -118,7 +118,7 @@ class State:
                 header = file.metadata() or {}
                 if header.get("of") != self.of:
                     return {}, {}
-                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118  # no iterator
             curve: Curve = json.loads(header["curve"])
             before = float(header["seconds"])
         except Exception:  # nothing has been touched yet: whatever is wrong with it, start anew
@@ -145,10 +145,6 @@ class State:
             write(self.path, moving.tensors() | kept, header)
         self._last = time.perf_counter()
         self._cost = self._last - start
-
-    def remove(self) -> None:
-        """The training is over."""
-        _unlink(self.path)
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:
