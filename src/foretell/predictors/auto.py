@@ -26,6 +26,7 @@ from foretell.predictors._blend import (
     mix,
     weigh,
 )
+from foretell.predictors._exact import Exact
 from foretell.predictors._targets import Scale
 from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
@@ -66,8 +67,10 @@ class Auto(Predictor):
         candidates: names of the catalog. None without `budget_s` for gp, gp-wl, bayes-lin, xgb,
             gcn and bonas, with 50 results and more also ranker; None with it for these, and then
             all others of the catalog that are no baseline, those first that promised most in a
-            second. What is not installed is left out. Sizes are added to the features of those
-            that take an encoding, where the space can tell them. `n-params` is always compared.
+            second. What is not installed is left out. Where the space can tell sizes, they are
+            added to the features of those that take an encoding, but for gp and gp-wl: there they
+            would get a length scale of their own, which chance sets where results are few.
+            `n-params` is always compared.
         folds: of the cross-validation, at least 2; None for 5, or 3 with 100 results and more.
         max_rows: cross-validate on at most so many rows, drawn at random; members see all rows.
         budget_s: seconds of wall clock for the comparison and the fits of the members after it,
@@ -312,7 +315,7 @@ def _sizes_known(space: Space, remarks: list[str]) -> bool:
 def _with_size(model: Predictor) -> Predictor:
     """The predictor, with size among its features if it takes an encoding."""
     encoding = model.get_params(deep=False).get("encoding")
-    if encoding is None:
+    if encoding is None or isinstance(model, Exact):  # a length scale for each encoding
         return model
     parts = encoding if isinstance(encoding, tuple) else (encoding,)
     model.set_params(encoding=(*parts, "size"))
