@@ -152,6 +152,12 @@ def test_missing_extras_are_left_out(monkeypatch):
     assert set(many.cv_scores_) == {"auto", "gp", "gp-wl", "n-params"}
 
 
+def test_sizes_are_features_but_where_they_would_have_a_length_scale():
+    found = Auto(NB201, candidates=FAST)._candidates(60, [])
+    assert "size" in found["rf"].encoding
+    assert "size" not in found["gp"].encoding
+
+
 @pytest.mark.parametrize(("n", "more"), [(49, set()), (50, {"ranker"})])
 def test_the_one_that_learns_pairs_is_compared_where_there_are_some(monkeypatch, n, more):
     catalog_of(monkeypatch, "gp", "ranker", "rf")
