@@ -131,6 +131,12 @@ ENCODINGS = (
         "Sugiyama & Borgwardt, NeurIPS 2015",
     ),
     Row(
+        "depths",
+        "foretell.encodings.depths:Depths",
+        "how far from input and output each operation stands",
+        "Borgwardt & Kriegel, ICDM 2005",
+    ),
+    Row(
         "sequence",
         "foretell.encodings.sequence:Sequence",
         "tokens: the edges into each vertex, then its operation, vertex by vertex",

@@ -80,7 +80,7 @@ def relabelled(space, order):
     return Shuffled()
 
 
-@pytest.mark.parametrize("name", ["path", "canonical", "graph-stats", "edges"])
+@pytest.mark.parametrize("name", ["path", "canonical", "graph-stats", "edges", "depths"])
 def test_invariant_under_relabelling(name):
     """The 8 vertices of the NB201 view in another order of the same partial order."""
     order = np.array([0, 4, 1, 2, 5, 3, 6, 7])

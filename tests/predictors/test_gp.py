@@ -44,7 +44,8 @@ def test_posterior_against_scikit_learn():
 
 def test_loss_against_scikit_learn_and_its_gradient():
     X, y = data()
-    model = GP(NB201, target="value", random_state=0).fit(X, y)
+    two = ("graph-stats", "one-hot")
+    model = GP(NB201, two, target="value", random_state=0).fit(X, y)
     scores = (y - y.mean()) / y.std()
     blocks = [metric.features for metric in model.metrics_]
     squares = [((F[:, None] - F[None]) ** 2).sum(axis=2) for F in blocks]

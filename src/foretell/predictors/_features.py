@@ -16,6 +16,10 @@ from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
 
 Encodings = str | Encoding | tuple[str | Encoding, ...]
+# what is counted in the graph, of isomorphic rows alike: beside a network that reads the graph
+COUNTED = ("graph-stats", "edges", "depths")
+# and the decisions as they stand: for regressors that have no other view of the row
+FEATURES = (*COUNTED, "one-hot")
 
 
 def resolve(encoding: Encodings, space: Space) -> list[Encoding]:

@@ -29,6 +29,7 @@ RANGES = {
     "weight_decay": loguniform(1e-3, 1e-1),
     "epochs": [40, 80, 160],
 }
+_BESIDE = 0.3  # spread of the features of further encodings: what is small is learnt late
 _KNOTS = 32  # of the map from scores to targets
 _BLOCK = 2**19  # floats of one layer that are scored at a time: they stay in the cache
 _ROWS = 32_768  # rows whose view is in memory at once
@@ -64,7 +65,8 @@ class Neural(Predictor):
     Args:
         space: the space whose rows it sees.
         encoding: features beside the view (a name of the catalog, an `Encoding`, or a tuple of
-            them); None for none.
+            them, the one that says most first: its features are given unit variance, the others'
+            0.3^2, so that they are learnt later); None for none.
         loss: a name of `_losses.LOSSES`.
         target: of "mse" and "mae": "rank" or "value"; ranking losses look at the order alone.
         members: networks that differ by their initial weights (and dropout), at least 1.
@@ -129,10 +131,13 @@ class Neural(Predictor):
         self._check_settings()
         self.encodings_ = [] if self.encoding is None else resolve(self.encoding, self.space)
         if self.encodings_:
-            raw = encode(self.encodings_, X)
+            parts = [one.encode(X) for one in self.encodings_]
+            raw = np.concatenate(parts, axis=1)
             spread = raw.std(axis=0)
             self.centre_ = raw.mean(axis=0)
-            self.spread_ = np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
+            unit = np.where(spread > 1e-6, spread, 1.0)
+            unit[parts[0].shape[1] :] /= _BESIDE
+            self.spread_ = unit.astype(np.float32)
         scale = self._scale(y)
         view = self._view(X)
         with torch.random.fork_rng(devices=[]):

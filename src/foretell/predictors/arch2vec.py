@@ -9,7 +9,7 @@ import numpy as np
 from foretell.encodings import Encoding
 from foretell.encodings._learnt import Learnt
 from foretell.encodings.arch2vec import Arch2Vec as Embedding
-from foretell.predictors._features import Encodings, resolve
+from foretell.predictors._features import COUNTED, Encodings, resolve
 from foretell.predictors._targets import Target
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.gp import GP
@@ -50,7 +50,7 @@ class Arch2Vec(Predictor):
 
     ranges: ClassVar = {
         "embedding": ["arch2vec", "cate"],
-        "encoding": [None, "graph-stats", ("graph-stats", "one-hot")],
+        "encoding": [None, "graph-stats", COUNTED],
         "target": ["rank", "value"],
     }
 
@@ -58,7 +58,7 @@ class Arch2Vec(Predictor):
         self,
         space: Space,
         embedding: str | Encoding = "arch2vec",
-        encoding: Encodings | None = "graph-stats",
+        encoding: Encodings | None = COUNTED,
         target: Target = "rank",
         steps: int = 400,
         random_state: int | None = None,

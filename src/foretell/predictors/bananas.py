@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from foretell.predictors._features import Encodings
+from foretell.predictors._features import FEATURES, Encodings
 from foretell.predictors._feedforward import FeedForward
 from foretell.predictors._losses import Loss
 from foretell.predictors._targets import Target
@@ -61,7 +61,7 @@ class Bananas(FeedForward):
         space: Space,
         width: int = 64,
         layers: int = 2,
-        encoding: Encodings = ("path", "graph-stats"),
+        encoding: Encodings = (*FEATURES, "path"),
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 5,

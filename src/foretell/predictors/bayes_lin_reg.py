@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from foretell.errors import SettingError
-from foretell.predictors._features import Encodings, encode, resolve
+from foretell.predictors._features import FEATURES, Encodings, encode, resolve
 from foretell.predictors._targets import Scale, Target
 from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
@@ -56,7 +56,7 @@ class BayesLinReg(Predictor):
     has_std = True
     ranges: ClassVar = {
         "degree": [1, 2, 3],
-        "encoding": [("graph-stats", "one-hot"), ("graph-stats", "canonical"), "graph-stats"],
+        "encoding": [FEATURES, ("graph-stats", "canonical"), "graph-stats"],
         "target": ["rank", "value"],
     }
 
@@ -64,7 +64,7 @@ class BayesLinReg(Predictor):
         self,
         space: Space,
         degree: int = 2,
-        encoding: Encodings = ("graph-stats", "one-hot"),
+        encoding: Encodings = FEATURES,
         target: Target = "rank",
         max_rows: int = 2000,
         random_state: int | None = None,

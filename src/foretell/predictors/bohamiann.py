@@ -13,7 +13,7 @@ from torch import Tensor
 
 from foretell.errors import SettingError
 from foretell.predictors._exact import Standard
-from foretell.predictors._features import Encodings, resolve
+from foretell.predictors._features import FEATURES, Encodings, resolve
 from foretell.predictors._sghmc import sghmc
 from foretell.predictors._targets import Scale, Target
 from foretell.predictors.base import Floats, Predictor
@@ -82,7 +82,7 @@ class Bohamiann(Predictor):
         batch_size: int = 64,
         rate: float = 0.03,
         friction: float = 0.1,
-        encoding: Encodings = ("graph-stats", "one-hot"),
+        encoding: Encodings = FEATURES,
         target: Target = "rank",
         random_state: int | None = None,
     ) -> None:

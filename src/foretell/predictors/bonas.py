@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from foretell.predictors._bayes import posteriors, variances
-from foretell.predictors._features import Encodings
+from foretell.predictors._features import COUNTED, Encodings
 from foretell.predictors._globalnet import Global, GlobalNet, with_global
 from foretell.predictors._graphnet import Batch
 from foretell.predictors._losses import Loss
@@ -67,7 +67,7 @@ class BONAS(Neural):
         hidden: int = 32,
         layers: int = 3,
         head: tuple[int, ...] = (48,),
-        encoding: Encodings | None = "graph-stats",
+        encoding: Encodings | None = COUNTED,
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 4,

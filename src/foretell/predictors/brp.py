@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.utils.validation import check_is_fitted
 
-from foretell.predictors._features import Encodings
+from foretell.predictors._features import COUNTED, Encodings
 from foretell.predictors._globalnet import Global, GlobalNet, with_global
 from foretell.predictors._graphnet import Batch
 from foretell.predictors._losses import Loss
@@ -70,7 +70,7 @@ class BRP(Neural):
         hidden: int = 32,
         layers: int = 3,
         head: tuple[int, ...] = (48,),
-        encoding: Encodings | None = "graph-stats",
+        encoding: Encodings | None = COUNTED,
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 4,

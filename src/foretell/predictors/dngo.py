@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from foretell.errors import SettingError
 from foretell.predictors._bayes import posteriors, variances
-from foretell.predictors._features import Encodings
+from foretell.predictors._features import FEATURES, Encodings
 from foretell.predictors._feedforward import Features, FeedForward
 from foretell.predictors._losses import Loss
 from foretell.predictors._members import Linear
@@ -65,7 +65,7 @@ class DNGO(FeedForward):
         space: Space,
         width: int = 50,
         layers: int = 2,
-        encoding: Encodings = ("graph-stats", "one-hot"),
+        encoding: Encodings = FEATURES,
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 5,

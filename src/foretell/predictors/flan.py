@@ -8,7 +8,7 @@ import torch
 from scipy.stats import loguniform
 from torch import Tensor, nn
 
-from foretell.predictors._features import Encodings
+from foretell.predictors._features import COUNTED, Encodings
 from foretell.predictors._graphnet import Batch
 from foretell.predictors._losses import Loss
 from foretell.predictors._members import MLP, Linear, along, draw, drop
@@ -89,7 +89,7 @@ class FLAN(Neural):
         steps: int = 2,
         head: tuple[int, ...] = (48,),
         side: tuple[int, ...] = (),
-        encoding: Encodings | None = "graph-stats",
+        encoding: Encodings | None = COUNTED,
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 3,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from foretell.errors import SettingError
-from foretell.predictors._features import Encodings
+from foretell.predictors._features import COUNTED, Encodings
 from foretell.predictors._graphnet import Batch
 from foretell.predictors._losses import Loss
 from foretell.predictors._members import MLP, Linear, along, draw, drop
@@ -171,7 +171,7 @@ class GATES(Neural):
         layers: int = 3,
         head: tuple[int, ...] = (48,),
         readout: Readout = "mean",
-        encoding: Encodings | None = "graph-stats",
+        encoding: Encodings | None = COUNTED,
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 4,

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from foretell.predictors._features import Encodings
+from foretell.predictors._features import COUNTED, Encodings
 from foretell.predictors._graphnet import Batch, GraphNet, Inputs, inputs
 from foretell.predictors._losses import Loss
 from foretell.predictors._neural import RANGES, Neural
@@ -69,7 +69,7 @@ class GCN(Neural):
         hidden: int = 32,
         layers: int = 3,
         head: int = 48,
-        encoding: Encodings | None = "graph-stats",
+        encoding: Encodings | None = COUNTED,
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 4,

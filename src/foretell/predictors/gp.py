@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from foretell.predictors._exact import Exact, Kernel, Metric, Standard
-from foretell.predictors._features import Encodings, resolve
+from foretell.predictors._features import FEATURES, Encodings, resolve
 from foretell.predictors._targets import Target
 from foretell.spaces.base import Rows, Space
 
@@ -44,14 +44,14 @@ class GP(Exact):
 
     ranges: ClassVar = {
         "kernel": ["matern", "rbf", "exponential"],
-        "encoding": [("graph-stats", "one-hot"), ("graph-stats", "canonical"), "graph-stats"],
+        "encoding": [FEATURES, ("graph-stats", "canonical"), "graph-stats"],
         "target": ["rank", "value"],
     }
 
     def __init__(
         self,
         space: Space,
-        encoding: Encodings = ("graph-stats", "one-hot"),
+        encoding: Encodings = FEATURES,
         kernel: Kernel = "matern",
         target: Target = "rank",
         max_rows: int = 2000,

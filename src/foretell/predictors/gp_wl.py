@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from foretell.encodings.canonical import labels
 from foretell.errors import SettingError
 from foretell.predictors._exact import Exact, Kernel, Metric, Standard
-from foretell.predictors._features import Encodings, resolve
+from foretell.predictors._features import COUNTED, Encodings, resolve
 from foretell.predictors._targets import Target
 from foretell.predictors.base import Floats
 from foretell.spaces import _hash
@@ -61,7 +61,7 @@ class GPWL(Exact):
     ranges: ClassVar = {
         "iterations": [1, 2, 3],
         "kernel": ["matern", "rbf", "exponential"],
-        "encoding": ["graph-stats", ("graph-stats", "one-hot")],
+        "encoding": ["graph-stats", COUNTED],
         "target": ["rank", "value"],
     }
 
@@ -71,7 +71,7 @@ class GPWL(Exact):
         iterations: int = 3,
         cumulative: bool = False,
         kernel: Kernel = "matern",
-        encoding: Encodings | None = "graph-stats",
+        encoding: Encodings | None = COUNTED,
         target: Target = "rank",
         max_rows: int = 2000,
         random_state: int | None = None,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import loguniform, uniform
 
-from foretell.predictors._features import Encodings, OnFeatures
+from foretell.predictors._features import FEATURES, Encodings, OnFeatures
 from foretell.predictors._targets import Target
 from foretell.predictors.base import Floats
 from foretell.spaces.base import Space
@@ -65,7 +65,7 @@ class LGB(OnFeatures):
         subsample: float = 0.7,
         every: int = 1,
         max_features: float = 0.5,
-        encoding: Encodings = ("graph-stats", "one-hot"),
+        encoding: Encodings = FEATURES,
         target: Target = "rank",
         random_state: int | None = None,
     ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from foretell.predictors._features import Encodings
+from foretell.predictors._features import FEATURES, Encodings
 from foretell.predictors._feedforward import FeedForward
 from foretell.predictors._losses import Loss
 from foretell.predictors._targets import Target
@@ -60,7 +60,7 @@ class MLP(FeedForward):
         space: Space,
         width: int = 64,
         layers: int = 2,
-        encoding: Encodings = ("graph-stats", "one-hot"),
+        encoding: Encodings = FEATURES,
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 5,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from foretell.encodings.arch2vec import mean
 from foretell.encodings.sequence import PAD, tokens, used
 from foretell.errors import SettingError
-from foretell.predictors._features import Encodings
+from foretell.predictors._features import COUNTED, Encodings
 from foretell.predictors._losses import LOSSES, Loss
 from foretell.predictors._neural import Ensemble, Neural
 from foretell.predictors._order import canonical
@@ -87,7 +87,7 @@ class NAO(Neural):
         head: int = 48,
         step: Step = "vertex",
         weight: float = 0.2,
-        encoding: Encodings | None = "graph-stats",
+        encoding: Encodings | None = COUNTED,
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 3,

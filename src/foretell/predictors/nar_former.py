@@ -10,7 +10,7 @@ from scipy.stats import loguniform
 from torch import Tensor, nn
 
 from foretell.errors import SettingError
-from foretell.predictors._features import Encodings
+from foretell.predictors._features import COUNTED, Encodings
 from foretell.predictors._graphnet import Batch, batch
 from foretell.predictors._losses import LOSSES, Loss
 from foretell.predictors._members import MLP, Linear, drop
@@ -96,7 +96,7 @@ class NARFormer(Neural):
         head: tuple[int, ...] = (48,),
         consistency: float = 0.0,
         difference: float = 0.0,
-        encoding: Encodings | None = "graph-stats",
+        encoding: Encodings | None = COUNTED,
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 2,

@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 
 from foretell.errors import SettingError
 from foretell.predictors._exact import Exact, Kernel, Metric, Standard
-from foretell.predictors._features import Encodings, resolve
+from foretell.predictors._features import COUNTED, Encodings, resolve
 from foretell.predictors._targets import Target
 from foretell.predictors.base import Floats
 from foretell.spaces.base import Graphs, Rows, Space
@@ -84,7 +84,7 @@ class NASBOTGP(Exact):
         nus: tuple[float, ...] = (0.25,),
         mismatch: float = 1.0,
         kernel: Kernel = "matern",
-        encoding: Encodings | None = "graph-stats",
+        encoding: Encodings | None = COUNTED,
         target: Target = "rank",
         max_rows: int = 1000,
         random_state: int | None = None,

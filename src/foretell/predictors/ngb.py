@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import loguniform, uniform
 
-from foretell.predictors._features import Encodings, OnFeatures
+from foretell.predictors._features import FEATURES, Encodings, OnFeatures
 from foretell.predictors._targets import Target
 from foretell.predictors.base import Floats
 from foretell.spaces.base import Space
@@ -62,7 +62,7 @@ class NGB(OnFeatures):
         depth: int = 4,
         max_features: float = 0.5,
         subsample: float = 0.5,
-        encoding: Encodings = ("graph-stats", "one-hot"),
+        encoding: Encodings = FEATURES,
         target: Target = "rank",
         random_state: int | None = None,
     ) -> None:

@@ -8,7 +8,7 @@ import torch
 from scipy.stats import loguniform
 from torch import Tensor, nn
 
-from foretell.predictors._features import Encodings
+from foretell.predictors._features import COUNTED, Encodings
 from foretell.predictors._graphnet import Batch, batch
 from foretell.predictors._losses import Loss
 from foretell.predictors._members import MLP, Linear, along, drop
@@ -100,7 +100,7 @@ class PINAT(Neural):
         set_heads: int = 2,
         inner: int = 64,
         head: int = 48,
-        encoding: Encodings | None = "graph-stats",
+        encoding: Encodings | None = COUNTED,
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 3,

@@ -11,7 +11,7 @@ from scipy.special import expit
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from foretell.predictors._features import Encodings
+from foretell.predictors._features import COUNTED, Encodings
 from foretell.predictors._globalnet import Global, GlobalNet, with_global
 from foretell.predictors._graphnet import Batch
 from foretell.predictors._losses import better
@@ -116,8 +116,8 @@ class Ranker(Neural):
         head: int = 48,
         pair: int = 16,
         max_rows: int = 500,
-        encoding: Encodings | None = "graph-stats",
-        members: int = 4,
+        encoding: Encodings | None = COUNTED,
+        members: int = 8,
         epochs: int = 80,
         min_steps: int = 150,
         batch_size: int = 32,

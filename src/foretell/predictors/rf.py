@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import loguniform
 from sklearn.ensemble import RandomForestRegressor
 
-from foretell.predictors._features import Encodings, OnFeatures
+from foretell.predictors._features import FEATURES, Encodings, OnFeatures
 from foretell.predictors._targets import Target
 from foretell.predictors.base import Floats
 from foretell.spaces.base import Space
@@ -58,7 +58,7 @@ class RF(OnFeatures):
         max_features: float = 0.33,
         min_leaf: int = 1,
         bootstrap: bool = True,
-        encoding: Encodings = ("graph-stats", "one-hot"),
+        encoding: Encodings = FEATURES,
         target: Target = "rank",
         random_state: int | None = None,
     ) -> None:

@@ -40,7 +40,7 @@ class SemiNAS(Predictor):
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
     >>> X = space.sample(40, rng=0)
-    >>> quick = {"hidden": 8, "min_steps": 40}
+    >>> quick = {"hidden": 8, "min_steps": 100}
     >>> model = SemiNAS(space, 100, settings=quick, random_state=0).fit(X, (X == 3).sum(axis=1))
     >>> low, high = model.predict([[0, 0, 0, 0, 0, 0], [3, 3, 3, 3, 3, 3]])
     >>> bool(high > low + 2)

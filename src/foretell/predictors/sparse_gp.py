@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foretell.predictors._features import Encodings
+from foretell.predictors._features import FEATURES, Encodings
 from foretell.predictors._sparse import Sparse
 from foretell.predictors._targets import Target
 from foretell.spaces.base import Space
@@ -53,7 +53,7 @@ class SparseGP(Sparse):
     ranges: ClassVar = {
         "points": [50, 100, 200],
         "smooth": [0.5, 1.5, 2.5],
-        "encoding": [("graph-stats", "one-hot"), "graph-stats"],
+        "encoding": [FEATURES, "graph-stats"],
         "target": ["rank", "value"],
     }
 
@@ -63,7 +63,7 @@ class SparseGP(Sparse):
         points: int = 100,
         steps: int = 25,
         smooth: float = 1.5,
-        encoding: Encodings = ("graph-stats", "one-hot"),
+        encoding: Encodings = FEATURES,
         target: Target = "rank",
         random_state: int | None = None,
     ) -> None:

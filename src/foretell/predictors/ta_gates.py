@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from foretell.predictors._features import Encodings
+from foretell.predictors._features import COUNTED, Encodings
 from foretell.predictors._graphnet import Batch
 from foretell.predictors._losses import Loss
 from foretell.predictors._members import MLP, Linear, along
@@ -102,7 +102,7 @@ class TAGATES(Neural):
         update: int = 32,
         head: tuple[int, ...] = (48,),
         readout: Readout = "mean",
-        encoding: Encodings | None = "graph-stats",
+        encoding: Encodings | None = COUNTED,
         loss: Loss = "rank",
         target: Target = "rank",
         members: int = 4,

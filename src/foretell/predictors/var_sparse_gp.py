@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from foretell.errors import SettingError
-from foretell.predictors._features import Encodings
+from foretell.predictors._features import FEATURES, Encodings
 from foretell.predictors._sparse import Sparse
 from foretell.predictors._targets import Target
 from foretell.spaces.base import Space
@@ -54,7 +54,7 @@ class VarSparseGP(Sparse):
     ranges: ClassVar = {
         "points": [50, 100, 200],
         "smooth": [0.5, 1.5, 2.5],
-        "encoding": [("graph-stats", "one-hot"), "graph-stats"],
+        "encoding": [FEATURES, "graph-stats"],
         "target": ["rank", "value"],
     }
 
@@ -66,7 +66,7 @@ class VarSparseGP(Sparse):
         lr: float = 0.1,
         move: float = 0.003,
         smooth: float = 1.5,
-        encoding: Encodings = ("graph-stats", "one-hot"),
+        encoding: Encodings = FEATURES,
         target: Target = "rank",
         random_state: int | None = None,
     ) -> None:

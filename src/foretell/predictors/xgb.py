@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from scipy.stats import loguniform, uniform
 
-from foretell.predictors._features import Encodings, OnFeatures
+from foretell.predictors._features import FEATURES, Encodings, OnFeatures
 from foretell.predictors._targets import Target
 from foretell.spaces.base import Space
 
@@ -57,7 +57,7 @@ class XGB(OnFeatures):
         depth: int = 4,
         subsample: float = 0.7,
         max_features: float = 0.5,
-        encoding: Encodings = ("graph-stats", "one-hot"),
+        encoding: Encodings = FEATURES,
         target: Target = "rank",
         random_state: int | None = None,
     ) -> None:
