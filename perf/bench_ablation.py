@@ -20,6 +20,7 @@ import numpy as np
 
 import foretell as ft
 from foretell.predictors import Predictor
+from foretell.predictors._features import COUNTED, FEATURES
 from foretell.spaces import nb201
 from foretell.spaces.base import Rows
 
@@ -40,12 +41,16 @@ PARTS = {
     "gcn": ("gcn", {}),
     "  dead operations left in": ("gcn", {"space": Raw()}),
     "  without counted features": ("gcn", {"encoding": None}),
-    "  with sizes beside": ("gcn", {"encoding": ("graph-stats", "size")}),
+    "  statistics of paths alone": ("gcn", {"encoding": "graph-stats"}),
+    "  with sizes beside": ("gcn", {"encoding": (*COUNTED, "size")}),
+    "  decisions as they stand beside": ("gcn", {"encoding": FEATURES}),
     "  squared error of ranks": ("gcn", {"loss": "mse", "target": "rank"}),
     "  squared error of accuracies": ("gcn", {"loss": "mse", "target": "value"}),
     "  hinge instead of logistic loss": ("gcn", {"loss": "hinge"}),
     "  a single network": ("gcn", {"members": 1}),
-    "gp, counted features": ("gp", {"encoding": "graph-stats"}),
+    "  a network that compares two": ("ranker", {"members": 4}),
+    "gp, statistics of paths": ("gp", {"encoding": "graph-stats"}),
+    "  edges and depths beside": ("gp", {"encoding": COUNTED}),
     "  pretrained arch2vec instead": ("gp", {"encoding": "arch2vec"}),
     "  pretrained arch2vec beside": ("gp", {"encoding": ("graph-stats", "arch2vec")}),
     "  pretrained cate beside": ("gp", {"encoding": ("graph-stats", "cate")}),

@@ -18,6 +18,7 @@ import numpy as np
 
 import foretell as ft
 from foretell.metrics import mean_interval
+from foretell.predictors.bayes_lin_reg import BayesLinReg
 from foretell.strategies.neural_predictor import NeuralPredictor
 from foretell.strategies.regularized_evolution import RegularizedEvolution
 from foretell.studies.searches import SearchStudy, run_searches
@@ -26,7 +27,7 @@ SEEDS = 50
 LONG = 1_000
 COLUMN, TEST = "cifar10_val_12ep", "cifar10_test_12ep"
 SPACE = ft.spaces.get("nb201")
-PREDICTOR = "bayes-lin"
+PREDICTOR = BayesLinReg(SPACE, degree=3, encoding=("graph-stats", "one-hot"))
 OURS = {  # networks: N random ones, what predicts, results between two fits
     50: NeuralPredictor(30, PREDICTOR),
     100: NeuralPredictor(50, PREDICTOR),

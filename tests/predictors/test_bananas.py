@@ -22,7 +22,8 @@ def test_members_are_plain_networks_on_path_bits():
     paths = ft.encodings.get("path", SPACE)
     bits, known = paths.transform(new), paths.transform(X)
     spread = known.std(axis=0)
-    F = (bits - known.mean(axis=0)) / np.where(spread > 1e-6, spread, 1.0)
+    seen = spread > 1e-6  # a path that all or none of the training rows have says nothing
+    F = np.where(seen, (bits - known.mean(axis=0)) / np.where(seen, spread, 1.0), 0.0)
     F = np.concatenate([F, np.ones((30, 1))], axis=1)
     weights = {name: part.numpy() for name, part in model.net_.state_dict().items()}
     members = []

@@ -20,6 +20,7 @@ Encodings = str | Encoding | tuple[str | Encoding, ...]
 COUNTED = ("graph-stats", "edges", "depths")
 # and the decisions as they stand: for regressors that have no other view of the row
 FEATURES = (*COUNTED, "one-hot")
+_BESIDE = 0.3  # spread of the features of further encodings
 
 
 def resolve(encoding: Encodings, space: Space) -> list[Encoding]:
@@ -36,6 +37,19 @@ def resolve(encoding: Encodings, space: Space) -> list[Encoding]:
 def encode(parts: list[Encoding], X: Rows) -> NDArray[np.float32]:
     """Features of all encodings, side by side."""
     return np.concatenate([part.encode(X) for part in parts], axis=1)
+
+
+def standard(parts: list[Encoding], X: Rows) -> tuple[Floats, Floats]:
+    """Centre and weight (f,) of each feature, so that (features - centre) weight are standard.
+
+    The features of the first encoding get unit variance, those of further ones 0.3^2: many as they
+    are, they do not drown the first. A feature that is constant in X says nothing: weight 0.
+    """
+    blocks = [part.encode(X).astype(np.float64) for part in parts]
+    spread = np.concatenate([block.std(axis=0) for block in blocks])
+    wish = np.where(np.arange(len(spread)) < blocks[0].shape[1], 1.0, _BESIDE)
+    weight = np.divide(wish, spread, out=np.zeros_like(spread), where=spread > 1e-6)
+    return np.concatenate([block.mean(axis=0) for block in blocks]), weight
 
 
 class OnFeatures(Predictor):

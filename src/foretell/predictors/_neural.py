@@ -14,7 +14,7 @@ from scipy.stats import loguniform
 from torch import Tensor, nn
 
 from foretell.errors import DataError, SettingError
-from foretell.predictors._features import Encodings, encode, resolve
+from foretell.predictors._features import Encodings, encode, resolve, standard
 from foretell.predictors._graphnet import batch
 from foretell.predictors._losses import LOSSES, ON_TARGETS, Loss
 from foretell.predictors._targets import Scale, Target
@@ -29,7 +29,6 @@ RANGES = {
     "weight_decay": loguniform(1e-3, 1e-1),
     "epochs": [40, 80, 160],
 }
-_BESIDE = 0.3  # spread of the features of further encodings: what is small is learnt late
 _KNOTS = 32  # of the map from scores to targets
 _BLOCK = 2**19  # floats of one layer that are scored at a time: they stay in the cache
 _ROWS = 32_768  # rows whose view is in memory at once
@@ -131,13 +130,7 @@ class Neural(Predictor):
         self._check_settings()
         self.encodings_ = [] if self.encoding is None else resolve(self.encoding, self.space)
         if self.encodings_:
-            parts = [one.encode(X) for one in self.encodings_]
-            raw = np.concatenate(parts, axis=1)
-            spread = raw.std(axis=0)
-            self.centre_ = raw.mean(axis=0)
-            unit = np.where(spread > 1e-6, spread, 1.0)
-            unit[parts[0].shape[1] :] /= _BESIDE
-            self.spread_ = unit.astype(np.float32)
+            self.centre_, self.weight_ = standard(self.encodings_, X)
         scale = self._scale(y)
         view = self._view(X)
         with torch.random.fork_rng(devices=[]):
@@ -236,8 +229,8 @@ class Neural(Predictor):
         """Standardised features of `encoding` and a constant, (n, f); (n, 0) without encoding."""
         if not self.encodings_:
             return np.zeros((len(X), 0), dtype=np.float32)
-        features = (encode(self.encodings_, X) - self.centre_) / self.spread_
-        return np.concatenate([features, np.ones((len(X), 1), dtype=np.float32)], axis=1)
+        features = (encode(self.encodings_, X) - self.centre_) * self.weight_
+        return np.concatenate([features, np.ones((len(X), 1))], axis=1, dtype=np.float32)
 
     def _scores(self, view: Any) -> Floats:
         """Scores (M, n) of the members."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from foretell.errors import SettingError
-from foretell.predictors._features import FEATURES, Encodings, encode, resolve
+from foretell.predictors._features import FEATURES, Encodings, encode, resolve, standard
 from foretell.predictors._targets import Scale, Target
 from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
@@ -21,7 +21,8 @@ _BLOCK = 2048  # fits a cache
 class BayesLinReg(Predictor):
     """Linear regression with a Gaussian prior on the weights, on all products of `degree` features.
 
-    With phi the f features, standardised on the training rows, the function values have the prior
+    With phi the f features, standardised on the training rows (those of further encodings to a
+    variance of 0.3^2, so the first has most of the prior), the function values have the prior
     covariance
 
         k(x, x') = s^2 (c + phi(x).phi(x') / f)^degree,
@@ -95,12 +96,9 @@ class BayesLinReg(Predictor):
         self.scale_ = Scale.of(y, self.target)
         scores = self.scale_.score(y)
         self.encodings_ = resolve(self.encoding, self.space)
-        F = encode(self.encodings_, X).astype(np.float64)
-        self.centre_, std = F.mean(axis=0), F.std(axis=0)
-        varies = std > 1e-9  # a feature that is constant here says nothing
-        scale = std * np.sqrt(max(varies.sum(), 1))
-        self.weight_ = np.divide(1.0, scale, out=np.zeros_like(scale), where=varies)
-        self.features_ = (F - self.centre_) * self.weight_
+        self.centre_, weight = standard(self.encodings_, X)
+        self.weight_ = weight / np.sqrt(max((weight > 0).sum(), 1))
+        self.features_ = (encode(self.encodings_, X) - self.centre_) * self.weight_
         products = self.features_ @ self.features_.T
         found = []
         for bias in _BIASES:
