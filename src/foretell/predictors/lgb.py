@@ -52,7 +52,7 @@ class LGB(OnFeatures):
         "rate": loguniform(0.01, 0.2),
         "leaves": [4, 8, 16, 31, 63],
         "min_leaf": [1, 2, 3, 5, 10],
-        "max_features": uniform(0.2, 0.8),
+        "max_features": uniform(0.1, 0.9),
     }
 
     def __init__(
@@ -64,7 +64,7 @@ class LGB(OnFeatures):
         min_leaf: int = 5,
         subsample: float = 0.7,
         every: int = 1,
-        max_features: float = 0.5,
+        max_features: float = 0.2,
         encoding: Encodings = FEATURES,
         target: Target = "rank",
         random_state: int | None = None,

@@ -46,7 +46,7 @@ class RF(OnFeatures):
     has_std = True
     ranges: ClassVar = {
         "trees": [50, 100, 200, 400],
-        "max_features": loguniform(0.1, 0.9),
+        "max_features": loguniform(0.05, 0.9),
         "min_leaf": [1, 2, 3, 5, 10],
         "target": ["rank", "value"],
     }
@@ -55,7 +55,7 @@ class RF(OnFeatures):
         self,
         space: Space,
         trees: int = 60,
-        max_features: float = 0.33,
+        max_features: float = 0.12,
         min_leaf: int = 1,
         bootstrap: bool = True,
         encoding: Encodings = FEATURES,

@@ -46,7 +46,7 @@ class XGB(OnFeatures):
         "rate": loguniform(0.01, 0.3),
         "depth": [2, 3, 4, 6, 8],
         "subsample": uniform(0.5, 0.5),
-        "max_features": uniform(0.2, 0.8),
+        "max_features": uniform(0.1, 0.9),
     }
 
     def __init__(
@@ -54,9 +54,9 @@ class XGB(OnFeatures):
         space: Space,
         trees: int = 200,
         rate: float = 0.07,
-        depth: int = 4,
+        depth: int = 3,
         subsample: float = 0.7,
-        max_features: float = 0.5,
+        max_features: float = 0.2,
         encoding: Encodings = FEATURES,
         target: Target = "rank",
         random_state: int | None = None,
