@@ -114,7 +114,7 @@ def speed(table: Any) -> bool:
     )
     for member, net in enumerate(peer.nets):
         net.copy_weights(model.net_, member)
-    own_scores = model._scores(model._batch(table.X[:500]))
+    own_scores = model._scores(model._view(table.X[:500]))
     worst = np.abs(peer.scores(table.X[:500]) - own_scores).max() / own_scores.std()
     print(f"same weights, same scores: largest difference {worst:.1e} standard deviations")
     return own <= 6.0 and both >= 5.0 * own and bool(worst < 1e-4)

@@ -103,8 +103,6 @@ class PyGGCN:
     def fit(self, X: np.ndarray, y: np.ndarray) -> None:
         """Train the members, one after the other."""
         like = self.like
-        raw = like._features(X)
-        self.raw_mean, self.raw_std = raw.mean(0), np.where(raw.std(0) > 1e-6, raw.std(0), 1.0)
         graphs = self.graphs(X)
         for one, value in zip(graphs, torch.from_numpy(y), strict=True):
             one.y = value
@@ -128,10 +126,8 @@ class PyGGCN:
 
     def graphs(self, X: np.ndarray) -> list[Data]:
         """Rows as `Data`, with standardised features and a one for the bias."""
-        features = (self.like._features(X) - self.raw_mean) / self.raw_std
-        ones = np.ones((len(X), 1))
-        features = np.concatenate([features, ones], axis=1).astype(np.float32)
-        return data_list(self.like.space.graphs(X), features, len(self.like.space.vocabulary))
+        like = self.like
+        return data_list(like.space.graphs(X), like._features(X), len(like.space.vocabulary))
 
     @torch.inference_mode()
     def scores(self, X: np.ndarray) -> np.ndarray:
