@@ -13,7 +13,7 @@ from foretell import _catalog
 from foretell.errors import SettingError, UnknownNameError
 from foretell.predictors import auto
 from foretell.predictors._blend import clearly_worse, kendall_error, weigh
-from foretell.predictors.auto import CORE, NEXT, PAIRS, Auto
+from foretell.predictors.auto import CORE, FEW, NEXT, Auto
 from foretell.predictors.base import Predictor
 from foretell.predictors.gp import GP
 
@@ -152,15 +152,15 @@ def test_missing_extras_are_left_out(monkeypatch):
     assert set(many.cv_scores_) == {"auto", "gp", "gp-wl", "n-params"}
 
 
-def test_sizes_are_features_but_where_they_would_have_a_length_scale():
+def test_sizes_are_features():
+    """On spaces of chains they say most (`mobile`, 24 results: tau .60 with them, .50 without)."""
     found = Auto(NB201, candidates=FAST)._candidates(60, [])
-    assert "size" in found["rf"].encoding
-    assert "size" not in found["gp"].encoding
+    assert all("size" in found[name].encoding for name in FAST)
 
 
-@pytest.mark.parametrize(("n", "more"), [(49, set()), (50, {"ranker"})])
-def test_the_one_that_learns_pairs_is_compared_where_there_are_some(monkeypatch, n, more):
-    catalog_of(monkeypatch, "gp", "ranker", "rf")
+@pytest.mark.parametrize(("n", "more"), [(49, set()), (50, {"ranker", "xgb"})])
+def test_trees_and_pairs_are_compared_where_there_are_some_results(monkeypatch, n, more):
+    catalog_of(monkeypatch, "gp", "xgb", "ranker", "rf")
     model = Auto(NB201, random_state=0).fit(*data(n))
     assert {*model.cv_scores_, *model.dropped_} == {"auto", "gp", "n-params", *more}
 
@@ -175,7 +175,7 @@ def test_all_the_others_with_a_budget(monkeypatch):
 
 
 def test_core_and_the_next_are_of_the_catalog():
-    assert {*CORE, PAIRS, *NEXT} < set(ft.predictors.names())
+    assert {*FEW, *CORE, *NEXT} < set(ft.predictors.names())
 
 
 @pytest.fixture

@@ -26,13 +26,13 @@ from foretell.predictors._blend import (
     mix,
     weigh,
 )
-from foretell.predictors._exact import Exact
 from foretell.predictors._targets import Scale
 from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
 
-CORE = ("gp", "gp-wl", "bayes-lin", "xgb", "gcn", "bonas")  # always compared
-PAIRS, _SOME = "ranker", 50  # compared as well with so many results: pairs of few mislead it
+FEW = ("gp", "gp-wl", "gcn")  # always compared
+CORE = (*FEW, "bayes-lin", "xgb", "bonas", "ranker")  # with so many results:
+_SOME = 50  # fewer mislead pairs, products and trees, and size is the safer guess
 NEXT = ("gates", "brp", "lgb", "sparse-gp", "nasbot-gp", "rf")  # then these, then others
 _FOLDS, _FEWER, _MANY = 5, 3, 100  # with many results fits take long, and lack little in a fold
 _FEWEST = 10  # results below which nothing can be compared
@@ -53,9 +53,10 @@ class Auto(Predictor):
        divided by their sum; members under 5 percent (or half an equal share) are left out.
     3. The blend's own tau is honest: the weights for each fold come from the other folds.
     4. Where that tau is below the one of `n-params` by more than three standard errors of the
-       difference, the size of the network ranks; by more than two, the average of both. Fits on
-       fewer rows make the blend look worse than it is, the size of the network not; so less than
-       two changes nothing, and `note_` says that `n-params` was not clearly beaten.
+       difference, the size of the network ranks; by more than two, the average of both; with fewer
+       than 50 results two and one are enough. Fits on fewer rows make the blend look worse than it
+       is, the size of the network not; so less than that changes nothing, and `note_` says that
+       `n-params` was not clearly beaten.
 
     With fewer than 10 results nothing can be compared; then `gp` and `n-params` are averaged.
 
@@ -64,13 +65,11 @@ class Auto(Predictor):
 
     Args:
         space: the space whose rows it sees.
-        candidates: names of the catalog. None without `budget_s` for gp, gp-wl, bayes-lin, xgb,
-            gcn and bonas, with 50 results and more also ranker; None with it for these, and then
-            all others of the catalog that are no baseline, those first that promised most in a
-            second. What is not installed is left out. Where the space can tell sizes, they are
-            added to the features of those that take an encoding, but for gp and gp-wl: there they
-            would get a length scale of their own, which chance sets where results are few.
-            `n-params` is always compared.
+        candidates: names of the catalog. None without `budget_s` for gp, gp-wl and gcn, with 50
+            results and more also bayes-lin, xgb, bonas and ranker; None with it for these, and
+            then all others of the catalog that are no baseline, those first that promised most in
+            a second. What is not installed is left out. Where the space can tell sizes, they are
+            added to the features of those that take an encoding. `n-params` is always compared.
         folds: of the cross-validation, at least 2; None for 5, or 3 with 100 results and more.
         max_rows: cross-validate on at most so many rows, drawn at random; members see all rows.
         budget_s: seconds of wall clock for the comparison and the fits of the members after it,
@@ -144,8 +143,7 @@ class Auto(Predictor):
         sizes = _sizes_known(self.space, remarks)
         names = self.candidates
         if names is None:
-            core = CORE if n < _SOME else (*CORE, PAIRS)
-            names = _installed(core, self.budget_s is not None)
+            names = _installed(FEW if n < _SOME else CORE, self.budget_s is not None)
         found: dict[str, Predictor] = {}
         for name in (BASELINE, *names) if sizes else names:
             one = _catalog.get(
@@ -181,9 +179,10 @@ class Auto(Predictor):
         if BASELINE in seen:
             size, tau = self.cv_scores_[BASELINE][0], self.cv_scores_["auto"][0]
             doubt = jackknife(agreement(y, seen[BASELINE].score) - agreement(y, blended))
-            if size - tau > 3 * doubt:
+            least = 1 if len(self.oof_) < _SOME else 2
+            if size - tau > (least + 1) * doubt:
                 self.weights_ = {BASELINE: 1.0}
-            elif size - tau > 2 * doubt:
+            elif size - tau > least * doubt:
                 self.weights_ = average(self.weights_, {BASELINE: 1.0})
         remarks.insert(0, self._verdict())
         if self.dropped_:
@@ -298,7 +297,7 @@ def _installed(core: tuple[str, ...], more: bool) -> tuple[str, ...]:
     """Names of the catalog whose packages can be imported: the core, and with `more` the rest."""
     rows = {row.name: row for row in _catalog.PREDICTORS}
     rest = [n for n, row in rows.items() if n != "auto" and "baseline" not in row.tags]
-    wanted = dict.fromkeys((*core, *NEXT, *rest) if more else core)
+    wanted = dict.fromkeys((*core, *CORE, *NEXT, *rest) if more else core)
     return tuple(n for n in wanted if n in rows and all(find_spec(p) for p in rows[n].packages))
 
 
@@ -315,7 +314,7 @@ def _sizes_known(space: Space, remarks: list[str]) -> bool:
 def _with_size(model: Predictor) -> Predictor:
     """The predictor, with size among its features if it takes an encoding."""
     encoding = model.get_params(deep=False).get("encoding")
-    if encoding is None or isinstance(model, Exact):  # a length scale for each encoding
+    if encoding is None:
         return model
     parts = encoding if isinstance(encoding, tuple) else (encoding,)
     model.set_params(encoding=(*parts, "size"))
