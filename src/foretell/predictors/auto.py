@@ -36,7 +36,7 @@ _SOME = 50  # fewer mislead pairs, products and trees, and size is the safer gue
 NEXT = ("gates", "brp", "lgb", "sparse-gp", "nasbot-gp", "rf")  # then these, then others
 _FOLDS, _FEWER, _MANY = 5, 3, 100  # with many results fits take long, and lack little in a fold
 _FEWEST = 10  # results below which nothing can be compared
-_FEW = ("gp", BASELINE)  # what is averaged then
+_UNCOMPARED = ("gp", BASELINE)  # what is averaged then
 
 
 class Auto(Predictor):
@@ -128,7 +128,7 @@ class Auto(Predictor):
         self.dropped_: tuple[str, ...] = ()
         candidates = self._candidates(len(y), remarks)
         if len(y) < _FEWEST:
-            names = [name for name in _FEW if name in candidates] or list(candidates)
+            names = [name for name in _UNCOMPARED if name in candidates] or list(candidates)
             self.weights_ = {name: 1.0 / len(names) for name in names}
             remarks.insert(0, f"{len(y)} results are too few to compare predictors: {_and(names)}")
             self.widen_, self.shrink_ = 0.0, 1.0
