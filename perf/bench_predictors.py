@@ -5,8 +5,9 @@ the training rows. Score: Kendall tau-b, mean and standard error over the seeds;
 `fit`, and for `predict` of 2,000 rows. Beside it NASLib's predictor of the same method, measured
 under the same protocol on one thread with its defaults (commit 0b51bc18; some on 3 seeds). Exit
 code 1 below NASLib by more than a standard error, or below a floor that a predictor is held to.
+`--paper` takes the settings of the study, where a predictor has them: like for like.
 
-    python perf/bench_predictors.py [--predictors all] [--sizes 78,172,400] [--workers 2]
+    python perf/bench_predictors.py [--predictors all] [--sizes 78,172,400] [--workers 2] [--paper]
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 from loky import get_reusable_executor
 
 import foretell as ft
+from foretell import _catalog
 
 # tau at n, CPU seconds of fit at n = 400 and of a query of 2,000 rows
 NASLIB = {
@@ -53,8 +55,12 @@ FLOORS = {
 TARGET = "cifar10_test_200ep"
 
 
-def measure(name: str, sizes: list[int], seeds: list[int], path: Path, target: str) -> np.ndarray:
+def measure(
+    name: str, sizes: list[int], seeds: list[int], path: Path, target: str, paper: bool
+) -> np.ndarray:
     """Tau, fit and query seconds, (sizes, seeds, 3)."""
+    kind = _catalog.row("predictor", name).load()
+    make = kind.paper if paper else kind
     space = ft.spaces.get("nb201")
     table = ft.Table.open(path, space=space)
     X, y = table.X, table.query(table.X, target)
@@ -63,7 +69,7 @@ def measure(name: str, sizes: list[int], seeds: list[int], path: Path, target: s
         for j, seed in enumerate(seeds):
             order = np.random.default_rng(seed).permutation(len(X))
             test, train = order[:2000], order[2000 : 2000 + n]
-            model = ft.predictors.get(name, space=space, random_state=seed)
+            model = make(space=space, random_state=seed)
             start = time.process_time()
             model.fit(X[train], y[train])
             middle = time.process_time()
@@ -82,9 +88,12 @@ def main() -> int:
     parser.add_argument("--seeds", default="0,1,2,3,4")
     parser.add_argument("--target", default=TARGET)
     parser.add_argument("--workers", type=int, default=1, help="predictors measured side by side")
+    parser.add_argument("--paper", action="store_true", help="the settings of the study")
     args = parser.parse_args()
     sizes, seeds = ([int(n) for n in text.split(",")] for text in (args.sizes, args.seeds))
     names = ft.predictors.names() if args.predictors == "all" else args.predictors.split(",")
+    if args.paper:
+        names = [name for name in names if hasattr(_catalog.row("predictor", name).load(), "paper")]
     path = Path(os.environ.get("FORETELL_DATA", default)) / "nb201.csv.gz"
     if not path.exists():
         print(f"skipped: no {path} (set FORETELL_DATA)")
@@ -94,7 +103,9 @@ def main() -> int:
         f"CPU seconds of fit + query of 2,000 rows at n = {sizes[-1]}, NASLib's at 400 in brackets"
     )
     print(f"{'':14s}" + "".join(f"{f'n = {n}':>21s}" for n in sizes) + f"{'seconds':>24s}")
-    one = partial(measure, sizes=sizes, seeds=seeds, path=path, target=args.target)
+    one = partial(
+        measure, sizes=sizes, seeds=seeds, path=path, target=args.target, paper=args.paper
+    )
     run = map(one, names)
     if args.workers > 1:
         run = get_reusable_executor(max_workers=args.workers).map(one, names)
@@ -107,7 +118,7 @@ def main() -> int:
             error = float(tau.std(ddof=1) / np.sqrt(len(tau))) if len(tau) > 1 else 0.0
             peer = f"({taus[n]:.3f})" if n in taus else ""
             line += f"{mean:7.3f} ± {error:.3f} {peer:7s}"
-            if args.target == TARGET:
+            if args.target == TARGET and not args.paper:
                 for what, least in (
                     ("NASLib's", taus.get(n, -1.0) - error),
                     ("its floor", FLOORS.get(name, {}).get(n, -1.0)),

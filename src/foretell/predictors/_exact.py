@@ -19,7 +19,7 @@ from foretell.spaces.base import Rows
 Kernel = Literal["matern", "rbf", "exponential", "linear"]
 
 START = (2.0, 0.0, -2.0)  # log of length scale, signal and noise variance: mean of the prior
-WIDTH = 1.5  # its standard deviation
+WIDTH = 0.8  # its standard deviation: what few rows say of a length scale is mostly noise
 JITTER = 1e-6
 _REACH = 6.0  # logarithms are searched so far from START
 _BLOCK = 4096

@@ -13,7 +13,7 @@ from foretell.predictors._targets import Scale, Target
 from foretell.predictors.base import Floats, Predictor
 from foretell.spaces.base import Rows, Space
 
-_BIASES = np.array([0.1, 0.3, 1.0, 3.0, 10.0])  # c
+_BIASES = np.array([0.3, 1.0, 3.0])  # c
 _NOISES = np.logspace(-3, 1.5, 28)  # noise variance over the mean signal variance
 _BLOCK = 2048  # fits a cache
 
@@ -110,9 +110,10 @@ class BayesLinReg(Predictor):
             signal = (along**2 / spread).mean(axis=1) + 1e-12
             evidence = -0.5 * (len(y) * np.log(signal) + np.log(spread).sum(axis=1))
             i = int(np.argmax(evidence))
-            found.append((evidence[i], bias, signal[i], vectors / spread[i] @ vectors.T))
+            found.append((evidence[i], bias, signal[i], spread[i], vectors))
         best = int(np.argmax([evidence for evidence, *_ in found]))
-        _, self.bias_, self.signal_, self.inverse_ = found[best]
+        _, self.bias_, self.signal_, spread, vectors = found[best]
+        self.inverse_ = vectors / spread @ vectors.T
         self.weights_ = self.inverse_ @ scores
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:

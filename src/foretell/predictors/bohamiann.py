@@ -63,9 +63,9 @@ class Bohamiann(Predictor):
 
     has_std = True
     ranges: ClassVar = {
-        "width": [20, 50, 100],
+        "width": [16, 32, 64],
         "layers": [1, 2, 3],
-        "burn_in": [250, 500, 1000],
+        "burn_in": [100, 200, 500],
         "rate": loguniform(1e-2, 1e-1),
         "friction": loguniform(0.02, 0.3),
     }
@@ -73,14 +73,14 @@ class Bohamiann(Predictor):
     def __init__(
         self,
         space: Space,
-        width: int = 50,
+        width: int = 32,
         layers: int = 2,
         chains: int = 4,
-        burn_in: int = 500,
+        burn_in: int = 200,
         samples: int = 10,
-        every: int = 50,
+        every: int = 20,
         batch_size: int = 64,
-        rate: float = 0.03,
+        rate: float = 0.06,
         friction: float = 0.1,
         encoding: Encodings = FEATURES,
         target: Target = "rank",
@@ -104,13 +104,14 @@ class Bohamiann(Predictor):
     def paper(cls, space: Space, random_state: int | None = None, **changes: Any) -> Bohamiann:
         """The settings of the study (NASLib)."""
         settings: dict[str, Any] = {
+            "width": 50,
             "layers": 3,
             "chains": 1,
             "burn_in": 10,
             "samples": 18,
             "every": 5,
             "batch_size": 20,
-            "rate": 1e-2,
+            "rate": 7e-2,  # 1e-2 of weights that are not divided by sqrt(width)
             "encoding": "adjacency-one-hot",
             "target": "value",
         }
@@ -129,21 +130,30 @@ class Bohamiann(Predictor):
         F, n = self._features(X), len(y)
         goal = torch.tensor(self.scale_.score(y), dtype=torch.float32)
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        start = self._start(F.shape[1], generator)
+        widths = [F.shape[1], *[self.width] * self.layers, 1]
+        shapes = [(one, columns) for rows, columns in pairwise(widths) for one in (rows, 1)]
+        sizes = [rows * columns for rows, columns in shapes]
+        start = torch.randn((self.chains, sum(sizes) + 1), generator=generator)  # from the prior
+        start[:, -1] = _NOISE[0]
 
-        def potential() -> Tensor:
+        def layers(state: Tensor) -> list[Tensor]:
+            """Weights and biases of each layer, of all chains."""
+            parts = state.split(sizes, dim=1)
+            return [part.reshape(-1, *shape) for part, shape in zip(parts, shapes, strict=True)]
+
+        def potential(state: Tensor) -> Tensor:
             rows = torch.randperm(n, generator=generator)[: self.batch_size]
-            *weights, noise = start
-            wrong = (scores(F[rows], weights) - goal[rows]).square().sum(1) * (n / len(rows))
-            likelihood = 0.5 * (wrong * torch.exp(-noise) + n * noise)
+            weights, noise = state[:, :-1], state[:, -1]
+            wrong = (scores(F[rows], layers(weights)) - goal[rows]).square().sum(1)
+            likelihood = 0.5 * (wrong * (n / len(rows)) * torch.exp(-noise) + n * noise)
             prior = 0.5 * ((noise - _NOISE[0]) / _NOISE[1]).square()
-            return (likelihood + prior).sum() + 0.5 * sum(w.square().sum() for w in weights)
+            return (likelihood + prior).sum() + 0.5 * weights.square().sum()
 
         found = sghmc(
             potential, start, burn_in=self.burn_in, samples=self.samples, every=self.every,
             rate=self.rate, friction=self.friction, generator=generator,
         )  # fmt: skip
-        self.weights_ = [torch.cat(part) for part in zip(*found, strict=True)][:-1]
+        self.weights_ = layers(torch.cat(list(found))[:, :-1].contiguous())
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         step = max(2**19 // (len(self.weights_[0]) * self.width), 1)  # what fits a cache
@@ -157,14 +167,6 @@ class Bohamiann(Predictor):
         """Features (n, f) whose squares sum to about 1."""
         parts = np.concatenate([metric(X) for metric in self.metrics_], axis=1)
         return torch.tensor(parts / math.sqrt(len(self.metrics_)), dtype=torch.float32)
-
-    def _start(self, f: int, generator: torch.Generator) -> list[Tensor]:
-        """Weights and biases of each layer, drawn from the prior, and the noise at its mean."""
-        widths = [f, *[self.width] * self.layers, 1]
-        shapes = [(one, columns) for rows, columns in pairwise(widths) for one in (rows, 1)]
-        out = [torch.randn((self.chains, *shape), generator=generator) for shape in shapes]
-        out.append(torch.full((self.chains,), _NOISE[0]))
-        return [x.requires_grad_() for x in out]
 
 
 def scores(F: Tensor, weights: list[Tensor]) -> Tensor:

@@ -94,5 +94,5 @@ class RF(OnFeatures):
         )
 
     def _score(self, model: Any, F: NDArray[np.float32]) -> tuple[Floats, Floats | None]:
-        members = np.stack([tree.predict(F) for tree in model.estimators_])
+        members = np.stack([tree.tree_.predict(F)[:, 0] for tree in model.estimators_])
         return members.mean(axis=0), members.std(axis=0)

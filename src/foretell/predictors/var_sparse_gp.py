@@ -62,7 +62,7 @@ class VarSparseGP(Sparse):
         self,
         space: Space,
         points: int = 100,
-        steps: int = 60,
+        steps: int = 45,
         lr: float = 0.1,
         move: float = 0.003,
         smooth: float = 1.5,
