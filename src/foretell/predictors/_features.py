@@ -20,7 +20,8 @@ Encodings = str | Encoding | tuple[str | Encoding, ...]
 COUNTED = ("graph-stats", "edges", "depths")
 # and the decisions as they stand: for regressors that have no other view of the row
 FEATURES = (*COUNTED, "one-hot")
-_BESIDE = 0.3  # spread of the features of further encodings
+_BESIDE = 0.3  # least spread of the features of further encodings,
+_SHORT = 6.0  # and that of an encoding of a single feature
 
 
 def resolve(encoding: Encodings, space: Space) -> list[Encoding]:
@@ -42,12 +43,14 @@ def encode(parts: list[Encoding], X: Rows) -> NDArray[np.float32]:
 def standard(parts: list[Encoding], X: Rows) -> tuple[Floats, Floats]:
     """Centre and weight (f,) of each feature, so that (features - centre) weight are standard.
 
-    The features of the first encoding get unit variance, those of further ones 0.3^2: many as they
-    are, they do not drown the first. A feature that is constant in X says nothing: weight 0.
+    The features of the first encoding get unit variance, the f of a further one a spread of
+    max(0.3, 6 / f): where they are many they do not drown the first, where they are few (`size`)
+    they are heard. A feature that is constant in X says nothing: weight 0.
     """
     blocks = [part.encode(X).astype(np.float64) for part in parts]
     spread = np.concatenate([block.std(axis=0) for block in blocks])
-    wish = np.where(np.arange(len(spread)) < blocks[0].shape[1], 1.0, _BESIDE)
+    first, *further = (block.shape[1] for block in blocks)
+    wish = np.repeat([1.0, *(max(_BESIDE, _SHORT / f) for f in further)], [first, *further])
     weight = np.divide(wish, spread, out=np.zeros_like(spread), where=spread > 1e-6)
     return np.concatenate([block.mean(axis=0) for block in blocks]), weight
 

@@ -65,7 +65,7 @@ class Neural(Predictor):
         space: the space whose rows it sees.
         encoding: features beside the view (a name of the catalog, an `Encoding`, or a tuple of
             them, the one that says most first: its features are given unit variance, the others'
-            0.3^2, so that they are learnt later); None for none.
+            0.3^2 where they are many, so that they are learnt later); None for none.
         loss: a name of `_losses.LOSSES`.
         target: of "mse" and "mae": "rank" or "value"; ranking losses look at the order alone.
         members: networks that differ by their initial weights (and dropout), at least 1.

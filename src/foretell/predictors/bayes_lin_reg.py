@@ -21,9 +21,8 @@ _BLOCK = 2048  # fits a cache
 class BayesLinReg(Predictor):
     """Linear regression with a Gaussian prior on the weights, on all products of `degree` features.
 
-    With phi the f features, standardised on the training rows (those of further encodings to a
-    variance of 0.3^2, so the first has most of the prior), the function values have the prior
-    covariance
+    With phi the f features, standardised on the training rows (`_features.standard`: the first
+    encoding has most of the prior), the function values have the prior covariance
 
         k(x, x') = s^2 (c + phi(x).phi(x') / f)^degree,
 
