@@ -13,6 +13,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -37,7 +38,7 @@ class Raw(nb201.NB201):
         return ft.spaces.Graphs(ops, every & there[:, :, None] & there[:, None, :])
 
 
-PARTS = {
+PARTS: dict[str, tuple[str, dict[str, Any]]] = {
     "gcn": ("gcn", {}),
     "  dead operations left in": ("gcn", {"space": Raw()}),
     "  without counted features": ("gcn", {"encoding": None}),

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from foretell.spaces.mobile import PRESETS
 from foretell.testing.cover import cover
 
 IMAGE = (3, 32, 32)
-SPACES = {
+SPACES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
     "nb201": ({}, IMAGE),
     "nb101": ({}, IMAGE),
     **{f"mobile {name}": ({"preset": name}, IMAGE) for name in PRESETS},

@@ -22,7 +22,7 @@ import numpy as np
 import foretell as ft
 from foretell.benchmarks._tfrecord import checksums
 from foretell.spaces import _dag
-from foretell.spaces.nb101 import OPS
+from foretell.spaces.nb101 import NB101, OPS
 
 MEASURE = """
 import resource, sys, time
@@ -38,7 +38,7 @@ OPEN = "table = ft.Table.open(sys.argv[2]); table.column('val_acc_108ep').max()"
 
 def write_records(path: Path, budgets: tuple[int, ...]) -> int:
     """All graphs, each three times for each budget; the number of records."""
-    space = ft.spaces.get("nb101")
+    space = NB101()
     rng = np.random.default_rng(0)
     total = 0
     with path.open("wb") as file:

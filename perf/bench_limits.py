@@ -20,6 +20,7 @@ import sys
 import time
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 import foretell as ft
 from foretell.metrics import kendall
@@ -36,7 +37,7 @@ class Chain(ft.Space):
     closed_form_costs = True
     width = ft.choice(WIDTHS.tolist(), repeat=9)
 
-    def costs(self, X):
+    def costs(self, X: ArrayLike) -> ft.spaces.Costs:
         width = WIDTHS[self.check(X)].T
         products = width[0] * 3 + width[-1] * 10
         sums = width.sum(axis=0) + 10
@@ -45,17 +46,17 @@ class Chain(ft.Space):
         return ft.spaces.Costs(products + sums, 2 * products)
 
 
-def spaces(name):
+def spaces(name: str) -> ft.Space:
     if name == "chain":
         return Chain(input_shape=(3,), n_outputs=10)
     return ft.spaces.get("mobile", n_stages=4, input_shape=(1, 8, 8))
 
 
-def peak_mib():
+def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def case(name, share, what):
+def case(name: str, share: float, what: str) -> None:
     """One figure: list, or rank by a predictor, the rows within the limit that `share` keeps."""
     space = spaces(name)
     X = space.sample(200_000, rng=0)
@@ -94,7 +95,7 @@ CASES = [
 ]
 
 
-def draws():
+def draws() -> None:
     """What rare rows cost to draw and to change."""
     space = spaces("mobile")
     params = np.sort(space.measure(space.sample(10**6, rng=0), ("params",))[:, 0])
@@ -115,7 +116,7 @@ def draws():
         )
 
 
-def latency():
+def latency() -> None:
     """Error of a prediction of milliseconds on networks that were not measured for it."""
     space = ft.spaces.get("mobile", input_shape=(3, 32, 32))
     X = space.sample(60, rng=7)
@@ -126,6 +127,7 @@ def latency():
         said = predicting(space, X)
         seconds = time.perf_counter() - start
         error = np.abs(said / measured - 1)
+        assert predicting.error is not None
         print(
             f"  latency of mobile, {measured.min():.2f} to {measured.max():.2f} ms, spread "
             f"{100 * np.median(spread / measured):.1f} %: from {n} networks in {seconds:.0f} s, "
@@ -135,7 +137,7 @@ def latency():
         )
 
 
-def main():
+def main() -> int:
     """All figures; 1 when a bound is broken."""
     broken = 0
     for name, share, what in CASES:

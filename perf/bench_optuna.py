@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ COLUMN = "cifar10_val_12ep"
 SPACE = ft.spaces.get("nb201")
 TPE = ("TPE, univariate", "TPE, multivariate")
 OURS = ("foretell, with the space", "foretell, plain categoricals")
-SAMPLERS = {
+SAMPLERS: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     OURS[0]: lambda seed: PredictorSampler(space=SPACE, seed=seed),
     OURS[1]: lambda seed: PredictorSampler(seed=seed),
     TPE[0]: lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=False),
@@ -57,7 +58,11 @@ def main() -> int:
         for seed in SEEDS:
             study = optuna.create_study(direction="maximize", sampler=sampler(seed))
             study.optimize(objective, n_trials=TRIALS)
-            runs.append(np.maximum.accumulate([trial.value for trial in study.trials]))
+            runs.append(
+                np.maximum.accumulate(
+                    np.array([trial.value for trial in study.trials], dtype=float)
+                )
+            )
             distinct.append(len({tuple(trial.params.values()) for trial in study.trials}))
         seconds = (time.perf_counter() - start) / len(SEEDS)
         best[name] = np.array(runs)

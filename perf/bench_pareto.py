@@ -14,21 +14,25 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import foretell as ft
 from foretell._rng import stream
 from foretell.metrics import mean_interval
 from foretell.pareto import fronts, hypervolume, nondominated
 from foretell.ranking import rank
+from foretell.spaces.base import Rows
+from foretell.strategies.base import Strategy
 from foretell.strategies.neural_predictor import NeuralPredictor
 from foretell.strategies.regularized_evolution import RegularizedEvolution
 
 SEEDS, NETWORKS, COLUMN, COSTS = 20, 100, "cifar10_val_12ep", ("params",)
 SPACE = ft.spaces.get("nb201")
 RANDOM = "random"
-STRATEGIES = {
+STRATEGIES: dict[str, Any] = {
     RANDOM: ft.strategies.get("random"),
     "regularized-evolution (NSGA-II), 25 of 100": RegularizedEvolution(25, 5, minimize=COSTS),
     "neural-predictor, 50 + 50, one round": NeuralPredictor(50, "bayes-lin", minimize=COSTS),
@@ -42,8 +46,8 @@ STRATEGIES = {
 class Sum:
     """A predictor that costs next to nothing."""
 
-    def predict(self, X):
-        return X @ np.arange(1.0, X.shape[1] + 1)
+    def predict(self, X: Rows) -> NDArray[np.float64]:
+        return np.asarray(X @ np.arange(1.0, X.shape[1] + 1))
 
 
 def speed() -> list[str]:
@@ -79,11 +83,11 @@ def main() -> int:
     everything = np.concatenate(list(SPACE.enumerate()))
     reference = [10.0, -1.0001 * SPACE.measure(everything, COSTS).max()]
 
-    def volume(X):
+    def volume(X: Rows) -> float:
         F = np.column_stack([table.query(X, COLUMN), -SPACE.measure(X, COSTS)])
-        return hypervolume(F, reference)
+        return float(hypervolume(F, reference))
 
-    def share(strategy, seed):
+    def share(strategy: Strategy, seed: int) -> float:
         search = ft.Search(SPACE, strategy, seed=seed)
         while (left := NETWORKS - len(search.values)) > 0:
             X = search.ask(min(search.round_size or left, left))

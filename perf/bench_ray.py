@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import time
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -32,7 +33,7 @@ class Waiting(Evaluator):
 
     seconds: float
     objective = "val_acc"
-    space = ft.Space.from_choices({"id": range(10_000)}, build=repr)
+    space = ft.Space.from_choices({"id": range(10_000)}, build=lambda *_: None)
 
     def evaluate(self, x: np.ndarray, seed: int = 0) -> Result:
         time.sleep(self.seconds)
@@ -83,7 +84,7 @@ def main() -> None:
     # as many CPUs as workers are said to be here: beyond them Ray ends processes that are idle
     ray.init(
         address="local", num_cpus=args.workers, include_dashboard=False, log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
     )  # fmt: skip
     with RayExecutor() as executor:
         print(json.dumps({"executor": "ray", **measure(executor, *arguments)}), flush=True)

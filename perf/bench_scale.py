@@ -17,6 +17,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -64,7 +65,9 @@ class Sleeps(Evaluator):
         return Result({"val_acc": value, "val_loss": 1 - value}, {"val_acc": curve}, SECONDS, seed)
 
 
-def search(folder: Path, evaluator: Evaluator, workers: Workers, trials: int) -> tuple[float, list]:
+def search(
+    folder: Path, evaluator: Any, workers: Workers, trials: int
+) -> tuple[float, list[float]]:
     """Seconds of the search alone, and those of each trial."""
     where = RunFolder(folder)
     plan = Plan(strategies.get("random"), 0, trials, trials)

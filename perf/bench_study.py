@@ -47,7 +47,11 @@ def main() -> int:
         )
         wall = time.perf_counter() - start
     spent = {
-        p: sum(r.fit_s + r.query_s for r in study.records if r.predictor == p and not r.error)
+        p: sum(
+            (r.fit_s or 0.0) + (r.query_s or 0.0)
+            for r in study.records
+            if r.predictor == p and not r.error
+        )
         for p in study.names
     }
     for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):

@@ -18,7 +18,7 @@ def test_spreads_by_the_formula():
     blocks = [part.encode(X).astype(np.float64) for part in parts]
     F = np.concatenate(blocks, axis=1)
     spread = ((F - centre) * weight).std(axis=0)
-    wish = np.repeat([1.0, 0.3, 3.0], [block.shape[1] for block in blocks])
+    wish = np.repeat([1.0, 0.3, 2.0], [block.shape[1] for block in blocks])
     constant = F.std(axis=0) < 1e-6
     assert constant.any()
     assert np.allclose(spread[~constant], wish[~constant], atol=1e-4)
@@ -35,4 +35,4 @@ def test_size_is_heard_beside_a_thousand_features():
         y = truth + 0.5 * np.random.default_rng(seed).normal(size=300)
         model = ft.predictors.get("bayes-lin", space=CHAIN, encoding=(*FEATURES, "size"))
         taus.append(kendall(truth[24:], model.fit(X[:24], y[:24]).predict(X[24:])))
-    assert np.mean(taus) > 0.65  # .5 where size weighs no more than any other feature
+    assert np.mean(taus) > 0.57  # .42 where size weighs no more than any other feature

@@ -21,7 +21,7 @@ COUNTED = ("graph-stats", "edges", "depths")
 # and the decisions as they stand: for regressors that have no other view of the row
 FEATURES = (*COUNTED, "one-hot")
 _BESIDE = 0.3  # least spread of the features of further encodings,
-_SHORT = 6.0  # and that of an encoding of a single feature
+_SHORT = 4.0  # and that of an encoding of a single feature
 
 
 def resolve(encoding: Encodings, space: Space) -> list[Encoding]:
@@ -44,7 +44,7 @@ def standard(parts: list[Encoding], X: Rows) -> tuple[Floats, Floats]:
     """Centre and weight (f,) of each feature, so that (features - centre) weight are standard.
 
     The features of the first encoding get unit variance, the f of a further one a spread of
-    max(0.3, 6 / f): where they are many they do not drown the first, where they are few (`size`)
+    max(0.3, 4 / f): where they are many they do not drown the first, where they are few (`size`)
     they are heard. A feature that is constant in X says nothing: weight 0.
     """
     blocks = [part.encode(X).astype(np.float64) for part in parts]
