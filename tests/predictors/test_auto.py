@@ -152,9 +152,23 @@ def test_missing_extras_are_left_out(monkeypatch):
     assert set(many.cv_scores_) == {"auto", "gp", "gp-wl", "n-params"}
 
 
-def test_sizes_are_features():
-    """On spaces of chains they say most (`mobile`, 24 results: tau .60 with them, .50 without)."""
-    found = Auto(NB201, candidates=FAST)._candidates(60, [])
+@pytest.mark.parametrize("known", [True, False])
+def test_sizes_are_features_where_they_say_something(known):
+    """On chains they say most (`mobile`, 24 results: tau .61 with them, .50 without)."""
+    chains = ft.spaces.get("mobile", preset="tiny", input_shape=(1, 8, 8), n_outputs=10)
+    X = chains.sample(24, rng=0)
+    noise = np.random.default_rng(0).normal(size=24)
+    size = ft.encodings.get("size", chains).encode(X)[:, 0]
+    y = size / size.std() + 0.5 * noise if known else noise
+    found = Auto(chains, candidates=FAST, random_state=0)._candidates(X, y, [])
+    assert [("size" in found[name].encoding) for name in FAST] == [known] * len(FAST)
+    assert "n-params" in found
+
+
+def test_sizes_are_features_of_very_few_results():
+    """Nothing can be compared then, and size is the best guess."""
+    X, y = data(9)
+    found = Auto(NB201, candidates=FAST)._candidates(X, y[::-1], [])
     assert all("size" in found[name].encoding for name in FAST)
 
 

@@ -26,8 +26,10 @@ from foretell.predictors._blend import (
     mix,
     weigh,
 )
+from foretell.predictors._features import FEATURES
 from foretell.predictors._targets import Scale
 from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.gp import GP
 from foretell.spaces.base import Rows, Space
 
 FEW = ("gp", "gp-wl", "gcn")  # always compared
@@ -37,6 +39,8 @@ NEXT = ("gates", "brp", "lgb", "sparse-gp", "nasbot-gp", "rf")  # then these, th
 _FOLDS, _FEWER, _MANY = 5, 3, 100  # with many results fits take long, and lack little in a fold
 _FEWEST = 10  # results below which nothing can be compared
 _UNCOMPARED = ("gp", BASELINE)  # what is averaged then
+_SAYS = 1.0  # by how much sizes among the features must raise the log evidence
+_ROWS = 400  # most rows that are asked for it
 
 
 class Auto(Predictor):
@@ -68,8 +72,9 @@ class Auto(Predictor):
         candidates: names of the catalog. None without `budget_s` for gp, gp-wl and gcn, with 50
             results and more also bayes-lin, xgb, bonas and ranker; None with it for these, and
             then all others of the catalog that are no baseline, those first that promised most in
-            a second. What is not installed is left out. Where the space can tell sizes, they are
-            added to the features of those that take an encoding. `n-params` is always compared.
+            a second. What is not installed is left out. Where the space can tell sizes, `n-params`
+            is always compared, and sizes are added to the features of those that take an encoding
+            if they say something: if the log evidence of `gp` rises by more than 1 with them.
         folds: of the cross-validation, at least 2; None for 5, or 3 with 100 results and more.
         max_rows: cross-validate on at most so many rows, drawn at random; members see all rows.
         budget_s: seconds of wall clock for the comparison and the fits of the members after it,
@@ -126,7 +131,7 @@ class Auto(Predictor):
         self.scale_ = Scale.of(y, "rank")
         self.cv_scores_: dict[str, tuple[float, float]] = {}
         self.dropped_: tuple[str, ...] = ()
-        candidates = self._candidates(len(y), remarks)
+        candidates = self._candidates(X, y, remarks)
         if len(y) < _FEWEST:
             names = [name for name in _UNCOMPARED if name in candidates] or list(candidates)
             self.weights_ = {name: 1.0 / len(names) for name in names}
@@ -138,21 +143,31 @@ class Auto(Predictor):
         self.note_ = "; ".join(remarks)
         self.members_ = {name: candidates[name].fit(X, y) for name in self.weights_}
 
-    def _candidates(self, n: int, remarks: list[str]) -> dict[str, Predictor]:
+    def _candidates(self, X: Rows, y: Floats, remarks: list[str]) -> dict[str, Predictor]:
         """The unfitted candidates by name, the baseline first if the space can tell sizes."""
         sizes = _sizes_known(self.space, remarks)
+        beside = sizes and (len(y) < _FEWEST or self._sizes_say(X, y))
         names = self.candidates
         if names is None:
-            names = _installed(FEW if n < _SOME else CORE, self.budget_s is not None)
+            names = _installed(FEW if len(y) < _SOME else CORE, self.budget_s is not None)
         found: dict[str, Predictor] = {}
         for name in (BASELINE, *names) if sizes else names:
             one = _catalog.get(
                 "predictor", name, space=self.space, random_state=derive(self.random_state, name)
             )
-            found[name] = _with_size(one) if sizes else one
+            found[name] = _with_size(one) if beside else one
         if not found:
             raise SettingError("candidates", expected="at least one predictor", got="none")
         return found
+
+    def _sizes_say(self, X: Rows, y: Floats) -> bool:
+        """Whether sizes among the features raise the evidence: by chance they seldom do."""
+        seed = derive(self.random_state, "sizes")  # the same rows for both, where there are many
+        without, beside = (
+            GP(self.space, encoding=encoding, max_rows=_ROWS, random_state=seed).fit(X, y).loss_
+            for encoding in (FEATURES, (*FEATURES, "size"))
+        )
+        return bool(without - beside > _SAYS)
 
     def _compare(
         self,
