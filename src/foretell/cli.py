@@ -37,6 +37,7 @@ app.add_typer(bench_app, name="bench")
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
 Out = Annotated[Path | None, typer.Option(help="Folder of the run; the same command continues it.")]
 Workers = Annotated[int, typer.Option(min=1, help="Networks trained at the same time.")]
+Processes = Annotated[int, typer.Option(min=1, help="Cells of a study at the same time.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Data = Annotated[
     str,
@@ -410,7 +411,7 @@ def bench_predictors(
         typer.Option(help="Search settings before each fit: trials (20), or a time (60s)."),
     ] = None,
     out: StudyOut = Path("bench-predictors"),
-    workers: Workers = 1,
+    workers: Processes = 1,
     json: Json = False,
 ) -> None:
     """Compare predictors on a table: ranks, tests, times, calibration, as tables and a report."""
@@ -449,7 +450,7 @@ def bench_search(
         str | None, typer.Option(help="Column for the report alone, read once per search.")
     ] = None,
     out: StudyOut = Path("bench-search"),
-    workers: Workers = 1,
+    workers: Processes = 1,
     json: Json = False,
 ) -> None:
     """Compare search strategies on a table: best value over the number of networks."""
