@@ -270,8 +270,8 @@ def test_strings_of_no_space(tmp_path):
         ("x.parquet", b"PAR1 no"),
         ("x.csv", b"a,b\n1,2\n"),
         ("x.zip", b"PK\x03\x04 no zip"),
-        ("x.csv.gz", gzip.compress(b"hash,vertices,adjacency,labels,val_acc\n1,2\n")),
-        ("x.csv.gz", gzip.compress(b"hash,vertices,adjacency,labels,val_acc\n" * 2)[:-9]),
+        ("x.csv.gz", gzip.compress(b"hash,vertices,adjacency,labels,val_acc\n1,2\n", mtime=0)),
+        ("x.csv.gz", gzip.compress(b"hash,vertices,adjacency,labels,val_acc\n" * 2, mtime=0)[:-9]),
         ("x.jsonl", b'{"recipe": {}, "val_losses": []}\n{"torn'),
     ],
 )
