@@ -7,6 +7,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
 
 import foretell as ft
+from foretell.errors import SettingError
 from foretell.predictors._exact import JITTER, KERNELS, START, WIDTH, minus_log_posterior
 from foretell.predictors.gp import GP
 from foretell.predictors.gp_wl import WeisfeilerLehman
@@ -106,3 +107,16 @@ def test_settings_of_the_study_against_scikit_learn():
     new = NB201.sample(50, rng=1)
     expected = other.predict(model.metrics_[0](new)) * y.std() + y.mean()
     assert np.allclose(model.predict(new), expected, rtol=1e-6)
+
+
+def test_a_wider_prior_lets_few_rows_say_more():
+    """Of 40 rows of a steep function, hyperparameters go further from the mean of the prior."""
+    X = NB201.sample(40, rng=0)
+    y = np.sin(4.0 * X[:, 0] + X[:, 3])
+    narrow, wide = (
+        GP(NB201, encoding="one-hot", target="value", spread=s).fit(X, y) for s in (0.2, 3.0)
+    )
+    away = [np.abs(model.theta_ - [START[0], START[1], START[2]]).max() for model in (narrow, wide)]
+    assert away[1] > 2 * away[0]
+    with pytest.raises(SettingError, match="spread"):
+        GP(NB201, spread=0.0).fit(X, y)

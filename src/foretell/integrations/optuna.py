@@ -112,7 +112,7 @@ class PredictorSampler(BaseSampler):
         self.kappa = kappa
         self._settings = dict(predictor_settings or {})
         self._members = predictor if isinstance(predictor, tuple) else (predictor,)
-        self._takes_encoding = [_takes_encoding(one) for one in self._members]
+        self._takes = [_parameters(one) for one in self._members]
         self._strategy = NeuralPredictor(n_startup_trials, predictor, limit=limit)
         self._study = -1
         self._grid: Grid | None = None
@@ -166,10 +166,12 @@ class PredictorSampler(BaseSampler):
 
     def _committee(self, grid: Grid) -> tuple[Optimistic, ...]:
         """The predictors, unfitted, on the space of the grid."""
-        own: dict[str, Any] = {"encoding": grid.encodings} if self.space is None else {}
+        own: dict[str, Any] = {}
+        if self.space is None:  # a number by itself may be steep: length scales are freer
+            own = {"encoding": grid.encodings, "spread": 1.5}
         made = [
-            unfitted(one, grid.space, 0, (own if takes else {}) | self._settings)
-            for one, takes in zip(self._members, self._takes_encoding, strict=True)
+            unfitted(one, grid.space, 0, {k: own[k] for k in own if k in takes} | self._settings)
+            for one, takes in zip(self._members, self._takes, strict=True)
         ]
         return tuple(Optimistic(one, self.kappa) for one in made)
 
@@ -234,11 +236,12 @@ def suggest(trial: BaseTrial, space: Space) -> Rows:
     return row
 
 
-def _takes_encoding(predictor: Any) -> bool:
+def _parameters(predictor: Any) -> set[str]:
+    """Those of a predictor of the catalog; others are taken as they are."""
     if not isinstance(predictor, str):
-        return False
+        return set()
     kind = _catalog.row("predictor", predictor).load()
-    return "encoding" in inspect.signature(kind).parameters
+    return set(inspect.signature(kind).parameters)
 
 
 def _history(study: Study, trial: FrozenTrial, grid: Grid) -> tuple[History, Rows]:

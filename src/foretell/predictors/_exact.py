@@ -74,12 +74,14 @@ class Exact(Predictor):
         kernel: name of f.
         target: "rank" to learn ranks of the targets, "value" to learn standardised values.
         max_rows: most training rows.
+        spread: standard deviation of the prior of the logarithms, above 0.
     """
 
     has_std = True
     kernel: Kernel
     target: Target
     max_rows: int
+    spread: float = WIDTH
 
     @abstractmethod
     def _metrics(self, X: Rows) -> list[Metric]:
@@ -93,6 +95,8 @@ class Exact(Predictor):
         if self.kernel not in KERNELS:
             known = ", ".join(KERNELS)
             raise SettingError("kernel", expected=f"one of {known}", got=repr(self.kernel))
+        if self.spread <= 0:
+            raise SettingError("spread", expected="above 0", got=self.spread)
         if len(X) > self.max_rows:
             part = rng.permutation(len(X))[: self.max_rows]
             X, y = X[part], y[part]
@@ -103,7 +107,7 @@ class Exact(Predictor):
         self.loss_ = np.inf
         for subset in self._subsets(len(distances)):
             some = [distances[g] for g in subset]
-            loss, theta = _optimum(self.kernel, some, scores)
+            loss, theta = _optimum(self.kernel, some, scores, self.spread)
             if loss < self.loss_:
                 self.loss_, self.theta_, self.subset_ = loss, theta, subset
         K = covariance(self.kernel, [distances[g] for g in self.subset_], self.theta_)[0]
@@ -185,7 +189,11 @@ def covariance(kernel: Kernel, distances: list[Floats], theta: Floats) -> tuple[
 
 
 def minus_log_posterior(
-    theta: Floats, kernel: Kernel, distances: list[Floats], y: Floats
+    theta: Floats,
+    kernel: Kernel,
+    distances: list[Floats],
+    y: Floats,
+    spread: float = WIDTH,
 ) -> tuple[float, Floats]:
     """Minus the log posterior of `theta` (up to a constant), and its gradient."""
     K, slope = covariance(kernel, distances, theta)
@@ -194,7 +202,7 @@ def minus_log_posterior(
         L = cho_factor(K + (noise + JITTER) * np.eye(len(y)), lower=True, check_finite=False)
     except LinAlgError:  # distances that are not Euclidean: not every theta gives a covariance
         return 1e25, np.zeros_like(theta)
-    away = (theta - _start(len(distances))) / WIDTH
+    away = (theta - _start(len(distances))) / spread
     inverse = cho_solve(L, np.eye(len(y)), check_finite=False)
     a = inverse @ y
     loss = 0.5 * y @ a + np.log(np.diag(L[0])).sum() + 0.5 * (away**2).sum()
@@ -204,20 +212,22 @@ def minus_log_posterior(
         2.0 * np.exp(-2 * t) * np.vdot(weighted, d) for d, t in zip(distances, theta, strict=False)
     ]
     gradient += [np.vdot(outer, K), noise * np.trace(outer)]
-    return float(loss), np.array(gradient) + away / WIDTH
+    return float(loss), np.array(gradient) + away / spread
 
 
 def _start(count: int) -> Floats:
     return np.array([START[0]] * count + [START[1], START[2]])
 
 
-def _optimum(kernel: Kernel, distances: list[Floats], y: Floats) -> tuple[float, Floats]:
+def _optimum(
+    kernel: Kernel, distances: list[Floats], y: Floats, spread: float
+) -> tuple[float, Floats]:
     start = _start(len(distances))
     low = start - _REACH
     if kernel == "linear":
         low[: len(distances)] = 0.0
     found = minimize(
-        minus_log_posterior, start, (kernel, distances, y), jac=True, method="L-BFGS-B",
+        minus_log_posterior, start, (kernel, distances, y, spread), jac=True, method="L-BFGS-B",
         bounds=list(zip(low, start + _REACH, strict=True)), options={"maxiter": 60},
     )  # fmt: skip
     return float(found.fun), found.x

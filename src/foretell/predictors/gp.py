@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from foretell.predictors._exact import Exact, Kernel, Metric, Standard
+from foretell.predictors._exact import WIDTH, Exact, Kernel, Metric, Standard
 from foretell.predictors._features import FEATURES, Encodings, resolve
 from foretell.predictors._targets import Target
 from foretell.spaces.base import Rows, Space
@@ -26,6 +26,8 @@ class GP(Exact):
         kernel: "matern", "rbf", or "exponential" (Matern-1/2).
         target: "rank" to learn ranks of the targets, "value" to learn standardised values.
         max_rows: most training rows.
+        spread: standard deviation of the prior of the logarithms of l_g, s^2 and the noise, above
+            0: wider where single numbers are the encodings, and the function may be steep in one.
         random_state: non-negative seed, or None for fresh entropy.
 
     References: Rasmussen & Williams 2006, equations 2.25, 2.26, 5.9; White et al. 2021, How
@@ -55,6 +57,7 @@ class GP(Exact):
         kernel: Kernel = "matern",
         target: Target = "rank",
         max_rows: int = 2000,
+        spread: float = WIDTH,
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -62,6 +65,7 @@ class GP(Exact):
         self.kernel = kernel
         self.target = target
         self.max_rows = max_rows
+        self.spread = spread
         self.random_state = random_state
 
     @classmethod
