@@ -8,7 +8,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteK
 
 import foretell as ft
 from foretell.errors import SettingError
-from foretell.predictors._exact import JITTER, KERNELS, START, WIDTH, minus_log_posterior
+from foretell.predictors._exact import JITTER, KERNELS, SPREAD, START, minus_log_posterior
 from foretell.predictors.gp import GP
 from foretell.predictors.gp_wl import WeisfeilerLehman
 
@@ -58,7 +58,7 @@ def test_loss_against_scikit_learn_and_its_gradient():
         scaled = [F / np.exp(t) for F, t in zip(blocks, theta, strict=False)]
         other = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None)
         other.fit(np.concatenate(scaled, axis=1), scores)
-        prior = 0.5 * (((theta - [START[0], *START]) / WIDTH) ** 2).sum()
+        prior = 0.5 * (((theta - [START[0], *START]) / SPREAD) ** 2).sum()
         loss, gradient = minus_log_posterior(theta, "matern", squares, scores)
         constant = 0.5 * len(y) * np.log(2 * np.pi)
         assert loss + constant == pytest.approx(prior - other.log_marginal_likelihood(), rel=1e-6)

@@ -72,7 +72,8 @@ class PredictorSampler(BaseSampler):
     Args:
         predictor: a catalog name, or an unfitted regressor on rows, or a tuple of them that take
             turns; without `space`, one by name that takes an `encoding` is given numbers as
-            numbers. A stationary process (`gp`) is the best known here: what a polynomial does not
+            numbers, and one with a `spread` a wide one: in one number a function may be steep. A
+            stationary process (`gp`) is the best known here: what a polynomial does not
             know of the corners of numbers keeps the search in them.
         n_startup_trials: random trials at the start, 2 or more.
         space: whose columns the parameters are; None to take what the study has.

@@ -19,7 +19,7 @@ from foretell.spaces.base import Rows
 Kernel = Literal["matern", "rbf", "exponential", "linear"]
 
 START = (2.0, 0.0, -2.0)  # log of length scale, signal and noise variance: mean of the prior
-WIDTH = 0.8  # its standard deviation: what few rows say of a length scale is mostly noise
+SPREAD = 0.8  # its standard deviation: what few rows say of a length scale is mostly noise
 JITTER = 1e-6
 _REACH = 6.0  # logarithms are searched so far from START
 _BLOCK = 4096
@@ -81,7 +81,7 @@ class Exact(Predictor):
     kernel: Kernel
     target: Target
     max_rows: int
-    spread: float = WIDTH
+    spread: float = SPREAD
 
     @abstractmethod
     def _metrics(self, X: Rows) -> list[Metric]:
@@ -193,7 +193,7 @@ def minus_log_posterior(
     kernel: Kernel,
     distances: list[Floats],
     y: Floats,
-    spread: float = WIDTH,
+    spread: float = SPREAD,
 ) -> tuple[float, Floats]:
     """Minus the log posterior of `theta` (up to a constant), and its gradient."""
     K, slope = covariance(kernel, distances, theta)

@@ -37,7 +37,7 @@ def resolve(encoding: Encodings, space: Space) -> list[Encoding]:
 
 def encode(parts: list[Encoding], X: Rows) -> NDArray[np.float32]:
     """Features of all encodings, side by side."""
-    return np.concatenate([part.encode(X) for part in parts], axis=1)
+    return np.concatenate([part.encode(X) for part in parts], axis=1, dtype=np.float32)
 
 
 def standard(parts: list[Encoding], X: Rows) -> tuple[Floats, Floats]:

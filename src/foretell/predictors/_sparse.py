@@ -14,7 +14,7 @@ from sklearn.cluster import KMeans
 from torch import Tensor
 
 from foretell.errors import SettingError
-from foretell.predictors._exact import START, WIDTH, Standard
+from foretell.predictors._exact import SPREAD, START, Standard
 from foretell.predictors._features import Encodings, resolve
 from foretell.predictors._targets import Scale, Target
 from foretell.predictors.base import Floats, Predictor
@@ -93,7 +93,7 @@ class Sparse(Predictor):
         total, at = None, 0
         for metric in self.metrics_:
             active = tuple(range(at, at := at + metric.features.shape[1]))
-            length = priors.LogNormalPrior(START[0], WIDTH)
+            length = priors.LogNormalPrior(START[0], SPREAD)
             if self.smooth == np.inf:
                 kernel = kernels.RBFKernel(active_dims=active, lengthscale_prior=length)
             else:
@@ -101,7 +101,7 @@ class Sparse(Predictor):
                     self.smooth, active_dims=active, lengthscale_prior=length
                 )
             kernel.lengthscale = np.exp(START[0] / 2)
-            signal = priors.LogNormalPrior(START[1], WIDTH)
+            signal = priors.LogNormalPrior(START[1], SPREAD)
             scaled = kernels.ScaleKernel(kernel, outputscale_prior=signal)
             total = scaled if total is None else total + scaled
         return total
@@ -110,7 +110,7 @@ class Sparse(Predictor):
         from gpytorch import constraints, likelihoods, priors
 
         likelihood = likelihoods.GaussianLikelihood(
-            noise_prior=priors.LogNormalPrior(START[2], WIDTH),
+            noise_prior=priors.LogNormalPrior(START[2], SPREAD),
             noise_constraint=constraints.GreaterThan(1e-3),
         )
         likelihood.noise = np.exp(START[2])

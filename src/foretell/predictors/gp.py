@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from foretell.predictors._exact import WIDTH, Exact, Kernel, Metric, Standard
+from foretell.predictors._exact import SPREAD, Exact, Kernel, Metric, Standard
 from foretell.predictors._features import FEATURES, Encodings, resolve
 from foretell.predictors._targets import Target
 from foretell.spaces.base import Rows, Space
@@ -57,7 +57,7 @@ class GP(Exact):
         kernel: Kernel = "matern",
         target: Target = "rank",
         max_rows: int = 2000,
-        spread: float = WIDTH,
+        spread: float = SPREAD,
         random_state: int | None = None,
     ) -> None:
         self.space = space
