@@ -14,9 +14,9 @@ CHAIN = ft.spaces.get("mobile", preset="tiny", input_shape=(1, 8, 8), n_outputs=
 def test_spreads_by_the_formula():
     X = CHAIN.sample(200, rng=0)
     parts = resolve(("graph-stats", "edges", "size"), CHAIN)
-    centre, weight = standard(parts, X)
-    blocks = [part.encode(X).astype(np.float64) for part in parts]
-    F = np.concatenate(blocks, axis=1)
+    blocks = [part.encode(X) for part in parts]
+    centre, weight = standard(blocks)
+    F = np.concatenate(blocks, axis=1, dtype=np.float64)
     spread = ((F - centre) * weight).std(axis=0)
     wish = np.repeat([1.0, 0.3, 2.0], [block.shape[1] for block in blocks])
     constant = F.std(axis=0) < 1e-6

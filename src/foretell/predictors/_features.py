@@ -40,19 +40,18 @@ def encode(parts: list[Encoding], X: Rows) -> NDArray[np.float32]:
     return np.concatenate([part.encode(X) for part in parts], axis=1, dtype=np.float32)
 
 
-def standard(parts: list[Encoding], X: Rows) -> tuple[Floats, Floats]:
+def standard(blocks: list[NDArray[np.floating]]) -> tuple[Floats, Floats]:
     """Centre and weight (f,) of each feature, so that (features - centre) weight are standard.
 
-    The features of the first encoding get unit variance, the f of a further one a spread of
-    max(0.3, 4 / f): where they are many they do not drown the first, where they are few (`size`)
-    they are heard. A feature that is constant in X says nothing: weight 0.
+    A block is what one encoding says of the rows. The features of the first get unit variance, the
+    f of a further one a spread of max(0.3, 4 / f): where they are many they do not drown the first,
+    where they are few (`size`) they are heard. A constant feature says nothing: weight 0.
     """
-    blocks = [part.encode(X).astype(np.float64) for part in parts]
-    spread = np.concatenate([block.std(axis=0) for block in blocks])
+    spread = np.concatenate([block.std(axis=0, dtype=np.float64) for block in blocks])
+    centre = np.concatenate([block.mean(axis=0, dtype=np.float64) for block in blocks])
     first, *further = (block.shape[1] for block in blocks)
     wish = np.repeat([1.0, *(max(_BESIDE, _SHORT / f) for f in further)], [first, *further])
-    weight = np.divide(wish, spread, out=np.zeros_like(spread), where=spread > 1e-6)
-    return np.concatenate([block.mean(axis=0) for block in blocks]), weight
+    return centre, np.divide(wish, spread, out=np.zeros_like(spread), where=spread > 1e-6)
 
 
 class OnFeatures(Predictor):

@@ -130,7 +130,8 @@ class Neural(Predictor):
         self._check_settings()
         self.encodings_ = [] if self.encoding is None else resolve(self.encoding, self.space)
         if self.encodings_:
-            self.centre_, self.weight_ = standard(self.encodings_, X)
+            blocks = [one.encode(X) for one in self.encodings_]
+            self.centre_, self.weight_ = standard(blocks)
         scale = self._scale(y)
         view = self._view(X)
         with torch.random.fork_rng(devices=[]):

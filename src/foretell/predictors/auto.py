@@ -32,14 +32,13 @@ from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.gp import GP
 from foretell.spaces.base import Rows, Space
 
-FEW = ("gp", "gp-wl", "gcn")  # always compared
-CORE = (*FEW, "bayes-lin", "xgb", "bonas", "ranker")  # with so many results:
-_SOME = 50  # fewer mislead pairs, products and trees, and size is the safer guess
-NEXT = ("gates", "brp", "lgb", "sparse-gp", "nasbot-gp", "rf")  # then these, then others
+FEW = ("gp", "gp-wl", "var-sparse-gp", "bonas")  # always compared
+CORE = (*FEW, "bayes-lin", "xgb", "ranker")  # with so many results:
+_SOME = 50  # fewer mislead pairs, products and trees
+NEXT = ("gates", "gcn", "brp", "lgb", "sparse-gp", "nasbot-gp", "rf")  # then these, then others
 _FOLDS, _FEWER, _MANY = 5, 3, 100  # with many results fits take long, and lack little in a fold
 _FEWEST = 10  # results below which nothing can be compared
 _UNCOMPARED = ("gp", BASELINE)  # what is averaged then
-_SAYS = 1.0  # by how much sizes among the features must raise the log evidence
 _ROWS = 400  # most rows that are asked for it
 
 
@@ -57,10 +56,9 @@ class Auto(Predictor):
        divided by their sum; members under 5 percent (or half an equal share) are left out.
     3. The blend's own tau is honest: the weights for each fold come from the other folds.
     4. Where that tau is below the one of `n-params` by more than three standard errors of the
-       difference, the size of the network ranks; by more than two, the average of both; with fewer
-       than 50 results two and one are enough. Fits on fewer rows make the blend look worse than it
-       is, the size of the network not; so less than that changes nothing, and `note_` says that
-       `n-params` was not clearly beaten.
+       difference, the size of the network ranks; by more than two, the average of both. Fits on
+       fewer rows make the blend look worse than it is, the size of the network not; so less than
+       that changes nothing, and `note_` says that `n-params` was not clearly beaten.
 
     With fewer than 10 results nothing can be compared; then `gp` and `n-params` are averaged.
 
@@ -69,12 +67,13 @@ class Auto(Predictor):
 
     Args:
         space: the space whose rows it sees.
-        candidates: names of the catalog. None without `budget_s` for gp, gp-wl and gcn, with 50
-            results and more also bayes-lin, xgb, bonas and ranker; None with it for these, and
-            then all others of the catalog that are no baseline, those first that promised most in
-            a second. What is not installed is left out. Where the space can tell sizes, `n-params`
-            is always compared, and sizes are added to the features of those that take an encoding
-            if they say something: if the log evidence of `gp` rises by more than 1 with them.
+        candidates: names of the catalog. None without `budget_s` for gp, gp-wl, var-sparse-gp
+            and bonas, with 50 results and more also bayes-lin, xgb and ranker; None with it for
+            these, and then all others of the catalog that are no baseline, those first that
+            promised most in a second. What is not installed is left out. Where the space can tell
+            sizes, `n-params` is always compared, and sizes are added to the features of those that
+            take an encoding if they say something: if the log evidence of `gp` rises by more than
+            ln(n) / 2 with them (Bayesian information criterion).
         folds: of the cross-validation, at least 2; None for 5, or 3 with 100 results and more.
         max_rows: cross-validate on at most so many rows, drawn at random; members see all rows.
         budget_s: seconds of wall clock for the comparison and the fits of the members after it,
@@ -94,7 +93,7 @@ class Auto(Predictor):
         note_: one sentence on what was chosen and why.
 
     References: Breiman 1996, Stacked regressions (non-negative weights); Caruana et al. 2004,
-    Ensemble selection from libraries of models.
+    Ensemble selection from libraries of models; Schwarz 1978, Estimating the dimension of a model.
 
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
@@ -161,13 +160,16 @@ class Auto(Predictor):
         return found
 
     def _sizes_say(self, X: Rows, y: Floats) -> bool:
-        """Whether sizes among the features raise the evidence: by chance they seldom do."""
+        """Whether sizes are worth their length scale, by the Bayesian information criterion.
+
+        Where they say nothing, chance is an order that fits the rows, and misleads everywhere.
+        """
         seed = derive(self.random_state, "sizes")  # the same rows for both, where there are many
         without, beside = (
             GP(self.space, encoding=encoding, max_rows=_ROWS, random_state=seed).fit(X, y).loss_
             for encoding in (FEATURES, (*FEATURES, "size"))
         )
-        return bool(without - beside > _SAYS)
+        return bool(without - beside > 0.5 * math.log(min(len(y), _ROWS)))
 
     def _compare(
         self,
@@ -194,10 +196,9 @@ class Auto(Predictor):
         if BASELINE in seen:
             size, tau = self.cv_scores_[BASELINE][0], self.cv_scores_["auto"][0]
             doubt = jackknife(agreement(y, seen[BASELINE].score) - agreement(y, blended))
-            least = 1 if len(self.oof_) < _SOME else 2
-            if size - tau > (least + 1) * doubt:
+            if size - tau > 3 * doubt:
                 self.weights_ = {BASELINE: 1.0}
-            elif size - tau > least * doubt:
+            elif size - tau > 2 * doubt:
                 self.weights_ = average(self.weights_, {BASELINE: 1.0})
         remarks.insert(0, self._verdict())
         if self.dropped_:

@@ -29,7 +29,7 @@ class NAO(Neural):
     of step t,
 
         h_1..h_L = bidirectional LSTM(x_1..x_L),    c_t = (W h_t + x_t) / |W h_t + x_t|,
-        latent c = mean_t c_t,    score = mlp(c, features),
+        latent c = mean_t c_t / |mean_t c_t|,    score = w . (c + mlp(c, features)) / sqrt(2),
         decoder: LSTM that starts from c, reads step t - 1 and attends to c_1..c_L, gives step t;
 
         loss = (1 - weight) ranking loss(score) + weight (-mean log P(token)).
@@ -40,7 +40,7 @@ class NAO(Neural):
     Args:
         space: the space whose rows it sees.
         hidden: width of embeddings, latent, and each direction of the LSTM.
-        head: width of the hidden layer of the predictor.
+        head: width of the hidden layer of `mlp`.
         step: "vertex" for one step of the LSTM a vertex, "token" for one a token.
         weight: of the decoder's loss, in [0, 1).
         encoding: features of the whole graph beside the latent (a name of the catalog, an
@@ -59,8 +59,8 @@ class NAO(Neural):
     References: Luo et al. 2018, Neural Architecture Optimization, section 3; White et al. 2021,
     How Powerful are Performance Predictors in NAS?
     Differs: the paper has one network, a step for each token, squared error and no features of the
-    graph: `NAO.paper(space)`, with the 50 epochs of the study instead of the paper's 1,000; its
-    order of vertices is that of the table.
+    graph: `NAO.paper(space)`, with the 50 epochs of the study instead of the paper's 1,000, and a
+    rate that falls by a cosine; its order of vertices is that of the table.
 
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
@@ -218,10 +218,12 @@ class Network(nn.Module):
         self.slots, self.n_tokens = slots, n_tokens
         self.drop = nn.Dropout(dropout)
         self.enter = nn.Linear(slots * (n_tokens - 1), hidden)
+        nn.init.normal_(self.enter.weight, std=slots**-0.5)  # sums of embeddings: unit variance
         self.encoder = nn.LSTM(hidden, hidden, bidirectional=True, batch_first=True)
         self.leave = nn.Linear(2 * hidden, hidden)
         self.inner = nn.Linear(hidden + features, head)
-        self.outer = nn.Linear(head, 1)
+        self.outer = nn.Linear(head, hidden)
+        self.score = nn.Linear(hidden, 1)
         self.decoder = nn.LSTM(hidden, hidden, batch_first=True)
         self.attend = nn.Linear(2 * hidden, hidden)
         self.write = nn.Linear(hidden, slots * n_tokens)
@@ -251,11 +253,13 @@ class Network(nn.Module):
         read = self.drop(self.enter(seen.hot))
         states = self.leave(self.drop(self.encoder(read)[0])) + read
         states = nn.functional.normalize(states, dim=-1)
-        return read, states, mean(states, (seen.tokens != PAD).any(-1))
+        latent = mean(states, (seen.tokens != PAD).any(-1))
+        return read, states, nn.functional.normalize(latent, dim=-1)
 
     def _score(self, latent: Tensor, seen: Inputs) -> Tensor:
         wide = torch.cat([latent, seen.features], dim=-1)
-        score: Tensor = self.outer(self.drop(torch.relu(self.inner(wide)))).squeeze(-1)
+        more = self.drop(torch.relu(self.outer(self.drop(torch.relu(self.inner(wide))))))
+        score: Tensor = self.score((latent + more) * 0.5**0.5).squeeze(-1)
         return score
 
     def _decode(self, read: Tensor, states: Tensor, latent: Tensor) -> Tensor:
