@@ -86,6 +86,7 @@ class VarSparseGP(Sparse):
         settings: dict[str, Any] = {
             "points": 10,
             "steps": 200,
+            "move": 0.01,
             "smooth": np.inf,
             "encoding": "adjacency-one-hot",
             "target": "value",
