@@ -260,9 +260,10 @@ def export(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="The folder of a run.")], json: Json = False
+    folder: Annotated[Path, typer.Argument(help="The folder of a run or a study.")],
+    json: Json = False,
 ) -> None:
-    """Write the report of a run again, finished or not."""
+    """Write the report of a run or a study of predictors again, finished or not."""
     from foretell.report import write
 
     path = write(folder)
@@ -332,7 +333,7 @@ def data_import(
             typer.echo(line)
         rows = ([m.get(k, "") for k in benchmarks.METRIC] for m in found.metrics())
         console.show_table(benchmarks.METRIC, rows)
-        typer.echo(f"table: {found.file}   next: {found.next_command()}")
+        typer.echo(f"table: {found.file}   next: {found.next_command(space)}")
 
 
 @app.command("list")

@@ -80,3 +80,55 @@ def test_a_table_that_does_not_say_its_space(table: str, tmp_path: Path):
     done = bench("--table", table, "--target", "val_loss", "--out", str(tmp_path / "out"))
     assert "does not say its space" in str(done.exception)
     assert "--space" in str(done.exception)
+
+
+def test_the_page_again_and_of_an_unfinished_study(table: str, tmp_path: Path):
+    out = tmp_path / "out"
+    args = ("--table", table, "--space", "nb201", "--target", "val_loss", "--minimize")
+    more = ("--predictors", "rf", "--train-sizes", "20,30", "--seeds", "2", "--out", str(out))
+    assert bench(*args, *more).exit_code == 0
+    page = (out / "report.html").read_bytes()
+    (out / "report.html").unlink()
+    done = CliRunner().invoke(app, ["report", str(out)])
+    assert done.exit_code == 0, done.output
+    assert (out / "report.html").read_bytes() == page
+    lines = (out / "results.jsonl").read_text().splitlines(keepends=True)
+    (out / "results.jsonl").write_text("".join(lines[:3]))
+    done = CliRunner().invoke(app, ["report", str(out)])
+    assert done.exit_code == 0, done.output
+    assert (out / "report.html").read_bytes() != page
+
+
+@pytest.mark.parametrize(
+    ("run", "cells", "said"),
+    [
+        ({"study": "predictors"}, None, "no results of a study of predictors"),
+        ({"study": "searches"}, None, "is a study of searches, which has no page"),
+        ({"study": "predictors"}, {"predictor": "gp"}, "cell that this foretell cannot read"),
+    ],
+)
+def test_folders_without_a_page(run: dict, cells: dict | None, said: str, tmp_path: Path):
+    (tmp_path / "run.json").write_text(json.dumps({"format": 2, **run}))
+    if cells:
+        (tmp_path / "results.jsonl").write_text(
+            json.dumps({"event": "cell", "error": "", **cells}) + "\n"
+        )
+    done = CliRunner().invoke(app, ["report", str(tmp_path)])
+    assert isinstance(done.exception, ForetellError)
+    assert said in str(done.exception)
+    assert "\n" not in str(done.exception)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_the_next_command_of_an_import_names_the_space_as_the_user_did(tmp_path: Path):
+    spec = tmp_path / "mine.py"
+    spec.write_text(
+        "import foretell as ft\n"
+        "tiny = ft.Space.from_choices({'a': [1, 2], 'b': [1, 2, 3]}, build=lambda *_: None)\n"
+    )
+    rows = [f'"a={a},b={b}",0.{a}{b}' for a in (1, 2) for b in (1, 2, 3)]
+    (tmp_path / "rows.csv").write_text("\n".join(["arch,val_acc", *rows]) + "\n")
+    to = ["--space", f"{spec}:tiny", "--out", str(tmp_path / "rows.parquet")]
+    done = CliRunner().invoke(app, ["data", "import", str(tmp_path / "rows.csv"), *to])
+    assert done.exit_code == 0, done.output
+    assert f"--space {spec}:tiny --target val_acc" in done.stdout

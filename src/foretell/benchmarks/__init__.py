@@ -155,12 +155,12 @@ class Imported:
             "notes": list(one.notes), "metrics": self.metrics(), "curves": list(one.curves),
         }  # fmt: skip
 
-    def next_command(self) -> str:
-        """What one does with the table."""
+    def next_command(self, space: str | None = None) -> str:
+        """What one does with the table, of a space as the user named it."""
         good = [name for name, c in self.benchmark.columns.items() if c.better == "max"]
         target = next((name for name in good if "val" in name), next(iter(good), "COLUMN"))
         return (
-            f"foretell bench predictors --table {self.file} --space {self.benchmark.space}"
+            f"foretell bench predictors --table {self.file} --space {space or self.benchmark.space}"
             f" --target {target}"
         )
 

@@ -1,7 +1,37 @@
-"""The report of a run: `write(folder)` makes one offline `report.html`."""
+"""Reports: `write(folder)` makes one offline `report.html` of a run or a study."""
 
 from __future__ import annotations
 
-from foretell.report.page import write
+from pathlib import Path
+
+from foretell.errors import RunError
+from foretell.report import page
+from foretell.runs.folder import settings_of
+from foretell.spaces.base import Space
 
 __all__ = ["write"]
+
+
+def write(folder: str | Path, space: Space | None = None) -> Path:
+    """Write `report.html` into the folder of a run or of a study of predictors, finished or not.
+
+    Args:
+        folder: as `foretell run` or `foretell bench predictors` made it.
+        space: of a run, if it is at hand; else it is loaded by its name or file.
+
+    Raises: RunError when the folder is neither, or cannot be read or written.
+    """
+    folder = Path(folder)
+    kind = settings_of(folder).get("study")
+    if kind is None:
+        return page.write(folder, space)
+    if kind != "predictors":
+        raise RunError(
+            f"{folder} is a study of {kind}, which has no page",
+            expected="a run, or a study of predictors",
+            hint="its tables are summary.md and summary.csv",
+        )
+    from foretell.report import study
+    from foretell.studies.predictors import read
+
+    return study.write(read(folder))

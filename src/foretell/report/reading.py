@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell.errors import RunError
 from foretell.report.units import Metric
 from foretell.runs import journal
-from foretell.runs.folder import RunFolder
+from foretell.runs.folder import settings_of
 from foretell.spaces.base import Rows, Space
 from foretell.spaces.load import load
 
@@ -131,7 +130,7 @@ def read(folder: Path, space: Space | None = None) -> Run:
     Raises: RunError when there is no readable `run.json`, or the journal holds other things.
     """
     folder = Path(folder)
-    settings = _settings(folder)
+    settings = settings_of(folder)
     notes: list[str] = []
     path = folder / "trials.jsonl"
     events = journal.read(path) if path.exists() else []
@@ -193,16 +192,6 @@ def integer(value: object, default: int = -1) -> int:
 def numbers(values: list[str]) -> Floats:
     """A column of a CSV as numbers, NaN where there is none."""
     return np.array([number(value) for value in values], dtype=np.float64)
-
-
-def _settings(folder: Path) -> dict[str, Any]:
-    if not (folder / "run.json").is_file():  # asked first, because RunFolder would make the folder
-        raise RunError(
-            f"{folder} is not the folder of a run",
-            expected="a folder with run.json, as `foretell run --out` makes it",
-            got="no run.json" if folder.is_dir() else "no such folder",
-        )
-    return RunFolder(folder).settings()
 
 
 def _columns(path: Path, notes: list[str]) -> dict[str, list[str]]:

@@ -191,6 +191,17 @@ class RunFolder:
         )
 
 
+def settings_of(folder: Path) -> dict[str, Any]:
+    """What run.json says, of a run or a study; RunError where there is none."""
+    if not (folder / "run.json").is_file():  # asked first, because RunFolder would make the folder
+        raise RunError(
+            f"{folder} is not the folder of a run",
+            expected="a folder with run.json, as --out of `run` or `bench` makes it",
+            got="no run.json" if folder.is_dir() else "no such folder",
+        )
+    return RunFolder(folder).settings()
+
+
 def upgrade(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of any known format in the words of this one; a step for each format between.
 

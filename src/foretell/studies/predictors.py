@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,9 @@ from typing import Any, Literal
 import numpy as np
 
 from foretell import _catalog
-from foretell.errors import SettingError
+from foretell.errors import RunError, SettingError
+from foretell.runs import journal
+from foretell.runs.folder import settings_of
 from foretell.spaces.base import Space
 from foretell.studies._predictor_study import PredictorStudy, baselines
 from foretell.studies._scoring import TOP_K, PredictorRecord, score, sparse_step
@@ -28,7 +31,7 @@ from foretell.studies._study import (
 )
 from foretell.studies._tuning import Tuning
 
-__all__ = ["PredictorRecord", "PredictorStudy", "run_predictors"]
+__all__ = ["PredictorRecord", "PredictorStudy", "read", "run_predictors"]
 
 N_TEST: Mapping[Kind, int] = {"uniform": 2_000, "mutation": 200}  # fewer where a table is small
 ALL = "all"
@@ -139,6 +142,38 @@ def run_predictors(
 
         write(study)
     return study
+
+
+def read(out: str | Path) -> PredictorStudy:
+    """What a study has found so far, finished or interrupted, by seed and training size.
+
+    Raises: RunError when `out` holds no study of predictors with a finished cell.
+    """
+    out = Path(out)
+    settings = {k: v for k, v in settings_of(out).items() if k != "format"}
+    path = out / "results.jsonl"
+    cells = journal.read(path) if settings.get("study") == "predictors" and path.exists() else []
+    names = {field.name for field in fields(PredictorRecord)}
+    latest: dict[tuple[Any, ...], PredictorRecord] = {}
+    for cell in cells:
+        try:
+            record = PredictorRecord(**{k: v for k, v in cell.items() if k in names})
+            latest[record.predictor, record.settings, int(record.n_train), int(record.seed)] = (
+                record
+            )
+        except (TypeError, ValueError) as error:
+            raise RunError(
+                f"{path} has a cell that this foretell cannot read: {error}",
+                hint="use the foretell that wrote it",
+            ) from error
+    if not latest:
+        raise RunError(
+            f"{out} holds no results of a study of predictors",
+            expected="a folder that `foretell bench predictors` made, with a finished cell",
+            got="none",
+        )
+    records = sorted(latest.values(), key=lambda record: (record.seed, record.n_train))
+    return PredictorStudy(tuple(records), out, settings)
 
 
 def _models(
