@@ -56,3 +56,13 @@ def test_same_as_the_library(name):
     else:
         assert np.corrcoef(found, expected)[0, 1] > 0.98
         assert np.abs(found - expected).mean() < 0.15 * y.std()
+
+
+def test_no_deviation_without_bounds():
+    """Deep trees on few rows, some of them far off: boosting alone overflows."""
+    pytest.importorskip("ngboost")
+    X = SPACE.sample(78, rng=0)
+    y = np.random.default_rng(0).standard_cauchy(78)
+    kind = type(ft.predictors.get("ngb", space=SPACE))
+    _, std = kind.paper(SPACE, random_state=0).fit(X, y).predict(SPACE.sample(500, 1), True)
+    assert std.max() <= 10.001 * y.std()

@@ -11,7 +11,9 @@ from scipy.stats import loguniform, uniform
 from foretell.predictors._features import FEATURES, Encodings, OnFeatures
 from foretell.predictors._targets import Target
 from foretell.predictors.base import Floats
-from foretell.spaces.base import Space
+from foretell.spaces.base import Rows, Space
+
+_WIDEST = 10.0  # predicted deviation, in those of the targets
 
 
 class NGB(OnFeatures):
@@ -19,7 +21,8 @@ class NGB(OnFeatures):
 
         theta_k(x) = theta_{k-1}(x) - rate * tree_k(x),    theta = (mean, log std),
 
-    where tree_k fits the natural gradient of -log N(y; theta).
+    where tree_k fits the natural gradient of -log N(y; theta). A deviation is at most 10 times that
+    of the targets: deep trees on few rows know no bound.
 
     Args:
         space: the space whose rows it sees.
@@ -103,6 +106,10 @@ class NGB(OnFeatures):
             verbose=False,
         )
 
+    def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
+        with np.errstate(over="ignore"):  # deep trees on few rows drive some deviations that far
+            super()._fit(X, y, rng)
+
     def _score(self, model: Any, F: NDArray[np.float32]) -> tuple[Floats, Floats | None]:
         normal = model.pred_dist(F)
-        return normal.loc, normal.scale
+        return normal.loc, np.minimum(normal.scale, _WIDEST)
