@@ -257,7 +257,7 @@ def test_bonas_is_less_sure_of_what_it_has_not_seen():
     T = NB201.sample(50, rng=1)
     view = model._view(T)
     own = [
-        one.variance(phi)
+        one.variance(phi) + one.noise
         for one, phi in zip(model.posterior_, model._phi(model.net_, view), strict=True)
     ]
     far = model._variance(view)

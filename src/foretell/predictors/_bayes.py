@@ -88,5 +88,5 @@ def posteriors(hidden: Floats, target: Floats, members: int) -> list[Posterior]:
 
 
 def variances(found: list[Posterior], hidden: Floats) -> Floats:
-    """Variance (M, n) that each regression has of hidden (M, n, f), without the noise."""
-    return np.stack([one.variance(h) for one, h in zip(found, hidden, strict=True)])
+    """Variance (M, n) that each regression has of targets at hidden (M, n, f), with the noise."""
+    return np.stack([one.variance(h) + one.noise for one, h in zip(found, hidden, strict=True)])

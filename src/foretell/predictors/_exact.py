@@ -127,8 +127,9 @@ class Exact(Predictor):
     def _block(self, X: Rows) -> tuple[Floats, Floats]:
         K = self._cross(X)
         V = solve_triangular(self.factor_[0], K.T, lower=True, check_finite=False)
-        variance = np.exp(self.theta_[-2]) - np.einsum("ij,ij->j", V, V)
-        return K @ self.weights_, np.sqrt(np.maximum(variance, JITTER))
+        signal, noise = np.exp(self.theta_[-2:])
+        variance = np.maximum(signal - np.einsum("ij,ij->j", V, V), JITTER) + noise
+        return K @ self.weights_, np.sqrt(variance)
 
     def _cross(self, X: Rows) -> Floats:
         distances = [one for metric in self.metrics_ for one in metric.squares(X)]

@@ -51,7 +51,7 @@ class Sparse(Predictor):
 
     @abstractmethod
     def _posterior(self, F: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance (n,) of the process at features (n, f)."""
+        """Mean and variance (n,) of the process at features (n, f), without the noise."""
 
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
         for name, least in (("points", 1), ("steps", 0)):
@@ -81,7 +81,8 @@ class Sparse(Predictor):
                 mean, variance = self._posterior(torch.tensor(self._features(X[i : i + _BLOCK])))
                 found.append((mean.numpy(), variance.numpy()))
         score, square = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        std = np.sqrt(np.maximum(square, 1e-9))
+        noise = float(self.model_.likelihood.noise.detach())
+        std = np.sqrt(np.maximum(square, 0.0) + noise)
         return self.scale_.value(score), self.scale_.spread(score, std)
 
     def _features(self, X: Rows) -> Floats:

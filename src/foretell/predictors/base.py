@@ -86,6 +86,9 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
     def predict(self, X: ArrayLike, return_std: bool = False) -> Floats | tuple[Floats, Floats]:
         """Predicted targets of rows (n, d); with `return_std` also their standard deviations.
 
+        The deviation is that of a measurement: the noise of the targets is part of it, where the
+        method has a noise. A tenth of the measurements should lie further off than 1.645 of it.
+
         Raises:
             NotFittedError: `fit` has not been called.
             NoUncertaintyError: the method has no uncertainty.

@@ -105,22 +105,29 @@ class BayesLinReg(Predictor):
         few = rng.permutation(len(y))[:_COMPARED]
         part, its = products[np.ix_(few, few)], scores[few]
         self.bias_ = max(_BIASES, key=lambda bias: self._optimum(part, its, bias)[0])
-        _, self.signal_, spread, vectors = self._optimum(products, scores, self.bias_)
+        _, self.signal_, self.noise_, spread, vectors = self._optimum(products, scores, self.bias_)
         self.inverse_ = vectors / spread @ vectors.T
         self.weights_ = self.inverse_ @ scores
 
     def _optimum(
         self, products: Floats, scores: Floats, bias: float
-    ) -> tuple[float, float, Floats, Floats]:
-        """Highest log evidence of all noises; there s^2, and the spectrum of K / s^2."""
+    ) -> tuple[float, float, float, Floats, Floats]:
+        """Highest log evidence; there s^2, the noise, and the spectrum of the covariance / s^2."""
         values, vectors = np.linalg.eigh((bias + products) ** self.degree)
         values = np.maximum(values, 0.0)
-        spread = values + _NOISES[:, None] * values.mean()
+        noises = _NOISES * values.mean()
+        spread = values + noises[:, None]
         along = vectors.T @ scores
         signal = (along**2 / spread).mean(axis=1) + 1e-12
         evidence = -0.5 * (len(scores) * np.log(signal) + np.log(spread).sum(axis=1))
         i = int(np.argmax(evidence))
-        return float(evidence[i]), float(signal[i]), spread[i], vectors
+        return (
+            float(evidence[i]),
+            float(signal[i]),
+            float(noises[i] * signal[i]),
+            spread[i],
+            vectors,
+        )
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         found = [self._of(F) for F in self._blocks(X)]
@@ -138,7 +145,7 @@ class BayesLinReg(Predictor):
         k = self._kernel(F)
         own = (self.bias_ + np.einsum("ij,ij->i", F, F)) ** self.degree
         variance = own - np.einsum("ij,jk,ik->i", k, self.inverse_, k, optimize=True)
-        std: Floats = np.sqrt(self.signal_ * np.maximum(variance, 1e-9))
+        std: Floats = np.sqrt(self.signal_ * np.maximum(variance, 1e-9) + self.noise_)
         return self._mean_of(F) if self.degree == 1 else k @ self.weights_, std
 
     def _mean_of(self, F: Floats) -> Floats:

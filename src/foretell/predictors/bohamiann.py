@@ -153,7 +153,9 @@ class Bohamiann(Predictor):
             potential, start, burn_in=self.burn_in, samples=self.samples, every=self.every,
             rate=self.rate, friction=self.friction, generator=generator,
         )  # fmt: skip
-        self.weights_ = layers(torch.cat(list(found))[:, :-1].contiguous())
+        states = torch.cat(list(found))
+        self.weights_ = layers(states[:, :-1].contiguous())
+        self.noise_ = float(states[:, -1].median().exp())  # single states are far off at times
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         step = max(2**19 // (len(self.weights_[0]) * self.width), 1)  # what fits a cache
@@ -161,7 +163,8 @@ class Bohamiann(Predictor):
         with torch.inference_mode():
             parts = [scores(F[i : i + step], self.weights_) for i in range(0, len(X), step)]
             drawn = torch.cat(parts, dim=1).numpy().astype(np.float64)
-        return self.scale_.value(drawn.mean(0)), self.scale_.spread(drawn.mean(0), drawn.std(0))
+        mean, std = drawn.mean(axis=0), np.sqrt(drawn.var(axis=0) + self.noise_)
+        return self.scale_.value(mean), self.scale_.spread(mean, std)
 
     def _features(self, X: Rows) -> Tensor:
         """Features (n, f) whose squares sum to about 1."""
