@@ -105,6 +105,11 @@ def test_the_page_again_and_of_an_unfinished_study(table: str, tmp_path: Path):
         ({"study": "predictors"}, None, "no results of a study of predictors"),
         ({"study": "searches"}, None, "is a study of searches, which has no page"),
         ({"study": "predictors"}, {"predictor": "gp"}, "cell that this foretell cannot read"),
+        (
+            {"study": "predictors"},
+            {"predictor": "gp", "settings": "", "n_train": 9, "seed": 0, "kendall": "high"},
+            "cell that this foretell cannot read",
+        ),
     ],
 )
 def test_folders_without_a_page(run: dict, cells: dict | None, said: str, tmp_path: Path):

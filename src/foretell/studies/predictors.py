@@ -17,7 +17,14 @@ from foretell.runs import journal
 from foretell.runs.folder import settings_of
 from foretell.spaces.base import Space
 from foretell.studies._predictor_study import PredictorStudy, baselines
-from foretell.studies._scoring import TOP_K, PredictorRecord, score, sparse_step
+from foretell.studies._scoring import (
+    CALIBRATION,
+    SCORES,
+    TOP_K,
+    PredictorRecord,
+    score,
+    sparse_step,
+)
 from foretell.studies._splits import KINDS, Kind, split
 from foretell.studies._study import (
     Cell,
@@ -158,9 +165,10 @@ def read(out: str | Path) -> PredictorStudy:
     for cell in cells:
         try:
             record = PredictorRecord(**{k: v for k, v in cell.items() if k in names})
-            latest[record.predictor, record.settings, int(record.n_train), int(record.seed)] = (
-                record
-            )
+            for name in (*SCORES, *CALIBRATION):
+                float(getattr(record, name) or 0.0)
+            at = str(record.predictor), record.settings, int(record.n_train), int(record.seed)
+            latest[at] = record
         except (TypeError, ValueError) as error:
             raise RunError(
                 f"{path} has a cell that this foretell cannot read: {error}",
