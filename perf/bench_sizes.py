@@ -37,7 +37,9 @@ def main() -> int:
     parser.add_argument("--tables", default=",".join((*GRAPHS, *FILES)))
     parser.add_argument("--n", type=int, default=50, help="training rows")
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--price", type=float, help="ln(n) / 2 by default")
     args = parser.parse_args()
+    price = 0.5 * np.log(args.n) if args.price is None else args.price
     folder = Path(os.environ.get("FORETELL_DATA", default))
     print(f"{'n = ' + str(args.n):10s}  {HEAD}", flush=True)
     every = []
@@ -53,9 +55,9 @@ def main() -> int:
         X, y = table.X, table.query(table.X, target)
         found = [_one(table.space, X, y, args.n, seed) for seed in range(140, 140 + args.seeds)]
         every += found
-        _tell(name, np.array(found), args.n)
+        _tell(name, np.array(found), price)
     if every:
-        _tell("all", np.array(every), args.n)
+        _tell("all", np.array(every), price)
     return 0
 
 
@@ -74,9 +76,9 @@ def _one(space: ft.Space, X: np.ndarray, y: np.ndarray, n: int, seed: int) -> tu
     return float(evidence[1] - evidence[0]), float((taus[1] - taus[0]).mean())
 
 
-def _tell(name: str, found: np.ndarray, n: int) -> None:
+def _tell(name: str, found: np.ndarray, price: float) -> None:
     rise, change = found.T
-    above = rise > 0.5 * np.log(n)
+    above = rise > price
     spread = f"{rise.min():+.1f} .. {np.median(rise):+.1f} .. {rise.max():+.1f}"
     print(f"{name:10s}  {spread:26s}{_mean(change[above]):31s}{_mean(change[~above])}", flush=True)
 
