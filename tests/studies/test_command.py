@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import foretell as ft
-from foretell import benchmarks
+from foretell import _catalog, benchmarks
 from foretell.cli import app
 from foretell.errors import ForetellError
 from foretell.evaluators.table import Table
@@ -137,3 +138,19 @@ def test_the_next_command_of_an_import_names_the_space_as_the_user_did(tmp_path:
     done = CliRunner().invoke(app, ["data", "import", str(tmp_path / "rows.csv"), *to])
     assert done.exit_code == 0, done.output
     assert f"--space {spec}:tiny --target val_acc" in done.stdout
+
+
+def test_a_table_opens_without_the_package_of_a_benchmark(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rows = tuple(
+        dataclasses.replace(row, packages=("no_such_package",)) if row.packages else row
+        for row in _catalog.BENCHMARKS
+    )
+    monkeypatch.setattr(_catalog, "BENCHMARKS", rows)
+    monkeypatch.setitem(_catalog.KINDS, "benchmark", rows)
+    args = ("--target", "val_loss", "--minimize", "--predictors", "mean", "--train-sizes", "20")
+    done = bench("--table", table, "--space", "nb201", *args, "--out", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    lost = bench("--table", "nb-graph:cora", *args, "--out", str(tmp_path / "lost"))
+    assert "no_such_package" in str(lost.exception)

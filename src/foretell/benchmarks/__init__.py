@@ -12,6 +12,7 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ def names() -> list[str]:
 
 
 def _readers() -> list[Reader]:
-    return [row.load()() for row in _catalog.BENCHMARKS]
+    """Those whose packages are there: a user's table must open without the ones of a benchmark."""
+    rows = _catalog.BENCHMARKS
+    return [row.load()() for row in rows if all(find_spec(name) for name in row.packages)]
 
 
 def installed() -> dict[str, Path]:
