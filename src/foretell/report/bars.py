@@ -20,9 +20,11 @@ def baselines(run: Run) -> Display | None:
         return None
     names, mean, std = [r[0] for r in rows], np.array([r[1] for r in rows]), [r[2] for r in rows]
     used = {str(run.rank.get(key)) for key in ("predictor", "chosen")}
+    compared = "auto" in cv  # candidates in one go, over all pairs; any other fold by fold
+    spread_of = "its jackknife error" if compared else "standard deviation over the folds"
     caption = (
-        "Kendall tau between prediction and measurement, cross-validated on the sampled networks: "
-        "mean, and standard deviation over the folds. 1 orders every pair rightly, 0 is guessing."
+        "Kendall tau between prediction and measurement, cross-validated on the sampled networks, "
+        f"and {spread_of}. 1 orders every pair rightly, 0 is guessing."
     )
 
     def draw(canvas: Canvas) -> None:
