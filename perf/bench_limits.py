@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike
 import foretell as ft
 from foretell.metrics import kendall
 from foretell.nets.latency import Latency
-from foretell.ranking import rank
+from foretell.search.ranking import rank
 from foretell.spaces.limited import Limited
 
 WIDTHS = np.array([8, 16, 24, 32, 48, 64, 96, 128])

@@ -23,9 +23,9 @@ import foretell as ft
 from foretell._rng import stream
 from foretell.metrics import mean_interval
 from foretell.pareto import fronts, hypervolume, nondominated
-from foretell.ranking import rank
+from foretell.search.ranking import rank
+from foretell.search.strategy import Strategy
 from foretell.spaces.base import Rows
-from foretell.strategies.base import Strategy
 from foretell.strategies.neural_predictor import NeuralPredictor
 from foretell.strategies.regularized_evolution import RegularizedEvolution
 

@@ -21,10 +21,9 @@ import numpy as np
 import ray
 
 import foretell as ft
-from foretell.evaluators.base import Evaluator
+from foretell.evaluators.base import Evaluator, Result
 from foretell.evaluators.executors import Job, Workers
 from foretell.evaluators.ray_executor import RayExecutor
-from foretell.history import Result
 
 
 @dataclass

@@ -19,7 +19,7 @@ import numpy as np
 import foretell as ft
 from foretell.metrics import mean_interval
 from foretell.predictors.bayes_lin_reg import BayesLinReg
-from foretell.strategies.base import Strategy
+from foretell.search.strategy import Strategy
 from foretell.strategies.neural_predictor import NeuralPredictor
 from foretell.strategies.regularized_evolution import RegularizedEvolution
 from foretell.studies.searches import SearchStudy, run_searches

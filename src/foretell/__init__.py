@@ -21,9 +21,9 @@ _LAZY = {
     "Space": "foretell.spaces.base",
     "choice": "foretell.spaces.base",
     "ForetellError": "foretell.errors",
-    "History": "foretell.history",
-    "Result": "foretell.history",
-    "Search": "foretell.search",
+    "History": "foretell.search.history",
+    "Result": "foretell.evaluators.base",
+    "Search": "foretell.search.asktell",
     "Table": "foretell.evaluators.table",
     "Trainer": "foretell.evaluators.trainer",
     "Recipe": "foretell.training.recipe",
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from foretell import spaces as spaces
     from foretell import strategies as strategies
     from foretell.errors import ForetellError as ForetellError
+    from foretell.evaluators.base import Result as Result
     from foretell.evaluators.table import Table as Table
     from foretell.evaluators.trainer import Trainer as Trainer
-    from foretell.history import History as History
-    from foretell.history import Result as Result
     from foretell.nas import NAS as NAS
     from foretell.runs.best import load as load
-    from foretell.search import Search as Search
+    from foretell.search.asktell import Search as Search
+    from foretell.search.history import History as History
     from foretell.spaces.base import Choice as Choice
     from foretell.spaces.base import Space as Space
     from foretell.spaces.base import choice as choice

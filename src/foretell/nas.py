@@ -25,7 +25,6 @@ from foretell.errors import SettingError
 from foretell.evaluators.executors import Workers
 from foretell.evaluators.ray_executor import RayExecutor
 from foretell.evaluators.trainer import Trainer
-from foretell.history import History
 from foretell.integrations import watch
 from foretell.metrics import welch
 from foretell.nets.latency import Latency
@@ -39,6 +38,7 @@ from foretell.runs.halving import Halving
 from foretell.runs.journal import Event, Journal
 from foretell.runs.plan import Plan
 from foretell.runs.progress import Progress
+from foretell.search.history import History
 from foretell.spaces.base import Costs, Space
 from foretell.spaces.limited import Limited, parse_limits
 from foretell.spaces.load import load as load_space

@@ -12,7 +12,7 @@ from sklearn.linear_model import Ridge
 import foretell as ft
 from foretell._rng import stream
 from foretell.errors import SettingError
-from foretell.history import History
+from foretell.search.history import History
 from foretell.spaces.limited import Limited
 from foretell.testing.strategies import CHECKS, check_strategy, made_up_values, mixed_history
 

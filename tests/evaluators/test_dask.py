@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 
 import foretell as ft
-from foretell.evaluators.base import Evaluator, pulse
+from foretell.evaluators.base import Evaluator, Result, pulse
 from foretell.evaluators.executors import Job, Workers
 from foretell.evaluators.trainer import Trainer
-from foretell.history import Result
 from foretell.runs import journal
 from foretell.training.data import load
 from foretell.training.recipe import Recipe

@@ -21,10 +21,9 @@ import pytest
 import foretell as ft
 from foretell.errors import RunError, SettingError
 from foretell.evaluators import _guard, _places
-from foretell.evaluators.base import Evaluator, pulse
+from foretell.evaluators.base import Evaluator, Result, pulse
 from foretell.evaluators.executors import InProcess, Job, Workers, evaluate, threads_per_worker
 from foretell.evaluators.trainer import Trainer
-from foretell.history import Result
 from foretell.training.data import load
 from foretell.training.recipe import Recipe
 

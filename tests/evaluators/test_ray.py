@@ -22,10 +22,9 @@ from ray.cluster_utils import Cluster
 import foretell as ft
 from foretell.errors import RunError, SettingError, UnknownNameError
 from foretell.evaluators import ray_executor
-from foretell.evaluators.base import Evaluator
+from foretell.evaluators.base import Evaluator, Result
 from foretell.evaluators.executors import Job, Workers
 from foretell.evaluators.ray_executor import RayExecutor
-from foretell.history import Result
 from foretell.runs import journal
 
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file

@@ -19,8 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from foretell.errors import DataError
-from foretell.evaluators.base import Evaluator
-from foretell.history import Result
+from foretell.evaluators.base import Evaluator, Result
 from foretell.spaces.base import Costs, Space, choice
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file

@@ -28,9 +28,9 @@ from foretell.runs.folder import RunFolder
 from foretell.runs.frame import Frame
 from foretell.runs.journal import Journal
 from foretell.runs.plan import Plan
-from foretell.search import Search
+from foretell.search.asktell import Search
+from foretell.search.strategy import Strategy
 from foretell.spaces.base import Space, choice
-from foretell.strategies.base import Strategy
 from foretell.training.data import load
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from foretell.history import Result
+from foretell.evaluators.base import Result
 from foretell.runs.folder import RunFolder
 from foretell.runs.kept import Kept
 from foretell.runs.trial import Trial

@@ -14,9 +14,9 @@ from sklearn.preprocessing import StandardScaler
 import foretell as ft
 from foretell._rng import stream
 from foretell.errors import SettingError, UnknownNameError
-from foretell.history import History
 from foretell.metrics import spearman
 from foretell.pareto import hypervolume, nondominated
+from foretell.search.history import History
 from foretell.strategies.neural_predictor import NeuralPredictor, unfitted
 from foretell.strategies.regularized_evolution import RegularizedEvolution
 

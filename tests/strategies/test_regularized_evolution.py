@@ -8,7 +8,7 @@ import pytest
 import foretell as ft
 from foretell._rng import stream
 from foretell.errors import SettingError
-from foretell.history import History
+from foretell.search.history import History
 from foretell.strategies.regularized_evolution import RegularizedEvolution
 
 SPACE = ft.spaces.get("nb201")

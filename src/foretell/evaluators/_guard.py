@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from foretell.errors import RunError, SettingError
-from foretell.evaluators.base import Evaluator, TrialTimeout, deadline
-from foretell.history import Result
+from foretell.evaluators.base import Evaluator, Result, TrialTimeout, deadline
 from foretell.spaces.base import Rows
 
 TOKEN = ".driver"  # a file in the folder of the weights: who sees it shares the driver's disk

@@ -5,13 +5,43 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Literal
 
 from foretell.errors import ForetellError
-from foretell.history import Result
 from foretell.spaces.base import Rows, Space
 
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)  # as time.monotonic()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What evaluating one architecture gave.
+
+    Args:
+        metrics: split-named numbers, e.g. {"val_acc": 0.91, "val_loss": 0.3}. Search reads `val_*`
+            only; `test_*` is for the report.
+        curve: per-epoch values of some metrics, oldest first.
+        seconds: what it cost, wall clock.
+        seed: the seed of this trial.
+        error: empty when all went well, else why the trial failed, in one line.
+    """
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    curve: dict[str, list[float]] = field(default_factory=dict)
+    seconds: float = 0.0
+    seed: int = 0
+    error: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the trial finished with usable numbers."""
+        return not self.error
+
+    @property
+    def epochs(self) -> int:
+        """How many it was trained for."""
+        return max(map(len, self.curve.values()), default=0)
 
 
 class TrialTimeout(ForetellError, TimeoutError):  # noqa: N818 - the builtin is TimeoutError

@@ -19,9 +19,8 @@ from foretell.errors import ForetellError, RunError, SettingError
 from foretell.evaluators import _places
 from foretell.evaluators._guard import TOKEN, Guard, Job, Outcome, evaluate
 from foretell.evaluators._places import Place, local, threads_per_worker
-from foretell.evaluators.base import Evaluator
+from foretell.evaluators.base import Evaluator, Result
 from foretell.evaluators.ray_executor import LostError, RayExecutor
-from foretell.history import Result
 
 __all__ = ["InProcess", "Job", "Workers", "evaluate", "local", "threads_per_worker"]
 

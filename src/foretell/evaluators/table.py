@@ -24,8 +24,7 @@ from foretell.errors import (
     UnknownArchitectureError,
     need,
 )
-from foretell.evaluators.base import Evaluator
-from foretell.history import Result
+from foretell.evaluators.base import Evaluator, Result
 from foretell.spaces.base import Rows, Space
 
 ARCH = "arch"  # the column of architecture strings

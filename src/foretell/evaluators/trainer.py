@@ -16,8 +16,7 @@ from torch import nn
 
 from foretell._rng import derive
 from foretell.errors import DataError, ForetellError, RunError, SettingError
-from foretell.evaluators.base import Evaluator, TrialTimeout, pulse
-from foretell.history import Result
+from foretell.evaluators.base import Evaluator, Result, TrialTimeout, pulse
 from foretell.spaces.base import Rows, Space
 from foretell.training import batches, checkpoint, loop
 from foretell.training.data import Data

@@ -28,7 +28,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from foretell import _catalog
 from foretell._rng import derive, stream
 from foretell.errors import SettingError, need
-from foretell.history import History
+from foretell.search.history import History
 from foretell.spaces.base import Rows, Space
 from foretell.strategies.neural_predictor import NeuralPredictor, unfitted
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from foretell._rng import derive
 from foretell.errors import RunError
+from foretell.evaluators.base import Result
 from foretell.evaluators.executors import Job, Workers
-from foretell.history import Result
 from foretell.integrations import Watcher
 from foretell.runs import ranks, tables
 from foretell.runs.budget import Spent
@@ -29,7 +29,7 @@ from foretell.runs.plan import Plan, Trains
 from foretell.runs.progress import Progress
 from foretell.runs.rungs import Rungs
 from foretell.runs.trial import SEARCHED, Trial, rank, result_of
-from foretell.search import Search
+from foretell.search.asktell import Search
 from foretell.spaces.base import Rows, Space
 
 OnEvent = Callable[[Progress], None]

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import nn
 
-from foretell.history import Result
+from foretell.evaluators.base import Result
 from foretell.runs.budget import Budget
 from foretell.runs.halving import Halving
 from foretell.spaces.base import Rows, Space

@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from foretell.history import Result
+from foretell.evaluators.base import Result
 from foretell.runs.halving import Bracket, Halving, estimate
 from foretell.runs.journal import Event
 from foretell.runs.trial import Trial, rank, result_of

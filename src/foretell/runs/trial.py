@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from foretell.history import Result
+from foretell.evaluators.base import Result
 from foretell.runs.journal import Event
 from foretell.spaces.base import Rows
 

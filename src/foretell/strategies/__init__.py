@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from foretell import _catalog
-from foretell.strategies.base import Proposal, Strategy
+from foretell.search.strategy import Proposal, Strategy
 
 __all__ = ["Proposal", "Strategy", "get", "names"]
 

@@ -12,12 +12,13 @@ from sklearn.base import clone
 
 from foretell import predictors
 from foretell.errors import SettingError
-from foretell.history import History
 from foretell.predictors.base import Floats
 from foretell.predictors.bayes_lin_reg import BayesLinReg
-from foretell.ranking import rank
+from foretell.search.history import History
+from foretell.search.ranking import rank
+from foretell.search.strategy import Proposal, Strategy
 from foretell.spaces.base import Rows, Space
-from foretell.strategies.base import Proposal, Strategy, cost_names, fresh
+from foretell.strategies.parts.fresh import cost_names, fresh
 
 _RANKED = 1000  # rows of a ranking; more than are proposed, so that it can be looked at
 
@@ -28,10 +29,10 @@ class NeuralPredictor(Strategy):
 
     With a budget of N + K networks: (1) N = `n_train` random rows are evaluated, (2) the predictor
     is fitted on every finished result, (3) it predicts the whole space, or very many rows of one
-    that is too large (`foretell.ranking.rank`), (4) the best predicted ones that are not known yet
-    are evaluated. With `batch=None` the K rows come from one ranking, as in the paper; with a
-    number, steps 2 to 4 repeat after every `batch` results. The answer is the row with the best
-    measured validation value.
+    that is too large (`foretell.search.ranking.rank`), (4) the best predicted ones that are not
+    known yet are evaluated. With `batch=None` the K rows come from one ranking, as in the paper;
+    with a number, steps 2 to 4 repeat after every `batch` results. The answer is the row with the
+    best measured validation value.
 
     With costs to `minimize` the best rows are the best compromises: the order of step 4 is that of
     NSGA-II on (prediction, -costs), which spreads the K rows over the predicted front. Costs that

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foretell.history import History
+from foretell.search.history import History
+from foretell.search.strategy import Strategy
 from foretell.spaces.base import Rows, Space
-from foretell.strategies.base import Strategy, cost_names, fresh
+from foretell.strategies.parts.fresh import cost_names, fresh
 
 
 @dataclass(frozen=True)

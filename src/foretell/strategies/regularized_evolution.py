@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from foretell.errors import SettingError
-from foretell.history import History
 from foretell.pareto import best
+from foretell.search.history import History
+from foretell.search.strategy import Strategy
 from foretell.spaces.base import Rows, Space
-from foretell.strategies.base import Strategy, cost_names, fresh
+from foretell.strategies.parts.fresh import cost_names, fresh
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from foretell import strategies as catalog
 from foretell.errors import SettingError
 from foretell.evaluators.table import Table
 from foretell.metrics import mean_interval
-from foretell.search import Search
+from foretell.search.asktell import Search
+from foretell.search.strategy import Strategy
 from foretell.spaces.base import Space
 from foretell.spaces.listed import listed
-from foretell.strategies.base import Strategy
 from foretell.studies._study import (
     Cell,
     OnProgress,

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foretell._rng import stream
-from foretell.history import History
-from foretell.search import Search
+from foretell.search.asktell import Search
+from foretell.search.history import History
+from foretell.search.strategy import Strategy
 from foretell.spaces.base import Costs, Rows, Space, choice
-from foretell.strategies.base import Strategy
 from foretell.testing._globals import global_states
 
 

@@ -1,9 +1,9 @@
-"""What is known: one result a trial, and the columnar record of all of them."""
+"""What is known: the columnar record of all results."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -13,36 +13,6 @@ from foretell.errors import DataError
 from foretell.spaces.base import Rows, Space
 
 OK, FAILED, PENDING = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class Result:
-    """What evaluating one architecture gave.
-
-    Args:
-        metrics: split-named numbers, e.g. {"val_acc": 0.91, "val_loss": 0.3}. Search reads `val_*`
-            only; `test_*` is for the report.
-        curve: per-epoch values of some metrics, oldest first.
-        seconds: what it cost, wall clock.
-        seed: the seed of this trial.
-        error: empty when all went well, else why the trial failed, in one line.
-    """
-
-    metrics: dict[str, float] = field(default_factory=dict)
-    curve: dict[str, list[float]] = field(default_factory=dict)
-    seconds: float = 0.0
-    seed: int = 0
-    error: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether the trial finished with usable numbers."""
-        return not self.error
-
-    @property
-    def epochs(self) -> int:
-        """How many it was trained for."""
-        return max(map(len, self.curve.values()), default=0)
 
 
 @dataclass(frozen=True)

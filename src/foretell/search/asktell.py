@@ -7,10 +7,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from foretell import strategies
+from foretell import _catalog
 from foretell._rng import stream
 from foretell.errors import DataError, SettingError
-from foretell.history import History
+from foretell.search.history import History
+from foretell.search.strategy import Proposal, Strategy
 from foretell.spaces.base import Rows, Space
 
 
@@ -37,21 +38,23 @@ class Search:
     def __init__(
         self,
         space: Space,
-        strategy: str | strategies.Strategy = "random",
+        strategy: str | Strategy = "random",
         seed: int = 0,
         direction: Literal["max", "min"] = "max",
     ) -> None:
         if direction not in ("max", "min"):
             raise SettingError("direction", expected="'max' or 'min'", got=repr(direction))
         self.space = space
-        self.strategy = strategies.get(strategy) if isinstance(strategy, str) else strategy
+        self.strategy = (
+            _catalog.get("strategy", strategy) if isinstance(strategy, str) else strategy
+        )
         self.seed = seed
         self.direction = direction
         self._sign = 1.0 if direction == "max" else -1.0
         self._told = History.empty(space)
         self._pending = np.zeros((0, space.d), dtype=space._dtype)
         self._asks = 0
-        self.proposal: strategies.Proposal | None = None  # of the last `ask`, and what led to it
+        self.proposal: Proposal | None = None  # of the last `ask`, and what led to it
 
     @property
     def history(self) -> History:

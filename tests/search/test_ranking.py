@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import foretell as ft
-from foretell import ranking
 from foretell.errors import SettingError, SpaceError
 from foretell.pareto import fronts, nondominated
-from foretell.ranking import rank
+from foretell.search import ranking
+from foretell.search.ranking import rank
 
 SPACE = ft.spaces.get("nb201")
 
