@@ -1,0 +1,414 @@
+"""The order of the rooms: imports go down `ORDER`, no circle, no stranger in a room of methods.
+
+Read from the source, nothing is imported. Every import statement counts: at the top of a file, in
+a function, under `TYPE_CHECKING` (who names a type knows its room), `import_module("foretell.x")`.
+Two things do not: the strings of the catalog, which is how a room lists what stands above it, and
+the face of a room, an `__init__` with `__getattr__` that hands names on when they are asked for.
+Who imports such a name imports the file it comes from, and is counted so.
+`foretell.__version__` is no import of a room.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from foretell import _catalog
+
+SRC = Path(__file__).resolve().parents[1] / "src" / "foretell"
+
+# From the ground up: a room may import what stands before it, and itself.
+ORDER = (
+    *("errors", "_rng", "_console", "_catalog", "metrics", "pareto", "expected"),
+    *("training", "nets", "spaces", "encodings", "predictors"),
+    *("evaluators", "search", "strategies", "benchmarks"),
+    *("integrations", "runs", "studies", "report"),
+    *("nas", "testing", "_doctor", "cli", "__main__", "__init__"),
+)
+
+# What is not true yet. Each must be exact, so they only shrink.
+UPWARD: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("encodings._learnt", "predictors._graphnet"),
+        ("encodings._learnt", "predictors._pretrain"),
+        ("encodings.arch2vec", "predictors._graphnet"),
+        ("encodings.arch2vec", "predictors._pretrain"),
+        ("encodings.cate", "predictors._graphnet"),
+        ("evaluators.table", "benchmarks"),
+        ("integrations._watcher", "runs.journal"),
+        ("integrations.csv", "runs.frame"),
+        ("integrations.csv", "runs.journal"),
+        ("integrations.mlflow", "runs.journal"),
+        ("integrations.optuna_mirror", "runs.journal"),
+        ("integrations.tensorboard", "runs.journal"),
+        ("integrations.wandb", "runs.journal"),
+        ("nets.latency", "predictors"),
+        ("nets.latency", "spaces._reason"),
+        ("nets.latency", "spaces.base"),
+        ("nets.nb101", "spaces._dag"),
+        ("nets.nb101", "spaces.base"),
+        ("nets.nb101", "spaces.nb101"),
+        ("nets.nb201", "spaces.nb201"),
+        ("nets.nb301", "spaces.nb301"),
+        ("nets.nb_graph", "spaces.nb_graph"),
+        ("nets.nb_nlp", "spaces._recipes"),
+        ("studies.predictors", "report.study"),
+    }
+)
+CIRCLES: frozenset[frozenset[str]] = frozenset(
+    {
+        frozenset({"benchmarks", "benchmarks._store", "benchmarks.own", "evaluators.table"}),
+        frozenset({"nets.nb101", "spaces.nb101"}),
+        frozenset({"nets.nb201", "spaces.nb201"}),
+        frozenset({"nets.nb301", "spaces.nb301"}),
+        frozenset({"nets.nb_graph", "spaces.nb_graph"}),
+        frozenset({"runs.best", "runs.card"}),
+        frozenset({"spaces._built", "spaces._moves", "spaces._own", "spaces.base"}),
+    }
+)
+STRANGERS: frozenset[str] = frozenset(
+    {
+        "benchmarks._store",
+        "benchmarks._tfrecord",
+        "benchmarks._unpickle",
+        "benchmarks.own",
+        "encodings._learnt",
+        "predictors._bayes",
+        "predictors._blend",
+        "predictors._exact",
+        "predictors._features",
+        "predictors._feedforward",
+        "predictors._globalnet",
+        "predictors._graphnet",
+        "predictors._losses",
+        "predictors._members",
+        "predictors._neural",
+        "predictors._order",
+        "predictors._pretrain",
+        "predictors._sghmc",
+        "predictors._sparse",
+        "predictors._targets",
+        "predictors._transformer",
+        "spaces._built",
+        "spaces._choices",
+        "spaces._dag",
+        "spaces._finding",
+        "spaces._graph",
+        "spaces._grid",
+        "spaces._hash",
+        "spaces._image",
+        "spaces._limits",
+        "spaces._moves",
+        "spaces._own",
+        "spaces._reason",
+        "spaces._recipes",
+        "spaces._rows",
+        "spaces._settings",
+        "spaces._strings",
+        "spaces._trials",
+        "spaces._views",
+        "spaces.checks",
+        "spaces.limited",
+        "spaces.listed",
+        "spaces.load",
+    }
+)
+SILENT: frozenset[str] = frozenset(
+    {
+        "encodings",
+        "evaluators",
+        "nets",
+        "predictors",
+        "report",
+        "runs",
+        "search",
+        "spaces",
+        "strategies",
+        "studies",
+        "testing",
+        "training",
+    }
+)
+
+Imports = Mapping[str, set[str]]  # file -> files, as dotted names below foretell
+
+
+@pytest.fixture(scope="module")
+def graph() -> Imports:
+    return imports(SRC)
+
+
+def test_no_circle_of_files(graph: Imports) -> None:
+    assert circles(graph) == CIRCLES
+
+
+def test_imports_go_down(graph: Imports) -> None:
+    assert upward(graph, ORDER) == UPWARD
+
+
+def test_no_circle_of_rooms(graph: Imports) -> None:
+    true = {a: {b for b in bs if (a, b) not in UPWARD} for a, bs in graph.items()}
+    assert circles(rooms(true)) == set()
+
+
+def test_the_order_names_the_rooms_that_are_there() -> None:
+    assert sorted(there(SRC)) == sorted(ORDER)
+
+
+def test_a_room_of_methods_has_methods_and_parts() -> None:
+    targets = {row.target.partition(":")[0] for rows in _catalog.KINDS.values() for row in rows}
+    assert strangers(SRC, targets) == STRANGERS
+
+
+def test_a_room_says_what_is_in_it() -> None:
+    assert {p.parent.name for p in SRC.glob("*/__init__.py") if not said(p)} == SILENT
+
+
+# -- what it must catch -------------------------------------------------------------------------
+
+HOUSE = {
+    "__init__.py": "",
+    "low/__init__.py": "",
+    "low/a.py": "",
+    "low/b.py": "from foretell.low.a import x",
+    "high/__init__.py": "",
+    "high/base.py": "import foretell.low.b",
+    "high/method.py": "from foretell.high.base import Base",
+    "high/parts/__init__.py": "",
+    "high/parts/layer.py": "",
+}
+
+
+def house(folder: Path, changed: Mapping[str, str] | None = None) -> Path:
+    for name, text in {**HOUSE, **(changed or {})}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_a_sound_house_passes(tmp_path: Path) -> None:
+    graph = imports(house(tmp_path))
+    assert graph["low.b"] == {"low.a"}
+    assert graph["high.base"] == {"low.b"}
+    assert circles(graph) == circles(rooms(graph)) == set()
+    assert upward(graph, ("low", "high", "__init__")) == set()
+    assert strangers(tmp_path, {"foretell.high.method"}) == set()
+    assert sorted(there(tmp_path)) == ["__init__", "high", "low"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from foretell.low.b import y",
+        "from foretell.low import b",
+        "import foretell.low.b as b",
+        "def f():\n    from foretell.low.b import y",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from foretell.low.b import y",
+        "import importlib\nimportlib.import_module('foretell.low.b')",
+    ],
+)
+def test_a_circle_of_files_is_caught(tmp_path: Path, line: str) -> None:
+    assert circles(imports(house(tmp_path, {"low/a.py": line}))) == {frozenset({"low.a", "low.b"})}
+
+
+def test_an_import_upwards_and_a_circle_of_rooms_are_caught(tmp_path: Path) -> None:
+    graph = imports(house(tmp_path, {"low/a.py": "from foretell.high.parts import layer"}))
+    assert upward(graph, ("low", "high", "__init__")) == {("low.a", "high.parts.layer")}
+    assert circles(graph) == set()
+    assert circles(rooms(graph)) == {frozenset({"low", "high"})}
+
+
+def test_a_name_of_a_face_is_an_import_of_its_file(tmp_path: Path) -> None:
+    face = (
+        "from typing import TYPE_CHECKING\n"
+        "if TYPE_CHECKING:\n    from foretell.high.method import Method as Method\n"
+        "def __getattr__(name):\n    import foretell.high.method as m\n    return m.Method\n"
+    )
+    graph = imports(
+        house(
+            tmp_path,
+            {"high/__init__.py": face, "low/a.py": "from foretell.high import Method"},
+        )
+    )
+    assert graph["high"] == set()
+    assert graph["low.a"] == {"high.method"}
+
+
+def test_a_stranger_is_caught(tmp_path: Path) -> None:
+    house(tmp_path, {"high/helper.py": "", "high/_hidden.py": "", "high/more/deep.py": ""})
+    found = strangers(tmp_path, {"foretell.high.method"})
+    assert found == {"high.helper", "high._hidden", "high.more.deep"}
+
+
+def test_a_room_out_of_the_order_is_caught(tmp_path: Path) -> None:
+    house(tmp_path, {"cellar/a.py": ""})
+    assert "cellar" in there(tmp_path)
+    with pytest.raises(KeyError, match="cellar"):
+        upward({"cellar.a": {"low.a"}}, ("low", "high"))
+
+
+@pytest.mark.parametrize("text", ["", '"""A room."""', '"""A room."""\n# of which more\n'])
+def test_a_silent_room_is_caught(tmp_path: Path, text: str) -> None:
+    assert not said(house(tmp_path, {"high/__init__.py": text}) / "high" / "__init__.py")
+
+
+# -- how it is read -----------------------------------------------------------------------------
+
+
+def there(src: Path) -> list[str]:
+    """Files and folders of the house that hold code."""
+    folders = [path.name for path in src.iterdir() if any(path.rglob("*.py"))]
+    return folders + [path.stem for path in src.glob("*.py")]
+
+
+def imports(src: Path) -> Imports:
+    """File -> files that it imports; a package is its `__init__`, the root is `__init__`."""
+    trees = {_name(src, path): ast.parse(path.read_text()) for path in src.rglob("*.py")}
+    faces = {
+        name: {alias: source for module in _typing(tree) for alias, source in _names(module)}
+        for name, tree in trees.items()
+        if any(isinstance(n, ast.FunctionDef) and n.name == "__getattr__" for n in tree.body)
+    }
+    graph: dict[str, set[str]] = {}
+    for name, tree in trees.items():
+        found = {_file(target, trees, faces) for target in _targets(tree, name in faces)}
+        graph[name] = {file for file in found if file not in (None, name)}  # type: ignore[misc]
+    return graph
+
+
+def circles(graph: Imports) -> set[frozenset[str]]:
+    """Sets of more than one node that all reach each other."""
+    reach = {a: _reached(graph, a) for a in graph}
+    same = {frozenset({b for b in reach[a] if a in reach.get(b, ())} | {a}) for a in graph}
+    return {circle for circle in same if len(circle) > 1}
+
+
+def rooms(graph: Imports) -> Imports:
+    """The imports between folders (and files at the top)."""
+    merged: dict[str, set[str]] = {}
+    for a, bs in graph.items():
+        merged.setdefault(_room(a), set()).update(_room(b) for b in bs if _room(b) != _room(a))
+    return merged
+
+
+def upward(graph: Imports, order: tuple[str, ...]) -> set[tuple[str, str]]:
+    """Imports of a room that stands higher in the order."""
+    floor = {room: i for i, room in enumerate(order)}
+    pairs = [(a, b) for a, bs in graph.items() for b in bs]
+    return {(a, b) for a, b in pairs if floor[_room(b)] > floor[_room(a)]}
+
+
+def strangers(src: Path, targets: set[str]) -> set[str]:
+    """Files of rooms with methods of the catalog that are no method, contract (`base`) or part."""
+    methods = {target.removeprefix("foretell.") for target in targets}
+    found = set()
+    for room in {_room(method) for method in methods}:
+        for path in (src / room).rglob("*.py"):
+            inside = path.relative_to(src / room)
+            part = "parts" in inside.parts
+            if not part and path.stem not in ("__init__", "base"):
+                found.add(_name(src, path))
+    return found - methods
+
+
+def said(init: Path) -> bool:
+    """Whether a room's docstring is a paragraph: more than its one line."""
+    text = ast.get_docstring(ast.parse(init.read_text())) or ""
+    _, _, rest = text.partition("\n\n")
+    return len(rest.split()) >= 10
+
+
+def _name(src: Path, path: Path) -> str:
+    parts = path.relative_to(src).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+def _room(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _reached(graph: Imports, start: str) -> set[str]:
+    seen: set[str] = set()
+    todo = list(graph[start])
+    while todo:
+        node = todo.pop()
+        if node not in seen:
+            seen.add(node)
+            todo.extend(graph.get(node, ()))
+    return seen
+
+
+def _targets(tree: ast.Module, face: bool) -> Iterator[str]:
+    """Dotted names below foretell that a file asks for."""
+    root = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+        if alias.name == "foretell"
+    }
+    lazy = {id(node) for part in _handed_on(tree) for node in ast.walk(part)} if face else set()
+    for node in ast.walk(tree):
+        if id(node) in lazy:
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (source for _, source in _names(node))
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.value.id in root:
+                yield node.attr
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from (
+                arg.value.removeprefix("foretell.")
+                for arg in node.args
+                if isinstance(arg, ast.Constant) and str(arg.value).startswith("foretell.")
+            )
+
+
+def _names(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
+    """(local name, dotted name below foretell) of an import of ours."""
+    if isinstance(node, ast.ImportFrom):
+        assert not node.level, "relative imports are not read"
+        module = node.module or ""
+        for alias in node.names:
+            whole = f"{module}.{alias.name}"
+            if whole.startswith("foretell."):
+                yield alias.asname or alias.name, whole.removeprefix("foretell.")
+        return
+    for alias in node.names:
+        if alias.name.startswith("foretell."):
+            yield alias.asname or alias.name, alias.name.removeprefix("foretell.")
+
+
+def _file(
+    target: str, trees: Mapping[str, object], faces: Mapping[str, Mapping[str, str]]
+) -> str | None:
+    """The file of a dotted name: a module, or what defines or hands on a name."""
+    if target == "__version__":
+        return None
+    if target in trees:
+        return target
+    module, _, name = target.rpartition(".")
+    module = module or "__init__"
+    if name in faces.get(module, {}):
+        return _file(faces[module][name], trees, faces)
+    return module if module in trees else None
+
+
+def _handed_on(tree: ast.Module) -> list[ast.stmt]:
+    """What a face hands on: its `__getattr__` and its imports under `TYPE_CHECKING`."""
+    return [
+        node
+        for node in tree.body
+        if (isinstance(node, ast.FunctionDef) and node.name == "__getattr__")
+        or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    ]
+
+
+def _typing(tree: ast.Module) -> Iterator[ast.Import | ast.ImportFrom]:
+    for part in _handed_on(tree):
+        for node in ast.walk(part) if isinstance(part, ast.If) else ():
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                yield node
