@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 import foretell as ft
-from foretell.benchmarks._tfrecord import checksums
 from foretell.spaces import _dag
 from foretell.spaces.nb101 import NB101, OPS
+from foretell.tables.readers.parts.tfrecord import checksums
 
 MEASURE = """
 import resource, sys, time
@@ -32,7 +32,7 @@ start = time.perf_counter()
 seconds = time.perf_counter() - start
 print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
-CONVERT = "from foretell import benchmarks; benchmarks.convert(sys.argv[1], sys.argv[2])"
+CONVERT = "from foretell.tables.convert import convert; convert(sys.argv[1], sys.argv[2])"
 OPEN = "table = ft.Table.open(sys.argv[2]); table.column('val_acc_108ep').max()"
 
 

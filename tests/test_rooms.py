@@ -24,7 +24,7 @@ SRC = Path(__file__).resolve().parents[1] / "src" / "foretell"
 ORDER = (
     *("errors", "_rng", "_console", "_catalog", "metrics", "pareto", "expected"),
     *("training", "nets", "spaces", "encodings", "predictors"),
-    *("evaluators", "search", "strategies", "benchmarks"),
+    *("tables", "evaluators", "search", "strategies"),
     *("integrations", "runs", "studies", "report"),
     *("nas", "testing", "_doctor", "cli", "__main__", "__init__"),
 )
@@ -37,7 +37,6 @@ UPWARD: frozenset[tuple[str, str]] = frozenset(
         ("encodings.arch2vec", "predictors._graphnet"),
         ("encodings.arch2vec", "predictors._pretrain"),
         ("encodings.cate", "predictors._graphnet"),
-        ("evaluators.table", "benchmarks"),
         ("integrations._watcher", "runs.journal"),
         ("integrations.csv", "runs.frame"),
         ("integrations.csv", "runs.journal"),
@@ -60,7 +59,6 @@ UPWARD: frozenset[tuple[str, str]] = frozenset(
 )
 CIRCLES: frozenset[frozenset[str]] = frozenset(
     {
-        frozenset({"benchmarks", "benchmarks._store", "benchmarks.own", "evaluators.table"}),
         frozenset({"nets.nb101", "spaces.nb101"}),
         frozenset({"nets.nb201", "spaces.nb201"}),
         frozenset({"nets.nb301", "spaces.nb301"}),
@@ -71,10 +69,6 @@ CIRCLES: frozenset[frozenset[str]] = frozenset(
 )
 STRANGERS: frozenset[str] = frozenset(
     {
-        "benchmarks._store",
-        "benchmarks._tfrecord",
-        "benchmarks._unpickle",
-        "benchmarks.own",
         "encodings._learnt",
         "predictors._bayes",
         "predictors._blend",
@@ -119,7 +113,6 @@ STRANGERS: frozenset[str] = frozenset(
 SILENT: frozenset[str] = frozenset(
     {
         "encodings",
-        "evaluators",
         "nets",
         "predictors",
         "report",
@@ -302,12 +295,13 @@ def upward(graph: Imports, order: tuple[str, ...]) -> set[tuple[str, str]]:
 
 
 def strangers(src: Path, targets: set[str]) -> set[str]:
-    """Files of rooms with methods of the catalog that are no method, contract (`base`) or part."""
+    """Files beside methods of the catalog that are no method, contract (`base`) or part."""
     methods = {target.removeprefix("foretell.") for target in targets}
     found = set()
-    for room in {_room(method) for method in methods}:
-        for path in (src / room).rglob("*.py"):
-            inside = path.relative_to(src / room)
+    for room in {method.rpartition(".")[0] for method in methods}:
+        folder = src.joinpath(*room.split("."))
+        for path in folder.rglob("*.py"):
+            inside = path.relative_to(folder)
             part = "parts" in inside.parts
             if not part and path.stem not in ("__init__", "base"):
                 found.add(_name(src, path))

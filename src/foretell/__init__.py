@@ -24,7 +24,7 @@ _LAZY = {
     "History": "foretell.search.history",
     "Result": "foretell.evaluators.base",
     "Search": "foretell.search.asktell",
-    "Table": "foretell.evaluators.table",
+    "Table": "foretell.tables.table",
     "Trainer": "foretell.evaluators.trainer",
     "Recipe": "foretell.training.recipe",
     "NAS": "foretell.nas",
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from foretell import strategies as strategies
     from foretell.errors import ForetellError as ForetellError
     from foretell.evaluators.base import Result as Result
-    from foretell.evaluators.table import Table as Table
     from foretell.evaluators.trainer import Trainer as Trainer
     from foretell.nas import NAS as NAS
     from foretell.runs.best import load as load
@@ -51,6 +50,7 @@ if TYPE_CHECKING:
     from foretell.spaces.base import Choice as Choice
     from foretell.spaces.base import Space as Space
     from foretell.spaces.base import choice as choice
+    from foretell.tables.table import Table as Table
     from foretell.training.recipe import Recipe as Recipe
 
 

@@ -314,8 +314,8 @@ def data_import(
     json: Json = False,
 ) -> None:
     """Recognise a benchmark or a table, check it, say what it holds, write it as one table."""
-    from foretell import benchmarks
     from foretell.spaces.load import load
+    from foretell.tables import convert
 
     given = load(space) if space else None
     with _live() as live:
@@ -325,14 +325,14 @@ def data_import(
             left = (time.perf_counter() - started) * (1 - share) / share
             live.update(f"{share:4.0%} read, {console.duration(left)} left")
 
-        found = benchmarks.convert(file, out, space=given, repeat=repeat, on_progress=show)
+        found = convert.convert(file, out, space=given, repeat=repeat, on_progress=show)
     if json:
         console.show_json(found.to_dict())
     else:
         for line in found.lines():
             typer.echo(line)
-        rows = ([m.get(k, "") for k in benchmarks.METRIC] for m in found.metrics())
-        console.show_table(benchmarks.METRIC, rows)
+        rows = ([m.get(k, "") for k in convert.METRIC] for m in found.metrics())
+        console.show_table(convert.METRIC, rows)
         typer.echo(f"table: {found.file}   next: {found.next_command(space)}")
 
 

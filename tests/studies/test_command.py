@@ -11,11 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 import foretell as ft
-from foretell import _catalog, benchmarks
+from foretell import _catalog
 from foretell.cli import app
 from foretell.errors import ForetellError
-from foretell.evaluators.table import Table
 from foretell.spaces.load import load
+from foretell.tables.table import Table
 
 SPACE = ft.spaces.get("nb201")
 
@@ -54,7 +54,7 @@ def test_a_benchmark_knows_its_space_and_what_an_option_misses_is_said(tmp_path:
     args = ("--table", "nb-graph:cora", "--target", "val_perf", "--out", str(tmp_path / "out"))
     few = ("--predictors", "mean", "--train-sizes", "20", "--seeds", "1")
     assert bench(*args, *few).exit_code == 0
-    rows = benchmarks.table("nb-graph:cora", load("nb-graph"))
+    rows = Table.open("nb-graph:cora", space=load("nb-graph"))
     assert json.loads((tmp_path / "out" / "run.json").read_text())["space"] == rows.space.name
 
 

@@ -14,9 +14,9 @@ from sklearn.linear_model import BayesianRidge, Ridge
 import foretell as ft
 from foretell import _catalog, metrics
 from foretell.errors import DataError, RunError, SettingError, UnknownNameError
-from foretell.evaluators.table import Table
 from foretell.studies._study import _Clock
 from foretell.studies.predictors import PredictorRecord, PredictorStudy, run_predictors
+from foretell.tables.table import Table
 
 SPACE = ft.spaces.get("nb201")
 

@@ -1,6 +1,5 @@
-"""Evaluators turn rows into results: `Table` looks them up, `Trainer` really trains them."""
+"""Evaluators turn rows into results: a table looks them up, `Trainer` really trains them.
 
-from foretell.evaluators.base import Evaluator
-from foretell.evaluators.table import Table
-
-__all__ = ["Evaluator", "Table"]
+One file each, on the contract in `base`; `executors` evaluates many at once. Runs and studies may
+import this room; it knows spaces, training and tables, no run and no strategy.
+"""

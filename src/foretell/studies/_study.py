@@ -16,14 +16,14 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from foretell import benchmarks
 from foretell.errors import ForetellError, RunError, SettingError
 from foretell.evaluators import executors
-from foretell.evaluators.table import Table
 from foretell.metrics import mean_interval
 from foretell.runs.folder import RunFolder, write_text
 from foretell.runs.journal import Journal
 from foretell.spaces.base import Space
+from foretell.tables import finding
+from foretell.tables.table import Table
 
 Cell = dict[str, Any]  # what is computed (method, size, seed), then what came out
 R = TypeVar("R")
@@ -80,7 +80,7 @@ def seeds_of(seeds: int | Sequence[int]) -> list[int]:
 
 def describe(path: str | Path, table: Table) -> dict[str, Any]:
     """What identifies the table and the space in the settings of a study."""
-    file = benchmarks.path(path)
+    file = finding.path(path)
     if file.is_file():
         with open(file, "rb") as stream:
             digest = hashlib.file_digest(stream, "sha256")

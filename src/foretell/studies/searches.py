@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from foretell import strategies as catalog
 from foretell.errors import SettingError
-from foretell.evaluators.table import Table
 from foretell.metrics import mean_interval
 from foretell.search.asktell import Search
 from foretell.search.strategy import Strategy
@@ -32,6 +31,7 @@ from foretell.studies._study import (
     seeds_of,
     write_summary,
 )
+from foretell.tables.table import Table
 
 CHECKPOINTS = (10, 20, 50, 100, 130, 150, 200, 300, 500, 1_000, 2_000, 5_000, 10_000)
 

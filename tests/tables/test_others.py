@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import foretell as ft
-from foretell import benchmarks
 from foretell.errors import DataError, SettingError, UnknownNameError
 from foretell.spaces.nb301 import CELLS, OPS
+from foretell.tables import finding
+from foretell.tables.convert import convert, read
 
 # -- NAS-Bench-Graph ------------------------------------------------------------------------------
 
@@ -46,7 +47,7 @@ def test_installed_graph_tables(name):
 
 def test_names_of_installed_tables():
     pytest.importorskip("nas_bench_graph")
-    assert len([name for name in benchmarks.installed() if name.startswith("nb-graph:")]) == 9
+    assert len([name for name in finding.installed() if name.startswith("nb-graph:")]) == 9
     with pytest.raises(UnknownNameError, match="did you mean 'nb-graph:cora'"):
         ft.Table.open("nb-graph:coar")
 
@@ -58,7 +59,7 @@ def test_hashes_that_are_none(tmp_path):
         path = tmp_path / "x.bench"
         path.write_bytes(pickle.dumps(data))
         with pytest.raises(DataError):
-            benchmarks.read(path)
+            read(path)
 
 
 # -- NAS-Bench-301 --------------------------------------------------------------------------------
@@ -111,7 +112,7 @@ def test_nb301_results(results):
     assert table.space.name == "nb301"
     assert table.query(X, "val_acc").tolist() == [92.0, 91.0, 92.0, 93.0, 94.0, 95.0]
     assert table.query(X[:1], "train_s").tolist() == [200.0]
-    assert benchmarks.read(path, repeat=0).columns["val_acc"].values[0] == 90.0
+    assert read(path, repeat=0).columns["val_acc"].values[0] == 90.0
 
 
 def test_nb301_surrogates_are_refused_in_words(tmp_path):
@@ -121,7 +122,7 @@ def test_nb301_surrogates_are_refused_in_words(tmp_path):
     (folder / "data_config.json").write_text("{}")
     for path in (tmp_path / "xgb_v1.0", folder / "surrogate_model.model"):
         with pytest.raises(DataError, match="surrogate") as caught:
-            benchmarks.read(path)
+            read(path)
         assert "\n" not in str(caught.value)
 
 
@@ -134,10 +135,10 @@ def test_nb301_file_that_is_none(results):
     one["optimized_hyperparamater_config"].popitem()
     (path / "random/results_3.json").write_text(json.dumps({**one, "info": []}))
     with pytest.raises(DataError, match=r"results_3\.json"):
-        benchmarks.read(path)
+        read(path)
     (path / "random/results_3.json").write_text('{"torn": ')
     with pytest.raises(DataError, match=r"results_3\.json is no JSON"):
-        benchmarks.read(path)
+        read(path)
 
 
 # -- NAS-Bench-NLP --------------------------------------------------------------------------------
@@ -169,17 +170,20 @@ def test_official_logs(tmp_path):
     for i, log in enumerate(logs):
         (tmp_path / f"log_stats_model_{i}_1_2.json").write_text(json.dumps(log))
     out = tmp_path / "out.parquet"
-    found = benchmarks.convert(tmp_path, out)
+    found = convert(tmp_path, out)
     table = ft.Table.open(out)
     assert table.column("val_loss")[0] == 3.5
     assert table.column("val_score")[0] == 96.5
     assert np.isnan(table.column("val_loss")[1])
     assert table.column("train_s").tolist() == [3.0, 1.0]
     assert found.benchmark.notes == ("1 trainings diverged",)
-    curve = benchmarks.curve(out, "val_loss")
+    curve = table.curve("val_loss")
     np.testing.assert_array_equal(curve, [[5.0, 4.25, 3.5], [7.0, np.nan, np.nan]])
     with pytest.raises(DataError, match="no curve 'loss'"):
-        benchmarks.curve(out, "loss")
+        table.curve("loss")
+    assert list(table.curves) == ["train_loss", "val_loss", "test_loss"]
+    copy = pickle.loads(pickle.dumps(table))  # as values: another process may not have the file
+    np.testing.assert_array_equal(ft.Table.open(tmp_path).curve("val_loss"), copy.curve("val_loss"))
 
 
 def test_published_nlp_curves(data_dir, tmp_path):
@@ -211,7 +215,7 @@ def own(tmp_path, header="arch,val_acc,latency_ms,note", name="own.csv"):
 
 
 def test_an_own_table_says_its_space_by_its_strings(tmp_path):
-    found = benchmarks.convert(own(tmp_path), tmp_path / "t.parquet")
+    found = convert(own(tmp_path), tmp_path / "t.parquet")
     assert found.benchmark.space == "nb201"
     assert found.benchmark.columns["val_acc"].unit == "fraction"
     metrics = {m["name"]: m for m in found.metrics()}
@@ -229,7 +233,7 @@ def test_an_own_table_says_its_space_by_its_strings(tmp_path):
 
 
 def test_a_converted_table_goes_to_another_process_as_values(tmp_path):
-    benchmarks.convert(own(tmp_path), tmp_path / "t.parquet")
+    convert(own(tmp_path), tmp_path / "t.parquet")
     table = ft.Table.open(tmp_path / "t.parquet")
     copy = pickle.loads(pickle.dumps(table))
     unread = ft.Table.open(tmp_path / "t.parquet")
@@ -249,10 +253,10 @@ def test_strings_of_no_space(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("arch,y\nmystery,1\n")
     with pytest.raises(DataError, match="--space"):
-        benchmarks.read(path)
+        read(path)
     space = ft.Space.from_choices({"a": [1, 2]}, build=print)
     path.write_text("arch,y\na=1,1\na=2,3\n")
-    benchmarks.convert(path, tmp_path / "t.parquet", space=space)
+    convert(path, tmp_path / "t.parquet", space=space)
     assert ft.Table.open(tmp_path / "t.parquet", space=space).column("y").tolist() == [1.0, 3.0]
     with pytest.raises(DataError, match="of space 'own'"):
         ft.Table.open(tmp_path / "t.parquet", space=NB201)
@@ -279,7 +283,7 @@ def test_foreign_files_are_one_line_and_leave_nothing(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DataError) as caught:
-        benchmarks.convert(path, tmp_path / "out.parquet")
+        convert(path, tmp_path / "out.parquet")
     text = str(caught.value)
     assert "\n" not in text
     assert name.split(".")[0] in text
@@ -288,7 +292,7 @@ def test_foreign_files_are_one_line_and_leave_nothing(tmp_path, name, content):
 
 def test_a_failed_write_leaves_the_old_table(tmp_path, monkeypatch):
     out = tmp_path / "t.parquet"
-    benchmarks.convert(own(tmp_path), out)
+    convert(own(tmp_path), out)
     before = out.read_bytes()
 
     def full(*args, **kwargs):
@@ -296,14 +300,14 @@ def test_a_failed_write_leaves_the_old_table(tmp_path, monkeypatch):
 
     monkeypatch.setattr(pq, "write_table", full)
     with pytest.raises(DataError, match="No space left"):
-        benchmarks.convert(tmp_path / "own.csv", out)
+        convert(tmp_path / "own.csv", out)
     assert out.read_bytes() == before
     assert sorted(file.name for file in tmp_path.iterdir()) == ["own.csv", "t.parquet"]
 
 
 def test_a_header_of_another_version_is_refused(tmp_path):
     out = tmp_path / "t.parquet"
-    benchmarks.convert(own(tmp_path), out)
+    convert(own(tmp_path), out)
     table = pq.read_table(out)
     header = json.loads(table.schema.metadata[b"foretell"])
     assert header["space"] == "nb201"
@@ -322,7 +326,7 @@ def test_a_header_of_another_version_is_refused(tmp_path):
 
 
 def test_other_programs_read_the_table(tmp_path):
-    found = benchmarks.convert(own(tmp_path), tmp_path / "t.parquet")
+    found = convert(own(tmp_path), tmp_path / "t.parquet")
     frame = pq.read_table(tmp_path / "t.parquet").to_pydict()
     assert frame["arch"] == NB201.to_str(found.table.X)
     assert frame["val_acc"] == found.table.column("val_acc").tolist()

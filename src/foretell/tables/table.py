@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-import gzip
-import io
 import os
-import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from foretell.errors import (
-    DataError,
-    ForetellError,
-    SettingError,
-    SpaceError,
-    UnknownArchitectureError,
-    need,
-)
-from foretell.evaluators.base import Evaluator, Result
+from foretell.errors import DataError, SettingError, SpaceError, UnknownArchitectureError
 from foretell.spaces.base import Rows, Space
-
-ARCH = "arch"  # the column of architecture strings
-_MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
-_SUFFIXES = ".csv, .csv.gz or .parquet"
+from foretell.spaces.load import load
+from foretell.tables import finding
+from foretell.tables.base import ARCH, Benchmark
+from foretell.tables.files import converted, plain, text
 
 
 class Table:
@@ -44,6 +31,8 @@ class Table:
         space: the space whose rows the table knows.
         X: architectures, (m, d); repeats allowed.
         columns: name -> m values, numbers or strings.
+        curves: name -> a value an epoch, (m, e), NaN after the last one; of repeats the first
+            record's are kept.
         source: what the table is called in messages.
 
     Shapes: `X` (n, d) the n different architectures in order of their first record; `repeats` (n,).
@@ -65,6 +54,7 @@ class Table:
         space: Space,
         X: ArrayLike,
         columns: Mapping[str, ArrayLike],
+        curves: Mapping[str, ArrayLike] | None = None,
         *,
         source: str = "table",
     ) -> None:
@@ -90,6 +80,10 @@ class Table:
                 array = array.astype(str).astype(object)[first[by_age]]
             found[str(name)] = array
         self._columns: Mapping[str, NDArray[Any]] = found
+        self.curves: Mapping[str, NDArray[np.float64]] = {
+            str(name): _curves(name, values, len(rows))[first[by_age]]
+            for name, values in (curves or {}).items()
+        }
 
     @classmethod
     def of_known(
@@ -98,6 +92,7 @@ class Table:
         X: Rows,
         keys: NDArray[np.uint64],
         columns: Mapping[str, NDArray[Any]],
+        curves: Mapping[str, NDArray[np.float64]],
         *,
         source: str,
     ) -> Self:
@@ -108,13 +103,14 @@ class Table:
             X: different rows in canonical form, (n, d).
             keys: `space.row_key(X)`, (n,).
             columns: name -> n values, float64 or objects; kept as it is, so it may read lazily.
+            curves: name -> (n, e), kept likewise.
             source: what the table is called in messages.
         """
         table = cls.__new__(cls)
         table.space, table.source, table.X = space, source, X
         table.repeats = np.ones(len(X), dtype=np.int64)
         table._at = np.argsort(keys, kind="stable")
-        table._keys, table._columns = keys[table._at], columns
+        table._keys, table._columns, table.curves = keys[table._at], columns, curves
         return table
 
     @classmethod
@@ -134,13 +130,14 @@ class Table:
             DataError: the file cannot be read; names the line and what is wrong there.
             MissingExtraError: Parquet without pyarrow.
         """
-        from foretell import benchmarks
-
-        found = benchmarks.table(path, space)
-        if found is not None:
-            return found
-        file = Path(path)
-        columns, lines = read_columns(file)
+        file = finding.path(path)
+        if file.suffix.lower() == ".parquet" and file.exists():
+            head = converted.header(file)
+            if head is not None:
+                return cls.of_known(*converted.read(file, head, space), source=file.name)
+        elif (found := finding.benchmark(file)) is not None:
+            return cls.of(found, space)
+        columns, lines = plain.read(file)
         if space is None:
             raise SettingError(
                 f"table {file.name!r} does not say its space", hint="pass space=..., or --space"
@@ -150,6 +147,21 @@ class Table:
             raise DataError(f"table {file.name!r} has no rows", hint="add one line a network")
         X = _parse(space, strings, file.name, lines)
         return cls(space, X, columns, source=file.name)
+
+    @classmethod
+    def of(cls, benchmark: Benchmark, space: Space | None = None) -> Self:
+        """The table of what a reader has found, in `space`, or in the space that it says.
+
+        Raises: DataError where `space` is another one.
+        """
+        if space is None:
+            space = load(benchmark.space)
+        elif space.name != benchmark.space:
+            raise DataError(
+                f"{benchmark.source!r} is of space {benchmark.space!r}", got=f"space {space.name!r}"
+            )
+        columns = {name: column.values for name, column in benchmark.columns.items()}
+        return cls(space, benchmark.X, columns, benchmark.curves, source=benchmark.source)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -172,7 +184,7 @@ class Table:
         """
         values = self.values(name)
         if values.dtype == object:
-            at = next(i for i, text in enumerate(values) if not _is_number(text))
+            at = next(i for i, cell in enumerate(values) if not text.is_number(cell))
             raise DataError(
                 f"column {name!r} of {self.source}",
                 expected="numbers",
@@ -194,6 +206,19 @@ class Table:
                 hint=f"did you mean {near[0]!r}?" if near else "choose one of these",
             )
         return self._columns[name]
+
+    def curve(self, name: str) -> NDArray[np.float64]:
+        """The learning curves of a metric for each row of `X`, (n, e); NaN after the last epoch.
+
+        Raises: DataError when there are none of that name.
+        """
+        if name not in self.curves:
+            raise DataError(
+                f"no curve {name!r} in {self.source}",
+                expected="one of " + ", ".join(self.curves) if self.curves else "a table of curves",
+                hint="choose another",
+            )
+        return self.curves[name]
 
     def query(
         self, X: ArrayLike, column: str, *, missing: Literal["error", "nan"] = "error"
@@ -248,103 +273,14 @@ class Table:
         spot = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         return self._at[spot], self._keys[spot] == keys
 
-    def evaluator(self, column: str, direction: Literal["max", "min"] = "max") -> TableEvaluator:
-        """An evaluator that looks `column` up instead of training."""
-        if direction not in ("max", "min"):
-            raise SettingError("direction", expected="'max' or 'min'", got=repr(direction))
-        self.column(column)
-        return TableEvaluator(self, column, direction)
-
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the table as .csv, .csv.gz or .parquet; repeats are written as their means.
 
         The file appears complete or not at all.
         """
         file = Path(path)
-        name = file.name.lower()
-        temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-        if not name.endswith((".csv", ".csv.gz", ".parquet")):
-            raise DataError(f"cannot write {file.name!r}", expected=f"a name in {_SUFFIXES}")
-        try:
-            if name.endswith(".parquet"):
-                self._write_parquet(temporary)
-            else:
-                opener = gzip.open if name.endswith(".gz") else open
-                with opener(temporary, "wt", encoding="utf-8", newline="") as out:
-                    writer = csv.writer(out, lineterminator="\n")
-                    writer.writerow([ARCH, *self.columns])
-                    cells = [
-                        ["" if isinstance(v, float) and v != v else v for v in values.tolist()]
-                        for values in self._columns.values()
-                    ]
-                    writer.writerows(zip(self.space.to_str(self.X), *cells, strict=True))
-            os.replace(temporary, file)
-        except OSError as error:
-            raise DataError(
-                f"cannot write {str(file)!r}", got=error, hint="check folder"
-            ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
+        plain.write(file, self.space.to_str(self.X), self._columns)
         return file
-
-    def _write_parquet(self, file: Path) -> None:
-        pa, pq = _pyarrow()
-        columns = {ARCH: self.space.to_str(self.X)}
-        columns |= {
-            name: pa.array(values.tolist(), from_pandas=True)
-            for name, values in self._columns.items()
-        }
-        pq.write_table(pa.table(columns), file)
-
-
-@dataclass(frozen=True)
-class TableEvaluator(Evaluator):
-    """Looks results up in a table; an architecture without a value is a failed trial."""
-
-    table: Table
-    objective: str
-    direction: Literal["max", "min"] = "max"
-
-    @property
-    def space(self) -> Space:  # type: ignore[override]  # not to be set here
-        """The table's space."""
-        return self.table.space
-
-    def evaluate(self, x: Rows, seed: int = 0) -> Result:
-        """The table's value of the row `x`, (d,); the seed changes nothing."""
-        try:
-            value = float(self.table.query(np.asarray(x)[None], self.objective)[0])
-        except ForetellError as error:
-            return Result(seed=seed, error=str(error))
-        return Result({self.objective: value}, seed=seed)
-
-
-def read_columns(file: Path) -> tuple[dict[str, NDArray[Any]], list[int] | None]:
-    """Columns of a .csv, .csv.gz or .parquet file, and the line of each record of the former.
-
-    Raises: DataError where it cannot be read, or has no column `arch`.
-    """
-    name = file.name.lower()
-    if not file.is_file():
-        raise DataError(
-            f"no table {str(file)!r}",
-            expected=f"a {_SUFFIXES} file",
-            got="a folder" if file.is_dir() else "no such file",
-            hint="check the path",
-        )
-    columns: dict[str, NDArray[Any]]
-    lines: list[int] | None = None
-    if name.endswith((".csv", ".csv.gz")):
-        columns, lines = _read_csv(file)
-    elif name.endswith(".parquet"):
-        columns = _read_parquet(file)
-    else:
-        raise DataError(
-            f"table {file.name!r}", expected=f"a {_SUFFIXES} file", hint="rename or convert it"
-        )
-    if ARCH not in columns:
-        raise _no_arch(file.name, list(columns))
-    return columns, lines
 
 
 def _group_mean(values: NDArray[np.float64], group: NDArray[np.intp], n: int) -> NDArray[Any]:
@@ -359,137 +295,11 @@ def _group_mean(values: NDArray[np.float64], group: NDArray[np.intp], n: int) ->
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return text.strip().lower() in _MISSING
-    return True
-
-
-def _numbers_or_text(texts: list[str]) -> NDArray[Any]:
-    """A float64 column when all fields are numbers or missing, else the strings."""
-    try:
-        return np.array(
-            [float("nan") if text.strip().lower() in _MISSING else float(text) for text in texts]
-        )
-    except ValueError:
-        return np.array(texts, dtype=object)
-
-
-def _no_arch(name: str, found: list[str]) -> DataError:
-    shown = ", ".join(found)[:120]
-    alone = len(found) == 1 and any(mark in found[0] for mark in ";\t")
-    return DataError(
-        f"table {name!r} has no {ARCH!r} column, line 1",
-        expected=f"a header with {ARCH!r}",
-        got=repr(shown),
-        hint="separate the fields by commas" if alone else f"name the architectures {ARCH!r}",
-    )
-
-
-def _read_csv(file: Path) -> tuple[dict[str, NDArray[Any]], list[int]]:
-    """Columns of the file, and the line on which each record ends."""
-    records: list[list[str]] = []
-    lines: list[int] = []
-    header: list[str] = []
-    line = 0
-    try:
-        raw = file.read_bytes()
-        if file.name.lower().endswith(".gz"):
-            raw = gzip.decompress(raw)
-        reader = csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True)
-        for record in _records(reader):
-            line = reader.line_num
-            if not header:
-                header = [name.strip() for name in record]
-                if ARCH not in header:
-                    raise _no_arch(file.name, header)
-                if len(set(header)) < len(header) or "" in header:
-                    raise DataError(
-                        f"table {file.name!r}, line {line}",
-                        expected="column names that differ and are not empty",
-                        got=", ".join(map(repr, header))[:120],
-                        hint="rename the columns",
-                    )
-            elif len(record) != len(header):
-                raise DataError(
-                    f"table {file.name!r}, line {line}",
-                    expected=f"{len(header)} fields as in the header",
-                    got=len(record),
-                    hint='put quotes around a field that contains a comma: "a=1,b=2"',
-                )
-            else:
-                records.append(record)
-                lines.append(line)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"table {file.name!r} is not a whole gzip file", got=error, hint="copy it again"
-        ) from error
-    except UnicodeDecodeError as error:
-        at = error.object[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"table {file.name!r}, line {at}",
-            expected="UTF-8 text",
-            got=f"byte 0x{error.object[error.start]:02x}",
-            hint="save it as UTF-8",
-        ) from error
-    except csv.Error as error:
-        raise DataError(
-            f"table {file.name!r}, line {line + 1}", got=error, hint="correct that line"
-        ) from error
-    except OSError as error:
-        raise DataError(f"cannot read {str(file)!r}", got=error, hint="check it") from error
-    if not header:
-        raise DataError(
-            f"table {file.name!r} is empty", expected=f"a header with {ARCH!r}, then one line each"
-        )
-    cells = list(zip(*records, strict=True)) or [()] * len(header)
-    return {
-        name: np.array(column, dtype=object) if name == ARCH else _numbers_or_text(list(column))
-        for name, column in zip(header, cells, strict=True)
-    }, lines
-
-
-def _records(reader: Iterator[list[str]]) -> Iterator[list[str]]:
-    return (record for record in reader if record)  # a blank line is no record
-
-
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise need("pyarrow", "bench", "a Parquet table") from None
-    return pyarrow, pyarrow.parquet
-
-
-def _read_parquet(file: Path) -> dict[str, NDArray[Any]]:
-    pa, pq = _pyarrow()
-    try:
-        table = pq.read_table(file)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"table {file.name!r} is not a Parquet file that pyarrow can read",
-            got=str(error).splitlines()[0][:120],
-            hint="write it again",
-        ) from error
-    out: dict[str, NDArray[Any]] = {}
-    for name in table.column_names:
-        column, kind = table[name], table.schema.field(name).type
-        if name != ARCH and (
-            pa.types.is_integer(kind)
-            or pa.types.is_floating(kind)
-            or pa.types.is_boolean(kind)
-            or pa.types.is_decimal(kind)
-            or pa.types.is_null(kind)
-        ):
-            cells = [float("nan") if v is None else float(v) for v in column.to_pylist()]
-            out[name] = np.array(cells, dtype=np.float64)
-        else:
-            texts = ["" if v is None else str(v) for v in column.to_pylist()]
-            out[name] = np.array(texts, dtype=object)
-    return out
+def _curves(name: str, values: ArrayLike, n: int) -> NDArray[np.float64]:
+    curves = np.asarray(values, dtype=np.float64)
+    if curves.ndim != 2 or len(curves) != n:
+        raise DataError(f"curves {name!r}", expected=f"shape ({n}, epochs)", got=curves.shape)
+    return curves
 
 
 def _parse(space: Space, strings: list[str], name: str, lines: list[int] | None) -> Rows:

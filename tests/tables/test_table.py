@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import pickle
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ from foretell.errors import (
     SettingError,
     UnknownArchitectureError,
 )
-from foretell.evaluators.table import Table
+from foretell.tables.table import Table
 
 SPACE = ft.spaces.get("nb201")
 OWN = ft.Space.from_choices({"depth": [1, 2], "op": ["conv", "skip", "pool"]}, build=print)
@@ -138,21 +137,22 @@ def test_rows_that_differ_where_it_does_not_matter_are_one():
     assert table.query([[0, 1, 1]], "v").tolist() == [2.0]
 
 
-# -- evaluator --------------------------------------------------------------------------------
+# -- curves -----------------------------------------------------------------------------------
 
 
-def test_evaluator_gives_results_and_never_raises():
-    table = small()
-    evaluator = pickle.loads(pickle.dumps(table.evaluator("val_acc")))
-    assert evaluator.evaluate(table.X[2], seed=9).metrics == {"val_acc": 0.3}
-    assert evaluator.space.size == SPACE.size
-    bad = evaluator.evaluate(np.full(6, 4))
-    assert not bad.ok
-    assert "does not hold" in bad.error
-    with pytest.raises(DataError):
-        table.evaluator("no such")
-    with pytest.raises(SettingError):
-        table.evaluator("val_acc", "up")
+def test_curves_are_those_of_the_first_record():
+    X = next(SPACE.enumerate())[[7, 3, 7]]
+    curve = np.array([[1.0, 2.0], [3.0, np.nan], [5.0, 6.0]])
+    table = Table(SPACE, X, {"v": [2.0, 3.0, 6.0]}, {"v": curve})
+    np.testing.assert_array_equal(table.curve("v"), curve[:2])
+    assert list(table.curves) == ["v"]
+    with pytest.raises(DataError, match="no curve 'w' in table: expected one of v"):
+        table.curve("w")
+    with pytest.raises(DataError, match="expected a table of curves"):
+        small().curve("v")
+    for wrong in ([1.0, 2.0, 3.0], curve[:2]):
+        with pytest.raises(DataError, match=r"expected shape \(3, epochs\)"):
+            Table(SPACE, X, {}, {"v": wrong})
 
 
 # -- files ------------------------------------------------------------------------------------

@@ -10,18 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell import _catalog
-from foretell.benchmarks.base import Benchmark, Better, Column
 from foretell.errors import DataError, SpaceError
-from foretell.evaluators.table import ARCH, Table, read_columns
 from foretell.spaces.base import Space
 from foretell.spaces.load import load
+from foretell.tables.base import ARCH, Benchmark, Better, Column
+from foretell.tables.files import plain
+from foretell.tables.table import Table
 
 _SMALL = re.compile(r"loss|err|latency|perplexity|ppl|energy|time|(^|_)(s|ms)$|_s_")
 _NEITHER = re.compile(r"param|flop|index|(^|_)id$|seed|epoch")
 _SCORE = re.compile(r"acc|val|valid|test|train|perf")
 
 
-def read_own(file: Path, space: Space | None) -> Benchmark:
+def read(file: Path, space: Space | None) -> Benchmark:
     """The table, with units guessed from names and values.
 
     Args:
@@ -36,11 +37,11 @@ def read_own(file: Path, space: Space | None) -> Benchmark:
     columns = {name: _column(name, table.values(name)) for name in table.columns}
     most = int(table.repeats.max())
     words = "one record each" if most == 1 else f"mean of up to {most} records"
-    return Benchmark("own", space.name, table.X, columns, file.name, words)
+    return Benchmark("own", space.name, table.X, columns, file.name, words, table.curves)
 
 
 def _space_of(file: Path) -> Space:
-    strings = read_columns(file)[0][ARCH]
+    strings = plain.read(file)[0][ARCH]
     found: dict[type, Space] = {}
     for name in _catalog.names("space"):
         space = load(name)

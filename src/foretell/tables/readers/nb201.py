@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell.benchmarks import _unpickle
-from foretell.benchmarks.base import (
+from foretell.errors import DataError
+from foretell.spaces.nb201 import NB201
+from foretell.tables.base import (
     Benchmark,
     Better,
     Column,
@@ -20,8 +21,7 @@ from foretell.benchmarks.base import (
     chosen,
     repeats_in_words,
 )
-from foretell.errors import DataError
-from foretell.spaces.nb201 import NB201
+from foretell.tables.readers.parts import unpickle
 
 META = "meta.pickle.pbz2"
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how torch.save began before 1.6
@@ -95,19 +95,19 @@ class NB201Files(Reader):
 
 def _whole(path: Path) -> tuple[list[str], Iterator[tuple[int, Mapping[str, Any]]]]:
     raw = Peek(path).raw
-    data = _torch(path) if raw[:2] == b"PK" or raw.startswith(_LEGACY) else _unpickle.load(path)
+    data = _torch(path) if raw[:2] == b"PK" or raw.startswith(_LEGACY) else unpickle.load(path)
     infos = data["arch2infos"]
     return list(data["meta_archs"]), ((int(i), infos[i]) for i in sorted(infos))
 
 
 def _folder(path: Path) -> tuple[list[str], Iterator[tuple[int, Mapping[str, Any]]]]:
-    archs = list(_unpickle.load(path / META)["meta_archs"])
+    archs = list(unpickle.load(path / META)["meta_archs"])
     files = sorted(path.glob("[0-9]*.pickle.pbz2"))
     if not files:
         raise DataError(
             f"folder {path.name!r} has no results", expected="000000.pickle.pbz2 and so on"
         )
-    return archs, ((int(file.name.split(".")[0]), _unpickle.load(file)) for file in files)
+    return archs, ((int(file.name.split(".")[0]), unpickle.load(file)) for file in files)
 
 
 def _torch(path: Path) -> Any:

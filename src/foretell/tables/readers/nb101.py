@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell.benchmarks import _tfrecord
-from foretell.benchmarks.base import (
+from foretell.errors import DataError
+from foretell.spaces import _dag
+from foretell.spaces.base import Rows
+from foretell.spaces.nb101 import NB101, OPS
+from foretell.tables.base import (
     Benchmark,
     Better,
     Column,
@@ -26,10 +29,7 @@ from foretell.benchmarks.base import (
     spread,
     unpacked,
 )
-from foretell.errors import DataError
-from foretell.spaces import _dag
-from foretell.spaces.base import Rows
-from foretell.spaces.nb101 import NB101, OPS
+from foretell.tables.readers.parts import tfrecord
 
 EPOCHS = (4, 12, 36, 108)
 _MEASURED = ("train_s", "train_acc", "val_acc", "test_acc")  # fields 2 to 5 of EvaluationData
@@ -53,7 +53,7 @@ class NB101Files(Reader):
     def matches(self, peek: Peek) -> bool:
         """A file of records, or the header of a table."""
         named = not peek.folder and peek.path.suffix == ".tfrecord"
-        return named or peek.head.startswith(_TABLE) or _tfrecord.starts_like_one(peek.raw)
+        return named or peek.head.startswith(_TABLE) or tfrecord.starts_like_one(peek.raw)
 
     def read(self, path: Path, repeat: int | None) -> Benchmark:
         """Whole file, checksums compared."""
@@ -70,7 +70,7 @@ def _read_records(path: Path, repeat: int | None, progressed: Callable[[float], 
     which: list[NDArray[np.int64]] = []
     values: list[NDArray[np.float64]] = []
     done, read, size_of_file = 0, 0, path.stat().st_size
-    for block in _tfrecord.records(path):
+    for block in tfrecord.records(path):
         pairs = np.empty((len(block), 2), dtype=np.int64)
         measured = np.empty((len(block), 8))
         for i, record in enumerate(block):

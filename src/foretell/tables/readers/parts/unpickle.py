@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from foretell.benchmarks.base import unpacked
 from foretell.errors import DataError
+from foretell.tables.base import unpacked
 
 
 class _Array:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from foretell.benchmarks.base import (
+from foretell.errors import DataError, SpaceError
+from foretell.spaces.nb301 import NB301
+from foretell.tables.base import (
     ZIP,
     Benchmark,
     Column,
@@ -20,8 +22,6 @@ from foretell.benchmarks.base import (
     repeats_in_words,
     spread,
 )
-from foretell.errors import DataError, SpaceError
-from foretell.spaces.nb301 import NB301
 
 _CONFIG = "optimized_hyperparamater_config"  # as the files spell it
 _MODEL = "surrogate_model.model"

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell.benchmarks import _unpickle
-from foretell.benchmarks.base import Benchmark, Better, Column, Peek, Reader
 from foretell.errors import DataError
 from foretell.spaces.base import Rows
 from foretell.spaces.nb_graph import OPS, NBGraph, V
+from foretell.tables.base import Benchmark, Better, Column, Peek, Reader
+from foretell.tables.readers.parts import unpickle
 
 _COLUMNS: dict[str, tuple[str, str, Better]] = {
     "valid_perf": ("val_perf", "fraction", "max"),
@@ -38,7 +38,7 @@ class NBGraphFiles(Reader):
 
     def read(self, path: Path, repeat: int | None) -> Benchmark:
         """Rows by their published hash."""
-        found = _unpickle.load(path)
+        found = unpickle.load(path)
         keys = np.array([int(key) for key in found], dtype=np.int64)
         X = rows_of(keys)
         columns = {

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell.benchmarks.base import (
+from foretell.errors import DataError, SpaceError
+from foretell.spaces.nb_nlp import NBNLP
+from foretell.tables.base import (
     Benchmark,
     Column,
     Peek,
@@ -20,8 +22,6 @@ from foretell.benchmarks.base import (
     repeats_in_words,
     spread,
 )
-from foretell.errors import DataError, SpaceError
-from foretell.spaces.nb_nlp import NBNLP
 
 _LOSSES = {"train_losses": "train_loss", "val_losses": "val_loss", "test_losses": "test_loss"}
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from foretell.errors import DataError
 from foretell.spaces.base import Rows, Space
 
+ARCH = "arch"  # the column of architecture strings
 HEAD = 2**16  # bytes by which a file is recognised
 ZIP = b"PK\x03\x04"
 Progress = Callable[[float], None] | None  # called with the share that is done

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell.benchmarks.base import Benchmark
-from foretell.errors import DataError, need
-from foretell.evaluators.table import ARCH, Table
+from foretell.errors import DataError
 from foretell.spaces.base import Rows, Space
+from foretell.spaces.load import load
+from foretell.tables.base import ARCH, Benchmark
+from foretell.tables.files.parquet import pyarrow
 
 _HEADER, FORMAT = b"foretell", 1
 _ROW = np.dtype("<i2")  # of the decisions in the file
@@ -29,35 +31,39 @@ _NUMERIC = {"double": "<f8", "uint64": "<u8"}  # what is written, by Arrow's nam
 _PROBES = 1_000  # rows whose keys are compared with those of the file
 
 
-def pyarrow() -> tuple[Any, Any]:
-    """The modules `pyarrow` and `pyarrow.parquet`."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise need("pyarrow", "bench", "a converted table") from None
-    return pyarrow, pyarrow.parquet
+def write(
+    file: Path,
+    benchmark: Benchmark,
+    space: Space,
+    X: Rows,
+    columns: Mapping[str, NDArray[Any]],
+    curves: Mapping[str, NDArray[np.floating[Any]]],
+) -> None:
+    """Write different rows in canonical form; complete or not at all.
 
-
-def write(benchmark: Benchmark, table: Table, file: Path) -> None:
-    """Write a benchmark, whose measurements are those of `table`; complete or not at all."""
+    Args:
+        file: to write.
+        benchmark: of which they are: its name, source, units and notes.
+        space: of the rows.
+        X: architectures, (n, d).
+        columns: name -> n values.
+        curves: name -> (n, e).
+    """
     pa, pq = pyarrow()
-    space = table.space
-    columns: dict[str, Any] = {
-        ARCH: pa.array(space.to_str(table.X)),
+    written: dict[str, Any] = {
+        ARCH: pa.array(space.to_str(X)),
         "row": pa.FixedSizeBinaryArray.from_buffers(
             pa.binary(space.d * _ROW.itemsize),
-            len(table),
-            [None, pa.py_buffer(np.ascontiguousarray(table.X, dtype=_ROW).tobytes())],
+            len(X),
+            [None, pa.py_buffer(np.ascontiguousarray(X, dtype=_ROW).tobytes())],
         ),
-        "key": pa.array(space.row_key(table.X)),
+        "key": pa.array(space.row_key(X)),
     }
-    for name in table.columns:
-        values = table.values(name)
-        columns[name] = pa.array(values)
-    for name, curve in curves_of(benchmark, table).items():
+    written |= {name: pa.array(values) for name, values in columns.items()}
+    for name, curve in curves.items():
         ends = np.arange(len(curve) + 1, dtype=np.int32) * curve.shape[1]
-        columns[name + CURVE] = pa.ListArray.from_arrays(ends, pa.array(curve.ravel()))
+        flat = pa.array(curve.astype(np.float32).ravel())
+        written[name + CURVE] = pa.ListArray.from_arrays(ends, flat)
     header = {
         "format": FORMAT,
         "benchmark": benchmark.name,
@@ -68,7 +74,7 @@ def write(benchmark: Benchmark, table: Table, file: Path) -> None:
         "columns": {n: {"unit": c.unit, "better": c.better} for n, c in benchmark.columns.items()},
         "notes": list(benchmark.notes),
     }
-    out = pa.table(columns).replace_schema_metadata(
+    out = pa.table(written).replace_schema_metadata(
         {_HEADER: json.dumps(header, default=str).encode()}
     )
     part = file.with_name(f".{file.name}.{os.getpid()}.tmp")
@@ -81,16 +87,6 @@ def write(benchmark: Benchmark, table: Table, file: Path) -> None:
         ) from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def curves_of(benchmark: Benchmark, table: Table) -> dict[str, NDArray[np.float32]]:
-    """The curves of each row of `table`: those of its first record."""
-    if not benchmark.curves:
-        return {}
-    keys = table.space.row_key(table.space.canonical_form(benchmark.X))
-    _, first = np.unique(keys, return_index=True)
-    rows = np.sort(first)  # the order of `table.X`
-    return {name: curve[rows].astype(np.float32) for name, curve in benchmark.curves.items()}
 
 
 def header(file: Path) -> dict[str, Any] | None:
@@ -117,14 +113,14 @@ def header(file: Path) -> dict[str, Any] | None:
     return found
 
 
-def open_table(file: Path, head: Mapping[str, Any], space: Space | None) -> Table:
-    """The table in a converted file with the header `head`.
+def read(
+    file: Path, head: Mapping[str, Any], space: Space | None
+) -> tuple[Space, Rows, NDArray[np.uint64], Columns, Curves]:
+    """Space, rows, keys, columns and curves of a converted file with the header `head`.
 
     Raises: DataError where it belongs to another space, or was written by another version.
     """
     if space is None:
-        from foretell.spaces.load import load
-
         space = load(head["space"], **head["settings"])
     elif space.name != head["space"]:
         raise DataError(
@@ -140,21 +136,24 @@ def open_table(file: Path, head: Mapping[str, Any], space: Space | None) -> Tabl
             f"table {file.name!r} was written by another version of space {space.name!r}",
             hint="import the original file again",
         )
-    return Table.of_known(space, X, keys, columns, source=file.name)
+    return space, X, keys, columns, Curves(file)
 
 
-class Columns(Mapping[str, NDArray[Any]]):
-    """The measurements of a converted table, each read when it is first asked for."""
+class _Lazy(Mapping[str, NDArray[Any]]):
+    """Columns of a converted table, each read when it is first asked for."""
 
     def __init__(self, file: Path) -> None:
-        _, pq = pyarrow()
         self._file = file
-        self._names = [
-            name
-            for name in pq.read_schema(file).names
-            if name not in (ARCH, "row", "key") and not name.endswith(CURVE)
-        ]
+        self._names = self._mine(pyarrow()[1].read_schema(file).names)
         self._known: dict[str, NDArray[Any]] = {}
+
+    @abstractmethod
+    def _mine(self, names: list[str]) -> list[str]:
+        """Names of the entries, of those of the file's columns."""
+
+    @abstractmethod
+    def _values(self, name: str) -> NDArray[Any]:
+        """Read an entry."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -162,35 +161,18 @@ class Columns(Mapping[str, NDArray[Any]]):
     def __len__(self) -> int:
         return len(self._names)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._names  # Mapping would read it
+
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._names:
             raise KeyError(name)
         if name not in self._known:
-            values = self.array(name)
-            numeric = values.dtype.kind in "biuf"
-            self._known[name] = values.astype(np.float64 if numeric else object)
+            self._known[name] = self._values(name)
         return self._known[name]
 
     def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[dict[str, NDArray[Any]]]]:
         return dict, (dict(self),)  # another process may not have the file
-
-    def array(self, name: str) -> NDArray[Any]:
-        """A column as an array, NaN or "" where missing."""
-        column = self._read(name)
-        numeric = _NUMERIC.get(str(column.type))
-        return _plain(column, numeric) if numeric else np.array(column.to_pylist(), dtype=object)
-
-    def rows(self) -> NDArray[np.int16]:
-        """The decisions, (n, d)."""
-        column = self._read("row")
-        width = column.type.byte_width // _ROW.itemsize
-        packed = np.frombuffer(column.buffers()[1], _ROW).reshape(-1, width)
-        return packed[column.offset : column.offset + len(column)]
-
-    def lists(self, name: str) -> NDArray[Any]:
-        """A column of lists of equal length, (n, length)."""
-        column = self._read(name)
-        return _plain(column.flatten(), "f4").reshape(len(column), -1)
 
     def _read(self, name: str) -> Any:
         pa, pq = pyarrow()
@@ -205,24 +187,41 @@ class Columns(Mapping[str, NDArray[Any]]):
             ) from error
 
 
+class Columns(_Lazy):
+    """The measurements of a converted table: n numbers, or texts."""
+
+    def _mine(self, names: list[str]) -> list[str]:
+        return [n for n in names if n not in (ARCH, "row", "key") and not n.endswith(CURVE)]
+
+    def _values(self, name: str) -> NDArray[Any]:
+        values = self.array(name)
+        return values.astype(np.float64 if values.dtype.kind in "biuf" else object)
+
+    def array(self, name: str) -> NDArray[Any]:
+        """A column as an array, NaN or "" where missing."""
+        column = self._read(name)
+        numeric = _NUMERIC.get(str(column.type))
+        return _plain(column, numeric) if numeric else np.array(column.to_pylist(), dtype=object)
+
+    def rows(self) -> NDArray[np.int16]:
+        """The decisions, (n, d)."""
+        column = self._read("row")
+        width = column.type.byte_width // _ROW.itemsize
+        packed = np.frombuffer(column.buffers()[1], _ROW).reshape(-1, width)
+        return packed[column.offset : column.offset + len(column)]
+
+
+class Curves(_Lazy):
+    """The learning curves of a converted table, (n, e) each."""
+
+    def _mine(self, names: list[str]) -> list[str]:
+        return [name.removesuffix(CURVE) for name in names if name.endswith(CURVE)]
+
+    def _values(self, name: str) -> NDArray[np.float64]:
+        column = self._read(name + CURVE)
+        return _plain(column.flatten(), "f4").reshape(len(column), -1).astype(np.float64)
+
+
 def _plain(column: Any, dtype: str) -> NDArray[Any]:
     """The numbers of an Arrow array; its own conversion would import pandas, which takes longer."""
     return np.frombuffer(column.buffers()[1], dtype)[column.offset : column.offset + len(column)]
-
-
-def curve(file: Path, name: str) -> NDArray[np.float64]:
-    """The curves `name` of a converted table, (n, epochs), in the order of its rows.
-
-    Raises: DataError where it has none of that name.
-    """
-    _, pq = pyarrow()
-    known = [n.removesuffix(CURVE) for n in pq.read_schema(file).names if n.endswith(CURVE)]
-    if name not in known:
-        raise DataError(
-            f"no curve {name!r} in {file.name}", expected=_any_of(known), hint="choose another"
-        )
-    return Columns(file).lists(name + CURVE).astype(np.float64)
-
-
-def _any_of(names: Sequence[str]) -> str:
-    return "one of " + ", ".join(names) if names else "a table with curves"

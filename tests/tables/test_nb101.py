@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import foretell as ft
-from foretell import benchmarks
-from foretell.benchmarks import _tfrecord, nb101
 from foretell.errors import DataError
 from foretell.spaces.nb101 import OPS
+from foretell.tables.convert import convert, read
+from foretell.tables.readers import nb101
+from foretell.tables.readers.parts import tfrecord
 
 SPACE = ft.spaces.get("nb101")
 BUDGETS = (4, 108)
@@ -57,7 +58,7 @@ def made(tmp_path, official):
 def test_records_become_columns(made):
     path, places = made
     shares: list[float] = []
-    found = benchmarks.read(path, on_progress=shares.append)
+    found = read(path, on_progress=shares.append)
     assert shares == [1.0]
     table = ft.Table.open(path)
     assert found.name == found.space == "nb101"
@@ -77,14 +78,14 @@ def test_records_become_columns(made):
 
 def test_one_of_the_repeats(made):
     path, places = made
-    found = benchmarks.read(path, repeat=1)
+    found = read(path, repeat=1)
     index = {tuple(row): i for i, row in enumerate(found.X)}
     for (row, epochs), trainings in places.items():
         got = found.columns[f"test_acc_{epochs}ep"].values[index[row]]
         assert got == trainings[1][0][3]
     assert found.repeats == "training 1 of up to 3"
     with pytest.raises(DataError, match="expected 0 to 2, got 3"):
-        benchmarks.read(path, repeat=3)
+        read(path, repeat=3)
 
 
 def test_checksums_are_those_of_the_plain_rule(official):
@@ -95,13 +96,13 @@ def test_checksums_are_those_of_the_plain_rule(official):
     want = [
         official.masked_crc(data[s : s + n].tobytes()) for s, n in zip(starts, lengths, strict=True)
     ]
-    assert _tfrecord.checksums(data, starts, lengths).tolist() == want
+    assert tfrecord.checksums(data, starts, lengths).tolist() == want
 
 
 def test_blocks_of_any_size_give_the_same_records(made):
     path, _ = made
-    whole = [r for block in _tfrecord.records(path) for r in block]
-    assert [r for block in _tfrecord.records(path, block=20_000) for r in block] == whole
+    whole = [r for block in tfrecord.records(path) for r in block]
+    assert [r for block in tfrecord.records(path, block=20_000) for r in block] == whole
     assert len(whole) > 100
 
 
@@ -112,7 +113,7 @@ def test_a_damaged_byte_is_named(made, at):
     data[at] ^= 1
     path.write_bytes(data)
     with pytest.raises(DataError, match=r", record \d+: (its length|the checksum)") as caught:
-        benchmarks.read(path)
+        read(path)
     assert "\n" not in str(caught.value)
 
 
@@ -122,7 +123,7 @@ def test_a_torn_file_is_named_and_nothing_is_written(made, cut, tmp_path):
     path.write_bytes(path.read_bytes()[:-cut])
     before = sorted(tmp_path.iterdir())
     with pytest.raises(DataError, match=r"record \d+: the file ends inside of it"):
-        benchmarks.convert(path, tmp_path / "out.parquet")
+        convert(path, tmp_path / "out.parquet")
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -137,7 +138,7 @@ def test_a_torn_file_is_named_and_nothing_is_written(made, cut, tmp_path):
 def test_foreign_records(tmp_path, official, record, says):
     path = official.write_tfrecord(tmp_path / "x.tfrecord", [record])
     with pytest.raises(DataError, match=says):
-        benchmarks.read(path)
+        read(path)
 
 
 def test_graphs_that_are_none(official, tmp_path):
@@ -151,11 +152,11 @@ def test_graphs_that_are_none(official, tmp_path):
         record = official.nb101_record("k", 108, matrix, ops, packed)
         path = official.write_tfrecord(tmp_path / "x.tfrecord", [record])
         with pytest.raises(DataError):
-            benchmarks.read(path)
+            read(path)
     wrong = official.nb101_record("0" * 32, 108, "010001000",
                                   "input,conv3x3-bn-relu,output", packed)  # fmt: skip
     with pytest.raises(DataError, match="hash"):
-        benchmarks.read(official.write_tfrecord(tmp_path / "x.tfrecord", [wrong]))
+        read(official.write_tfrecord(tmp_path / "x.tfrecord", [wrong]))
 
 
 def test_rows_of_is_from_matrix():

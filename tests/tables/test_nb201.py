@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import foretell as ft
-from foretell import benchmarks
-from foretell.benchmarks import _unpickle
 from foretell.errors import DataError
+from foretell.tables.convert import convert, read
+from foretell.tables.readers.parts import unpickle
 
 SPACE = ft.spaces.get("nb201")
 X = next(SPACE.enumerate())[[7, 9000, 15000]]
@@ -100,7 +100,7 @@ def legacy(tmp_path):
 @pytest.mark.parametrize("make", [nats, simple, pth, legacy])
 def test_all_layouts_give_the_same(make, tmp_path):
     path = make(tmp_path)
-    found = benchmarks.read(path)
+    found = read(path)
     table = ft.Table.open(path)
     assert found.name == "nb201"
     assert (table.X == X).all()
@@ -121,7 +121,7 @@ def test_all_layouts_give_the_same(make, tmp_path):
             assert found.columns[f"{name}_{epochs}ep"].unit == "percent"
     assert table.column("train_s_cifar10_200ep").tolist() == [400.0] * 3
     assert table.column("params_m").tolist() == [0.5, 1.5, 2.5]
-    one = benchmarks.read(path, repeat=2).columns["test_acc_cifar10_200ep"].values
+    one = read(path, repeat=2).columns["test_acc_cifar10_200ep"].values
     np.testing.assert_allclose(
         one, [accuracy(i, 200, "cifar10", 999, "ori-test") for i in range(3)]
     )
@@ -132,7 +132,7 @@ def test_the_size_space_is_refused_in_words(tmp_path):
     data = {"meta_archs": ["8:16:24:32:64"], "arch2infos": {0: {}}}
     path.write_bytes(bz2.compress(pickle.dumps(data)))
     with pytest.raises(DataError, match="size space"):
-        benchmarks.read(path)
+        read(path)
 
 
 class Bomb:
@@ -145,10 +145,10 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, capsys, pack):
     path = tmp_path / "evil.pickle.pbz2"
     path.write_bytes(pack(pickle.dumps({"meta_archs": [Bomb()], "arch2infos": {}})))
     with pytest.raises(DataError, match=r"it names builtins\.print"):
-        benchmarks.read(path)
+        read(path)
     torch.save({"meta_archs": [Bomb()], "arch2infos": {}}, tmp_path / "evil.pth")
     with pytest.raises(DataError, match=r"evil\.pth"):
-        benchmarks.read(tmp_path / "evil.pth")
+        read(tmp_path / "evil.pth")
     assert capsys.readouterr().out == ""
 
 
@@ -159,7 +159,7 @@ def test_torn_files_are_one_line(make, part, tmp_path):
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * part)])
     with pytest.raises(DataError) as caught:
-        benchmarks.convert(path, tmp_path / "out.parquet")
+        convert(path, tmp_path / "out.parquet")
     assert path.name in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out.parquet").exists()
@@ -179,7 +179,7 @@ VALUES = [
 @pytest.mark.parametrize("protocol", range(6))
 def test_plain_values_come_back(value, protocol):
     written = pickle.dumps(value, protocol)
-    assert repr(_unpickle.loads(written, "x")) == repr(pickle.loads(written))
+    assert repr(unpickle.loads(written, "x")) == repr(pickle.loads(written))
 
 
 @pytest.mark.parametrize(
@@ -189,12 +189,12 @@ def test_plain_values_come_back(value, protocol):
 )
 def test_anything_else_does_not(value):
     with pytest.raises(DataError, match="no pickle of plain values"):
-        _unpickle.loads(pickle.dumps(value), "x")
+        unpickle.loads(pickle.dumps(value), "x")
 
 
 def test_every_torn_pickle_is_refused():
     whole = pickle.dumps({"a": np.arange(5), "b": [np.float64(2)] * 3}, 2)
     for end in range(len(whole)):
         with pytest.raises(DataError, match="x is no pickle of plain values") as caught:
-            _unpickle.loads(whole[:end], "x")
+            unpickle.loads(whole[:end], "x")
         assert "\n" not in str(caught.value)
