@@ -1,16 +1,16 @@
-# make demo | make test | make perf: each sets itself up from nothing.
+# make demo | make test | make docs | make perf: each sets itself up from nothing.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 # one BLAS thread a process: the work is parallel over networks, seeds and tests
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint types tests perf clean
+.PHONY: demo test lint types docs tests perf clean
 
 demo: $(VENV)/.core
 	$(BIN)/foretell demo --out demo
 
-test: lint types tests
+test: lint types docs tests
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -18,6 +18,10 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
+
+# README, docs and one page a component: site/index.html, built without a network, read without one
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 # unit, contract and oracle tests, doctests, and every command of README and docs from the built wheel
 tests: $(VENV)/.dev
@@ -37,4 +41,4 @@ $(VENV)/.dev: $(VENV)/.core requirements-dev.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo site dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -21,8 +21,12 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_diabetes, load_digits
 
+from foretell import _catalog
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+# nothing to run: the reasons for what was chosen
+PROSE = [page for page in PAGES if page.parent.name == "decisions"]
 FENCE = re.compile(r"^```(python|console)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # what the reader does to get here: this very test run is the proof of them
 OUTSIDE = ("git clone", "cd foretell", "make ", "pip install")
@@ -71,13 +75,22 @@ def own_data(folder: Path) -> None:
     (folder / "results.csv").write_text("arch,val_acc\n" + "\n".join(dict.fromkeys(lines)) + "\n")
 
 
+def ids(pages: list[Path]) -> list[str]:
+    return [str(page.relative_to(ROOT)) for page in pages]
+
+
+def test_only_reasons_have_nothing_to_run() -> None:
+    assert [page for page in PAGES if not FENCE.search(page.read_text())] == PROSE
+
+
+RUN = [page for page in PAGES if page not in PROSE]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("page", PAGES, ids=[str(p.relative_to(ROOT)) for p in PAGES])
+@pytest.mark.parametrize("page", RUN, ids=ids(RUN))
 def test_blocks_run(page: Path, wheel_python: Path, tmp_path: Path) -> None:
     blocks = FENCE.findall(page.read_text())
-    if not blocks:
-        return
     own_data(tmp_path)
     env = {**os.environ, "PATH": f"{wheel_python.parent}{os.pathsep}{os.environ['PATH']}"}
     env.pop("PYTHONPATH", None)
@@ -95,6 +108,15 @@ def test_blocks_run(page: Path, wheel_python: Path, tmp_path: Path) -> None:
     if code:
         (tmp_path / "page.py").write_text(guarded(code))
         run([str(wheel_python), "page.py"], tmp_path, env)
+
+
+def test_readme_counts_what_the_catalog_has() -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    found = re.search(r"(\d+) predictors of published methods and (\d+) baselines", text)
+    assert found, "README says how many predictors there are"
+    baselines = sum("baseline" in row.tags for row in _catalog.PREDICTORS)
+    assert found.groups() == (str(len(_catalog.PREDICTORS) - baselines), str(baselines))
+    assert all(row.reference for row in _catalog.PREDICTORS if "baseline" not in row.tags)
 
 
 def guarded(code: str) -> str:

@@ -122,6 +122,7 @@ SILENT: frozenset[str] = frozenset(
         "strategies",
         "studies",
         "testing",
+        "training",
     }
 )
 
@@ -157,6 +158,14 @@ def test_a_room_of_methods_has_methods_and_parts() -> None:
 
 def test_a_room_says_what_is_in_it() -> None:
     assert {p.parent.name for p in SRC.glob("*/__init__.py") if not said(p)} == SILENT
+
+
+def test_contributing_names_the_rooms_in_their_order() -> None:
+    lines = (SRC.parents[1] / "CONTRIBUTING.md").read_text().splitlines()
+    first = [line.split("|")[1] for line in lines if line.startswith("| `")]
+    named = [name.strip(" `/") for cell in first for name in cell.split(",")]
+    files = [name.removesuffix(".py") for name in named]
+    assert files == [room for room in ORDER if room not in ("__main__", "__init__")]
 
 
 # -- what it must catch -------------------------------------------------------------------------
@@ -232,7 +241,7 @@ def test_a_name_of_a_face_is_an_import_of_its_file(tmp_path: Path) -> None:
 def test_a_stranger_is_caught(tmp_path: Path) -> None:
     house(tmp_path, {"high/helper.py": "", "high/_hidden.py": "", "high/more/deep.py": ""})
     found = strangers(tmp_path, {"foretell.high.method"})
-    assert found == {"high.helper", "high._hidden", "high.more.deep"}
+    assert found == {"high.helper", "high._hidden", "high.more"}
 
 
 def test_a_room_out_of_the_order_is_caught(tmp_path: Path) -> None:
@@ -294,17 +303,14 @@ def upward(graph: Imports, order: tuple[str, ...]) -> set[tuple[str, str]]:
 
 
 def strangers(src: Path, targets: set[str]) -> set[str]:
-    """Files beside methods of the catalog that are no method, contract (`base`) or part."""
+    """What is no method, contract (`base`) or `parts/` in a folder with methods of the catalog."""
     methods = {target.removeprefix("foretell.") for target in targets}
-    found = set()
-    for room in {method.rpartition(".")[0] for method in methods}:
-        folder = src.joinpath(*room.split("."))
-        for path in folder.rglob("*.py"):
-            inside = path.relative_to(folder)
-            part = "parts" in inside.parts
-            if not part and path.stem not in ("__init__", "base"):
-                found.add(_name(src, path))
-    return found - methods
+    folders = {src.joinpath(*method.split(".")[:-1]) for method in methods}
+    files = {_name(src, path) for folder in folders for path in folder.glob("*.py")}
+    known = {_name(src, f / name) for f in folders for name in ("__init__.py", "base.py")}
+    inner = {path for folder in folders for path in folder.glob("*/") if any(path.rglob("*.py"))}
+    odd = {path for path in inner - folders if path.name != "parts"}
+    return (files - known - methods) | {_name(src, path / "__init__.py") for path in odd}
 
 
 def said(init: Path) -> bool:

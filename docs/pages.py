@@ -1,0 +1,326 @@
+"""The pages that nobody writes: one a component from its catalog row and docstring.
+
+A hook of mkdocs. It also makes the navigation from the files that are there, and refuses a built
+page that would load something from a network.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+
+from foretell import _catalog
+
+log = logging.getLogger("mkdocs.hooks.pages")  # what it warns of ends a strict build
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIES = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+}
+SECTION = re.compile(r"(Args|Attributes|Shapes|Returns|Raises|References|Differs):\s*(.*)")
+ENTRY = re.compile(r" {4}([\w, *]+): (.*)")
+LOADS = re.compile(
+    r"<(?:script|img|iframe|source|video)\b[^>]*\bsrc(?:set)?=[\"']?(?:https?:)?//[^>]*>"
+    r"|<link\b(?![^>]*rel=[\"']?(?:canonical|prev|next|alternate))[^>]*href=[\"']?(?:https?:)?//[^>]*>"
+    r"|url\(\s*[\"']?(?:https?:)?//[^)]*\)|@import\s+[\"'](?:https?:)?//[^;]*"
+)
+
+
+# -- mkdocs asks --------------------------------------------------------------------------------
+
+
+def on_config(config: Any) -> Any:
+    """The navigation: what is written, sorted by kind, then the catalog."""
+    docs = Path(config.docs_dir)
+    config.nav = [
+        {"Start": "index.md"},
+        {"Concepts": "concepts.md"},
+        {"Runs": "runs.md"},
+        {"Guides": [path.name for path in sorted(docs.glob("adding_a*.md"))]},
+        *(
+            {
+                plural(kind).capitalize(): [
+                    f"{plural(kind)}/index.md",
+                    *(page(kind, n) for n in names),
+                ]
+            }
+            for kind, names in listed().items()
+        ),
+        {
+            "Decisions": [
+                "decisions/index.md",
+                *(f"decisions/{path.name}" for path in sorted(docs.glob("decisions/0*.md"))),
+            ]
+        },
+        {"Contributing": "contributing.md"},
+        {"Changelog": "changelog.md"},
+    ]
+    return config
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """README and its like, and the pages of the catalog."""
+    for source, target in COPIES.items():
+        text = (ROOT / source).read_text()
+        for other, name in COPIES.items():
+            text = text.replace(f"]({other})", f"]({name})")
+        files.append(File.generated(config, target, content=text.replace("](docs/", "](")))
+    for kind, names in listed().items():
+        files.append(File.generated(config, f"{plural(kind)}/index.md", content=overview(kind)))
+        for name in names:
+            text = component(kind, _catalog.row(kind, name))
+            files.append(File.generated(config, page(kind, name), content=text))
+    return files
+
+
+def on_post_build(config: Any) -> None:
+    """Nothing that a page shows may come from elsewhere."""
+    for path in sorted(Path(config.site_dir).rglob("*")):
+        if path.suffix in (".html", ".css") and (found := LOADS.search(path.read_text())):
+            raise PluginError(f"{path} loads from a network: {found[0][:200]}")
+
+
+# -- the catalog --------------------------------------------------------------------------------
+
+
+def listed() -> dict[str, list[str]]:
+    """Kind -> its names, of the kinds that have some."""
+    return {kind: _catalog.names(kind) for kind, rows in _catalog.KINDS.items() if rows}
+
+
+def plural(kind: str) -> str:
+    """The word for many of a kind, which is also a folder."""
+    return kind[:-1] + "ies" if kind.endswith("y") else kind + "s"
+
+
+def page(kind: str, name: str) -> str:
+    """Where the page of a component is."""
+    return f"{plural(kind)}/{name}.md"
+
+
+def room(row: _catalog.Row) -> Any:
+    """The package that holds a component's file."""
+    return importlib.import_module(".".join(row.target.partition(":")[0].split(".")[:2]))
+
+
+def named(row: _catalog.Row) -> Any:
+    """A component's class, whether or not the packages that it needs are there."""
+    module, _, name = row.target.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def overview(kind: str) -> str:
+    """The page of a kind: what its room says, and a table."""
+    rows = sorted(_catalog.KINDS[kind], key=lambda row: row.name)
+    uncertain = any("std" in row.tags for row in rows)
+    extra = any(row.extra for row in rows)
+    head = ["name", "what it is", "from", *["uncertainty"] * uncertain, *["extra"] * extra]
+    lines = [
+        [
+            f"[`{row.name}`]({row.name}.md)",
+            prose(row.summary),
+            prose(row.reference),
+            *["yes" if "std" in row.tags else ""] * uncertain,
+            *[f"`{row.extra}`" if row.extra else ""] * extra,
+        ]
+        for row in rows
+    ]
+    said = "\n\n".join(markdown(block) for block in blocks(inspect.getdoc(room(rows[0])) or ""))
+    return f"# {plural(kind).capitalize()}\n\n{said}\n\n{table(head, lines)}\n"
+
+
+def component(kind: str, row: _catalog.Row) -> str:
+    """The page of one component."""
+    cls = named(row)
+    out = [
+        f"# {row.name}",
+        f"*{prose(row.summary[:1].upper() + row.summary[1:])}.*",
+        facts(kind, row),
+    ]
+    read = blocks(inspect.getdoc(cls) or "")
+    if not read:
+        log.warning("%s has no docstring", row.target)
+    settings = parameters(cls, next((b.entries for b in read if b.title == "Args"), {}))
+    for block in read:
+        if block.title == "Args":
+            out.append("## Parameters\n\n" + settings)
+            settings = ""
+        elif block.title:
+            title = {"Differs": "Where it differs"}.get(block.title, block.title)
+            out.append(f"## {title}\n\n{markdown(block)}")
+        else:
+            out.append(markdown(block))
+    if settings:
+        out.append("## Parameters\n\n" + settings)
+    out += methods(cls)
+    return "\n\n".join(out) + "\n"
+
+
+def facts(kind: str, row: _catalog.Row) -> str:
+    """A table of what the row says."""
+    lines = [["class", f"`{row.target.replace(':', '.')}`"]]
+    get = getattr(room(row), "get", None)
+    if get is not None:
+        more = ", space=space" if "space" in inspect.signature(get).parameters else ""
+        where = room(row).__name__.rpartition(".")[2]
+        lines.insert(0, ["get it", f'`ft.{where}.get("{row.name}"{more})`'])
+    if row.aliases:
+        lines.append(["also called", ", ".join(f"`{alias}`" for alias in row.aliases)])
+    if row.reference:
+        lines.append(["from", prose(row.reference)])
+    if any("std" in other.tags for other in _catalog.KINDS[kind]):
+        says = "`predict(X, return_std=True)`" if "std" in row.tags else "none of its own"
+        lines.append(["uncertainty", says])
+    if row.needs:
+        lines.append(["needs of the space", ", ".join(f"`{need}`" for need in sorted(row.needs))])
+    if row.extra:
+        lines.append(["install", f"`pip install foretell[{row.extra}]`"])
+    return table(["", ""], lines)
+
+
+def parameters(cls: type, entries: Mapping[str, str]) -> str:
+    """The table of a class's settings: signature and docstring side by side."""
+    if cls.__init__ is object.__init__:
+        return ""
+    known = {
+        p.name: p
+        for p in inspect.signature(cls).parameters.values()
+        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    }
+    for name in set(entries) - set(known):
+        log.warning("%s: Args names %r, which it does not take", cls.__qualname__, name)
+    lines = [
+        [
+            f"`{name}`",
+            "" if p.default is p.empty else code(default(p.default)),
+            prose(entries.get(name, "")),
+        ]
+        for name, p in known.items()
+    ]
+    return table(["name", "default", "meaning"], lines) if lines else ""
+
+
+def default(value: Any) -> str:
+    """A default as one writes it."""
+    return "{}" if type(value).__name__ == "_HAS_DEFAULT_FACTORY_CLASS" else repr(value)
+
+
+def methods(cls: type) -> Iterator[str]:
+    """What it can do beside its contract."""
+    own = [
+        (name, inspect.unwrap(value.__func__ if isinstance(value, classmethod) else value))
+        for name, value in vars(cls).items()
+        if not name.startswith("_") and not any(hasattr(base, name) for base in cls.__mro__[1:])
+    ]
+    lines = [
+        [code(f"{name}{call(value)}"), prose(inspect.getdoc(value).partition("\n\n")[0])]  # type: ignore[union-attr]
+        for name, value in own
+        if inspect.isfunction(value) and value.__doc__
+    ]
+    if lines:
+        yield "## Methods of its own\n\n" + table(["", ""], lines)
+
+
+def call(function: Any) -> str:
+    """The arguments of a method, without their types."""
+    names = [
+        p for p in inspect.signature(function).parameters.values() if p.name not in ("self", "cls")
+    ]
+    return "(" + ", ".join(str(p.replace(annotation=p.empty)) for p in names) + ")"
+
+
+# -- docstrings ---------------------------------------------------------------------------------
+
+
+class Block(NamedTuple):
+    """A paragraph, an equation, a doctest, or a section with its title."""
+
+    form: str  # "prose", "equation", "doctest", "entries"
+    text: str
+    title: str = ""
+    entries: Mapping[str, str] = MappingProxyType({})
+
+
+def blocks(doc: str) -> list[Block]:
+    """The parts of a docstring of this house, in their order."""
+    out: list[Block] = []
+    for paragraph in re.split(r"\n\s*\n", doc.strip("\n")):
+        if paragraph.startswith(">>>"):
+            if out and out[-1].form == "doctest":
+                out[-1] = out[-1]._replace(text=f"{out[-1].text}\n\n{paragraph}")
+            else:
+                out.append(Block("doctest", paragraph, "Example"))
+        elif paragraph.startswith("    "):
+            out.append(Block("equation", inspect.cleandoc("\n" + paragraph)))
+        else:
+            out += sections(paragraph)
+    return out
+
+
+def sections(paragraph: str) -> Iterator[Block]:
+    """The sections of one paragraph; what stands before the first has no title."""
+    title, lines = "", []
+    # "References: ... Differs: ..." in one line are two
+    paragraph = re.sub(r"(?<=[.):]) (?=Differs: )", "\n", paragraph)
+    for line in [*paragraph.splitlines(), "Args:"]:  # the last one only closes
+        found = SECTION.fullmatch(line)
+        if not found:
+            lines.append(line)
+            continue
+        if title in ("Args", "Attributes") or (lines and ENTRY.match(lines[0])):
+            yield Block("entries", "", title, dict(entries(lines)))
+        elif lines:
+            text = inspect.cleandoc("\n" + "\n".join(lines))
+            yield Block("prose", text[:1].upper() + text[1:] if title else text, title)
+        title, lines = found[1], [found[2]] if found[2] else []
+
+
+def entries(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Name and meaning; "a, b: as there" are two."""
+    text = "\n".join(lines)
+    for entry in re.split(r"\n(?= {4}\S)", text):
+        found = ENTRY.match(entry)
+        if found:
+            meaning = " ".join([found[2], *(line.strip() for line in entry.splitlines()[1:])])
+            yield from ((name.strip(" *"), meaning) for name in found[1].split(","))
+
+
+def markdown(block: Block) -> str:
+    """A block as markdown."""
+    if block.form == "entries":
+        return "\n".join(f"- `{name}`: {prose(text)}" for name, text in block.entries.items())
+    if block.form == "prose":
+        return prose(block.text)
+    language = {"equation": "text", "doctest": "pycon"}[block.form]
+    return f"```{language}\n{block.text}\n```"
+
+
+def prose(text: str) -> str:
+    """Text of a docstring: what is no code is taken literally."""
+    parts = re.split(r"(`[^`]+`)", text)
+    parts[::2] = [re.sub(r"([\\*_\[\]<>|#])", r"\\\1", part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def code(text: str) -> str:
+    """Text as code in a cell."""
+    return "`" + text.replace("|", "\\|") + "`"
+
+
+def table(head: list[str], lines: list[list[str]]) -> str:
+    """A markdown table."""
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join(
+        "| " + " | ".join(" ".join(cell.split()) for cell in row) + " |" for row in rows
+    )
