@@ -43,8 +43,8 @@ from foretell.spaces.base import Costs, Space
 from foretell.spaces.limited import Limited, parse_limits
 from foretell.spaces.load import load as load_space
 from foretell.strategies import Strategy
-from foretell.training.batches import pick_device
 from foretell.training.data import Data, load
+from foretell.training.device import pick_device
 from foretell.training.recipe import Recipe
 
 

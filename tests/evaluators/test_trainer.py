@@ -200,7 +200,8 @@ def test_splits_do_not_overlap():
 
 
 def test_weights_give_the_validation_metrics_again(tmp_path):
-    from foretell.training import batches, loop
+    from foretell.training import loop
+    from foretell.training.data import batches
 
     tr = trainer()
     result = tr.evaluate([1, 1], 0, tmp_path / "deep" / "w.safetensors")

@@ -10,8 +10,9 @@ from sklearn.metrics import log_loss, r2_score, root_mean_squared_error
 from torch import nn
 
 from foretell.errors import SettingError, SpaceError
-from foretell.training import batches, loop
-from foretell.training.data import load
+from foretell.training import loop
+from foretell.training.data import batches, load
+from foretell.training.device import pick_device
 from foretell.training.recipe import Recipe
 
 CPU = torch.device("cpu")
@@ -209,8 +210,8 @@ def test_weight_decay_leaves_vectors_alone():
 
 
 def test_devices():
-    assert batches.pick_device("cpu") == CPU
-    assert batches.pick_device("auto").type in ("cpu", "cuda")
+    assert pick_device("cpu") == CPU
+    assert pick_device("auto").type in ("cpu", "cuda")
     for name in ("tpu", "cuda:99", "cpuu"):
         with pytest.raises(SettingError, match=f"'device'.*got '{name}'"):
-            batches.pick_device(name)
+            pick_device(name)

@@ -18,8 +18,9 @@ from foretell._rng import derive
 from foretell.errors import DataError, ForetellError, RunError, SettingError
 from foretell.evaluators.base import Evaluator, Result, TrialTimeout, pulse
 from foretell.spaces.base import Rows, Space
-from foretell.training import batches, checkpoint, loop
-from foretell.training.data import Data
+from foretell.training import checkpoint, loop
+from foretell.training.data import Data, batches
+from foretell.training.device import pick_device
 from foretell.training.recipe import Recipe
 
 
@@ -53,7 +54,7 @@ class Trainer(Evaluator):
         self.recipe = recipe or Recipe()
         self.state_every_s = state_every_s
         self.device, self.threads = self.recipe.device, self.recipe.threads
-        batches.pick_device(self.recipe.device)  # a wrong name fails here, not in every trial
+        pick_device(self.recipe.device)  # a wrong name fails here, not in every trial
         self.objective = "val_acc" if data.task == "classification" else "val_r2"
 
     def evaluate(
@@ -188,7 +189,7 @@ class Trainer(Evaluator):
     @contextlib.contextmanager
     def _alone(self, seed: int) -> Iterator[torch.device]:
         """The recipe's device and threads, with torch's generators seeded; all put back after."""
-        device = batches.pick_device(self.recipe.device)
+        device = pick_device(self.recipe.device)
         devices = [torch.cuda.current_device()] if device.type == "cuda" else []
         if device.index is not None:
             devices = [device.index] * len(devices)

@@ -206,7 +206,7 @@ class Latency:
     # -- measuring --------------------------------------------------------------------------------
 
     def _measure(self, space: Space, row: Rows, arch: str) -> tuple[float, float]:
-        from foretell.training.batches import pick_device
+        from foretell.training.device import pick_device
 
         device = pick_device("cpu" if self.command else self.device)
         with alone(device, self.threads):

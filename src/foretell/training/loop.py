@@ -19,9 +19,9 @@ from torch.nn import functional
 from foretell._rng import derive
 from foretell.errors import ForetellError, SpaceError
 from foretell.training import augment
-from foretell.training.batches import Split
 from foretell.training.checkpoint import Curve, Moving, State
 from foretell.training.data import Data
+from foretell.training.data.batches import Split
 from foretell.training.recipe import Recipe
 
 OnEpoch = Callable[[int, dict[str, float]], None]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.errors import DataError, SettingError
-from foretell.training import _images, _tables
+from foretell.training.data import images, sheets
 
 Array = NDArray[Any]
 _SOURCES = "'digits', a folder of class folders, a .npz or .csv file, (X, y), or a torch Dataset"
@@ -33,7 +33,7 @@ class Raw:
     y: Array
     where: Callable[[int], str]  # names row i in errors
     parts: Mapping[str, int] = field(default_factory=dict)  # sizes of the source's own splits
-    columns: tuple[_tables.Column, ...] = ()
+    columns: tuple[sheets.Column, ...] = ()
     target_name: str = ""
     notes: tuple[str, ...] = ()
 
@@ -154,7 +154,7 @@ def _path(path: Path, target: str | None, image_size: tuple[int, int] | None) ->
     existing(path)
     if path.is_dir():
         try:
-            folder = _images.read_folder(path, image_size)
+            folder = images.read_folder(path, image_size)
         except (OSError, MemoryError) as error:
             raise DataError(
                 f"cannot read the folder {path}",
@@ -172,7 +172,7 @@ def _path(path: Path, target: str | None, image_size: tuple[int, int] | None) ->
     name = path.name.lower()
     if name.endswith(".npz"):
         return _npz(path)
-    if name.endswith(_tables.SUFFIXES):
+    if name.endswith(sheets.SUFFIXES):
         return _csv(path, target)
     raise DataError(f"cannot tell what {path} is", expected=_SOURCES, got=f"ending {path.suffix!r}")
 
@@ -204,7 +204,7 @@ def _npz(path: Path) -> Raw:
 
 
 def _csv(path: Path, target: str | None) -> Raw:
-    columns, lines = _tables.read_csv(path)
+    columns, lines = sheets.read_csv(path)
     names = [column.name for column in columns]
     if target is not None and target not in names:
         raise SettingError(

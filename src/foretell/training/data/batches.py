@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from foretell.errors import SettingError
-from foretell.training.data import Data
+from foretell.training.data.dataset import Data
 
 IN_MEMORY = 1 << 30  # bytes of a split that are held as one tensor; larger ones stay mapped
 
@@ -41,23 +40,6 @@ class Split:
         if x.dtype == torch.uint8:
             x = x.float().mul_(self.scale).sub_(self.shift)
         return x, y
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of a recipe; "auto" is CUDA where torch sees a device, else the CPU."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise SettingError(
-            "recipe setting 'device'",
-            expected="a device that torch has here",
-            got=f"{name!r} ({str(error).splitlines()[0]})",
-            hint="use 'auto' or 'cpu'",
-        ) from error
-    return device
 
 
 def _room(device: torch.device) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.errors import DataError
-from foretell.training import _images, _scaling, _tables, readers
+from foretell.training.data import images, readers, scaling, sheets
 
 
 def read_inputs(path: str | Path, spec: Mapping[str, Any]) -> tuple[list[str], NDArray[np.float32]]:
@@ -31,19 +31,19 @@ def read_inputs(path: str | Path, spec: Mapping[str, Any]) -> tuple[list[str], N
     shape = tuple(spec["shape"])
     lower = path.name.lower()
     mean, std = np.array(spec["mean"]), np.array(spec["std"])
-    if lower.endswith(_tables.SUFFIXES) and len(shape) == 1:
+    if lower.endswith(sheets.SUFFIXES) and len(shape) == 1:
         names, x = _rows(path, spec["columns"], shape)
     elif lower.endswith(".npz"):
         names, x = _npz(path)
-    elif len(shape) == 3 and (path.is_dir() or lower.endswith(_images.SUFFIXES)):
-        files = _images.image_paths(path)
+    elif len(shape) == 3 and (path.is_dir() or lower.endswith(images.SUFFIXES)):
+        files = images.image_paths(path)
         if shape[0] not in (1, 3) or spec["scale"] is None:
             raise DataError(
                 f"cannot read {path} as an input",
                 expected=f"a .npz with numbers {shape}",
                 got="an image",
             )
-        x, _ = _images.read_files(files, shape[1:], shape[0])
+        x, _ = images.read_files(files, shape[1:], shape[0])
         names = [str(p.relative_to(path)) if path.is_dir() else p.name for p in files]
     else:
         kinds = "a .csv or .npz file" if len(shape) == 1 else "an image, a folder of them or a .npz"
@@ -59,16 +59,16 @@ def read_inputs(path: str | Path, spec: Mapping[str, Any]) -> tuple[list[str], N
         x = x / np.float32(spec["scale"])
     elif spec["bytes"]:
         raise DataError(f"inputs of {path}", expected="whole numbers 0 to 255", got=f"{x.dtype}")
-    return names, _scaling.normalised(x, mean, std, names.__getitem__)
+    return names, scaling.normalised(x, mean, std, names.__getitem__)
 
 
 def _rows(
     path: Path, columns: Sequence[dict[str, Any]] | None, shape: tuple[int, ...]
 ) -> tuple[list[str], NDArray[Any]]:
-    sheet = _tables.read_csv(path)
+    sheet = sheets.read_csv(path)
     if columns is None:  # trained on an array: the file's columns in their order
         columns = [{"name": column.name, "fill": math.nan} for column in sheet.columns]
-    x = _tables.features(sheet.columns, columns)
+    x = sheets.features(sheet.columns, columns)
     gap = np.isnan(x).any(axis=1)
     if gap.any():
         line = sheet.lines[int(np.argmax(gap))]

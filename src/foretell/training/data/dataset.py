@@ -16,10 +16,7 @@ from numpy.typing import NDArray
 
 from foretell._rng import stream
 from foretell.errors import DataError, SettingError
-from foretell.training import _scaling, _tables, _targets, readers
-from foretell.training._inputs import read_inputs
-
-__all__ = ["Data", "load", "read_inputs"]
+from foretell.training.data import readers, scaling, sheets, targets
 
 _SPILL = 1 << 20  # bytes; smaller arrays travel inside the pickle
 _ARRAYS = ("x", "y", "index")
@@ -50,7 +47,7 @@ class Data:
     """
 
     name: str
-    task: _targets.Task
+    task: targets.Task
     x: NDArray[Any]
     y: NDArray[Any]
     index: NDArray[np.int64]
@@ -182,45 +179,45 @@ def load(
     raw = readers.read(source, target, _image_size(image_size))
     is_table = raw.x is None
     images = raw.x is not None and raw.x.ndim == 4
-    targets = _targets.read(raw.y, task, images=images, where=raw.where)
-    y = targets.y
-    if targets.task == "classification":
-        _targets.check_counts(y, targets.labels, raw.parts, raw.where)
-    index, sizes = _targets.split(y, shares, raw.parts, stream(seed, "split"))
+    found = targets.read(raw.y, task, images=images, where=raw.where)
+    y = found.y
+    if found.task == "classification":
+        targets.check_counts(y, found.labels, raw.parts, raw.where)
+    index, sizes = targets.split(y, shares, raw.parts, stream(seed, "split"))
     train = index[: sizes[0]]
 
-    notes = [*raw.notes, targets.note]
+    notes = [*raw.notes, found.note]
     columns: list[dict[str, Any]] | None = None
     x = raw.x
     if x is None:
-        columns, note = _tables.fit(raw.columns, train)
-        x = _tables.features(raw.columns, columns)
+        columns, note = sheets.fit(raw.columns, train)
+        x = sheets.features(raw.columns, columns)
         notes.append(note)
-    digest = _sha(x, y, index, *targets.labels, *(str(column) for column in columns or ()))
+    digest = _sha(x, y, index, *found.labels, *(str(column) for column in columns or ()))
     scale = 255.0 if images and (x.dtype == np.uint8 or _is_unit(x)) else None
-    mean, std = _scaling.moments(x, train, 255.0 if x.dtype == np.uint8 else 1.0, "inputs")
+    mean, std = scaling.moments(x, train, 255.0 if x.dtype == np.uint8 else 1.0, "inputs")
     if columns is not None:
-        one_hot = _tables.is_one_hot(columns)
+        one_hot = sheets.is_one_hot(columns)
         mean, std = np.where(one_hot, 0.0, mean), np.where(one_hot, 1.0, std)
     if x.dtype != np.uint8:
-        x = _scaling.normalised(x, mean, std, raw.where)
+        x = scaling.normalised(x, mean, std, raw.where)
     target_mean = target_std = np.zeros(0)
-    if targets.task == "regression":
-        target_mean, target_std = _scaling.moments(y, train, 1.0, "targets")
+    if found.task == "regression":
+        target_mean, target_std = scaling.moments(y, train, 1.0, "targets")
         if (y[train] == y[train[0]]).all(axis=0).any():
             raise DataError(
                 "a target is the same in all training rows", expected="numbers that differ",
                 got=y[train[0]].tolist(),
             )  # fmt: skip
-        y = _scaling.normalised(y, target_mean, target_std, raw.where)
+        y = scaling.normalised(y, target_mean, target_std, raw.where)
     return Data(
         name=name or raw.name,
-        task=targets.task,
+        task=found.task,
         x=x,
         y=y,
         index=index,
         sizes=sizes,
-        labels=targets.labels,
+        labels=found.labels,
         mean=mean,
         std=std,
         target_mean=target_mean,
