@@ -122,7 +122,6 @@ SILENT: frozenset[str] = frozenset(
         "strategies",
         "studies",
         "testing",
-        "training",
     }
 )
 
