@@ -21,7 +21,7 @@ types: $(VENV)/.dev
 
 # README, docs and one page a component: site/index.html, built without a network, read without one
 docs: $(VENV)/.dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict  # --quiet would hide warnings
 
 # unit, contract and oracle tests, doctests, and every command of README and docs from the built wheel
 tests: $(VENV)/.dev

@@ -84,6 +84,12 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
+def on_page_content(html: str, page: Any, **_: Any) -> None:
+    """A fence that is left in a page is none that markdown knows."""
+    if "```" in html:
+        log.warning("%s: a block of code that is not read as one", page.file.src_uri)
+
+
 def on_post_build(config: Any) -> None:
     """Nothing that a page shows may come from elsewhere."""
     for path in sorted(Path(config.site_dir).rglob("*")):
@@ -272,7 +278,7 @@ def sections(paragraph: str) -> Iterator[Block]:
     """The sections of one paragraph; what stands before the first has no title."""
     title, lines = "", []
     # "References: ... Differs: ..." in one line are two
-    paragraph = re.sub(r"(?<=[.):]) (?=Differs: )", "\n", paragraph)
+    paragraph = re.sub(r"(?<=[.):]) (?=Differs:\s)", "\n", paragraph)
     for line in [*paragraph.splitlines(), "Args:"]:  # the last one only closes
         found = SECTION.fullmatch(line)
         if not found:

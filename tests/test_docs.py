@@ -2,7 +2,7 @@
 
 Each file gets an empty folder with some own data in it (`photos/`, `measurements.csv`,
 `results.csv`, `new.png`). Blocks run in their order: `console` lines that begin with `$ `, and
-`python` blocks, all of one file in one namespace. A `python title=my_space.py` block is also
+`python` blocks, all of one file in one namespace. A `python title="my_space.py"` block is also
 written to that file.
 """
 
@@ -101,7 +101,7 @@ def test_blocks_run(page: Path, wheel_python: Path, tmp_path: Path) -> None:
                 if not command.startswith(OUTSIDE):
                     run(["bash", "-c", command], tmp_path, env)
             continue
-        title = re.search(r"title=(\S+)", options)
+        title = re.search(r'title="(\S+)"', options)
         if title:
             (tmp_path / title[1]).write_text(body)
         code += body + "\n"

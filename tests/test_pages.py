@@ -45,7 +45,8 @@ Args:
 Shapes: (n, d) to (n,).
 
 References: One et al. 2020, A
-Title. Differs: ours is smaller.
+Title. Differs:
+ours is smaller.
 
 >>> 1 + 1
 2
@@ -127,6 +128,14 @@ def test_a_faulty_docstring_ends_the_build(
         page(ROW, monkeypatch, bad)
     assert said in caplog.text  # mkdocs counts warnings of its own loggers, and is strict
     assert caplog.records[0].name.startswith("mkdocs.")
+
+
+def test_a_block_that_is_none_ends_the_build(caplog: pytest.LogCaptureFixture) -> None:
+    where = SimpleNamespace(file=SimpleNamespace(src_uri="runs.md"))
+    pages.on_page_content("<pre>fine</pre>", page=where, config=None, files=None)
+    assert not caplog.records
+    pages.on_page_content("<p>```python title=x.py</p>", page=where, config=None, files=None)
+    assert "runs.md" in caplog.text
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL, ids=["/".join(one) for one in ALL])
