@@ -28,6 +28,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from foretell import _catalog
 from foretell._rng import derive, stream
 from foretell.errors import SettingError, need
+from foretell.predictors.parts.predicted import predicted
 from foretell.search.history import History
 from foretell.spaces.base import Rows, Space
 from foretell.strategies.neural_predictor import NeuralPredictor, unfitted
@@ -210,11 +211,10 @@ class Optimistic(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit
 
     def predict(self, X: Rows) -> NDArray[np.float64]:
         """The upper bounds, (n,)."""
-        if not (self.kappa and getattr(self.predictor_, "has_std", False)):
+        if not self.kappa:
             return np.asarray(self.predictor_.predict(X), dtype=np.float64)
-        mean, std = self.predictor_.predict(X, return_std=True)
-        bound: NDArray[np.float64] = mean + self.kappa * std
-        return bound
+        mean, std = predicted(self.predictor_, X)
+        return mean if std is None else mean + self.kappa * std
 
 
 def suggest(trial: BaseTrial, space: Space) -> Rows:

@@ -6,8 +6,9 @@ from typing import Any
 
 from foretell import _catalog
 from foretell.predictors.base import Predictor
+from foretell.predictors.parts.predicted import predicted
 
-__all__ = ["Predictor", "get", "names"]
+__all__ = ["Predictor", "get", "names", "predicted"]
 
 
 def names() -> list[str]:

@@ -30,6 +30,7 @@ from foretell.predictors._features import FEATURES
 from foretell.predictors._targets import Scale
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.gp import GP
+from foretell.predictors.parts.predicted import predicted
 from foretell.spaces.base import Rows, Space
 
 FEW = ("gp", "gp-wl", "var-sparse-gp", "bonas")  # always compared
@@ -272,9 +273,9 @@ class Auto(Predictor):
 
 def _scores(model: Predictor, X: Rows, scale: Scale) -> tuple[Floats, Floats]:
     """Predictions on the scale of ranks, and their variance: 0 where the method has none."""
-    if not model.has_std:
-        return scale.score(model.predict(X)), np.zeros(len(X))
-    mean, std = model.predict(X, return_std=True)
+    mean, std = predicted(model, X)
+    if std is None:
+        return scale.score(mean), np.zeros(len(X))
     return scale.score(mean), ((scale.score(mean + std) - scale.score(mean - std)) / 2) ** 2
 
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from foretell._rng import as_rng
 from foretell.errors import SettingError, SpaceError
 from foretell.pareto import best, fronts
+from foretell.predictors.parts.predicted import predicted
 from foretell.spaces import _hash
 from foretell.spaces.base import Rng, Rows, Space
 
@@ -230,8 +231,5 @@ class _Top:
     def ranking(self) -> Ranking:
         """What is left."""
         F = np.where(np.isneginf(self.F), np.nan, self.F)
-        std: Floats | None = None
-        if getattr(self.predictor, "has_std", False):
-            some = len(self.X) > 0
-            std = self.predictor.predict(self.X, return_std=True)[1] if some else np.zeros(0)
+        std = predicted(self.predictor, self.X)[1]
         return Ranking(self.X, F[:, 0], std, self.n_scored, self.minimize, -F[:, 1:])

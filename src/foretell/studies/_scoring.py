@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from foretell import metrics
-from foretell.predictors.base import Predictor
+from foretell.predictors.parts.predicted import predicted
 from foretell.spaces.base import Space
 from foretell.strategies.neural_predictor import unfitted
 from foretell.studies._splits import Split
@@ -125,15 +124,9 @@ def score(
 
 def _calibration(model: Any, one: Split) -> Cell:
     """Coverage of the intervals of a predictor that has them."""
-    if isinstance(model, Predictor):
-        has_std = model.has_std
-    else:
-        has_std = "return_std" in inspect.signature(model.predict).parameters
-    if not has_std:
+    mean, std = predicted(model, one.X_test)
+    if std is None:
         return {}
-    mean, std = (
-        np.asarray(part, np.float64) for part in model.predict(one.X_test, return_std=True)
-    )
     return {
         **{
             f"coverage_{round(100 * level)}": metrics.coverage(one.y_test, mean, std, level)

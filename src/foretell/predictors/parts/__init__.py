@@ -1,0 +1,1 @@
+"""What predictors are made of, to build more of them."""
