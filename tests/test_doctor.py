@@ -6,7 +6,7 @@ import importlib.util
 import tomllib
 from pathlib import Path
 
-from foretell import _catalog, integrations
+from foretell import _catalog
 from foretell._doctor import _EXTRAS, examine
 
 
@@ -20,7 +20,6 @@ def test_every_extra_is_looked_at():
 
 def test_what_components_need_is_what_is_looked_at():
     rows = [row for kind in _catalog.KINDS.values() for row in kind]
-    rows += integrations.LOGS
     for row in rows:
         assert set(row.packages) <= set(_EXTRAS.get(row.extra, ()))
 

@@ -22,10 +22,10 @@ SRC = Path(__file__).resolve().parents[1] / "src" / "foretell"
 
 # From the ground up: a room may import what stands before it, and itself.
 ORDER = (
-    *("errors", "_rng", "_console", "_catalog", "metrics", "pareto", "expected"),
+    *("errors", "_files", "frame", "_rng", "_console", "_catalog", "metrics", "pareto", "expected"),
     *("training", "nets", "spaces", "encodings", "predictors"),
     *("tables", "evaluators", "search", "strategies"),
-    *("integrations", "runs", "studies", "report"),
+    *("trackers", "integrations", "runs", "studies", "report"),
     *("nas", "testing", "_doctor", "cli", "__main__", "__init__"),
 )
 
@@ -37,13 +37,6 @@ UPWARD: frozenset[tuple[str, str]] = frozenset(
         ("encodings.arch2vec", "predictors._graphnet"),
         ("encodings.arch2vec", "predictors._pretrain"),
         ("encodings.cate", "predictors._graphnet"),
-        ("integrations._watcher", "runs.journal"),
-        ("integrations.csv", "runs.frame"),
-        ("integrations.csv", "runs.journal"),
-        ("integrations.mlflow", "runs.journal"),
-        ("integrations.optuna_mirror", "runs.journal"),
-        ("integrations.tensorboard", "runs.journal"),
-        ("integrations.wandb", "runs.journal"),
         ("nets.latency", "predictors"),
         ("nets.latency", "spaces._reason"),
         ("nets.latency", "spaces.base"),

@@ -339,7 +339,8 @@ def data_import(
 @app.command("list")
 def list_catalog(
     kind: Annotated[
-        str, typer.Argument(help="spaces, predictors, strategies, encodings or benchmarks.")
+        str,
+        typer.Argument(help="spaces, predictors, strategies, encodings, benchmarks, trackers."),
     ],
     json: Json = False,
 ) -> None:

@@ -25,7 +25,7 @@ from foretell.errors import SettingError
 from foretell.evaluators.executors import Workers
 from foretell.evaluators.ray_executor import RayExecutor
 from foretell.evaluators.trainer import Trainer
-from foretell.integrations import watch
+from foretell.frame import Frame
 from foretell.metrics import welch
 from foretell.nets.latency import Latency
 from foretell.runs import best, tables
@@ -33,7 +33,6 @@ from foretell.runs.budget import Budget
 from foretell.runs.driver import Driver
 from foretell.runs.finish import finish, trained
 from foretell.runs.folder import RunFolder
-from foretell.runs.frame import Frame
 from foretell.runs.halving import Halving
 from foretell.runs.journal import Event, Journal
 from foretell.runs.plan import Plan
@@ -43,6 +42,7 @@ from foretell.spaces.base import Costs, Space
 from foretell.spaces.limited import Limited, parse_limits
 from foretell.spaces.load import load as load_space
 from foretell.strategies import Strategy
+from foretell.trackers.base import watch
 from foretell.training.data import Data, load
 from foretell.training.device import pick_device
 from foretell.training.recipe import Recipe

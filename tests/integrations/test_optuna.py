@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 
 import foretell as ft
 from foretell.errors import SettingError, SpaceError, UnknownNameError
-from foretell.integrations._optuna_grid import LEVELS, Grid
 from foretell.integrations.optuna import PredictorSampler, suggest
+from foretell.integrations.parts.grid import LEVELS, Grid
 
 SPACE = ft.spaces.get("nb201")
 LIMIT = 500  # predictions for each trial: a test need not find the last digit
@@ -236,7 +236,7 @@ def test_parameters_that_are_no_network():
 @pytest.mark.parametrize("space", ["nb201", "mobile", "tabular"])
 def test_suggest_is_the_inverse_of_params(space):
     space = ft.spaces.get(space)
-    from foretell.integrations._optuna_grid import distributions
+    from foretell.trackers.optuna import distributions
 
     grid = Grid(distributions(space), space)
     X = space.sample(20, rng=0)

@@ -20,12 +20,12 @@ from foretell import strategies
 from foretell._rng import derive
 from foretell.errors import RunError
 from foretell.evaluators.executors import Workers
+from foretell.frame import Frame
 from foretell.nets.costs import measure
 from foretell.runs import best, journal, ranks
 from foretell.runs.driver import Driver
 from foretell.runs.finish import finish
 from foretell.runs.folder import RunFolder
-from foretell.runs.frame import Frame
 from foretell.runs.journal import Journal
 from foretell.runs.plan import Plan
 from foretell.search.asktell import Search

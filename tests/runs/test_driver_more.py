@@ -11,16 +11,16 @@ from sklearn.linear_model import Ridge
 from foretell import strategies
 from foretell._rng import derive
 from foretell.evaluators.executors import Workers
-from foretell.integrations import Watcher
+from foretell.frame import Frame
 from foretell.runs import journal
 from foretell.runs.budget import Budget
 from foretell.runs.driver import Driver
 from foretell.runs.finish import finish
 from foretell.runs.folder import RunFolder
-from foretell.runs.frame import Frame
 from foretell.runs.halving import Halving
 from foretell.runs.journal import Journal
 from foretell.runs.plan import Plan
+from foretell.trackers.base import Watcher
 from foretell.training.data import load
 
 EPOCHS = 9

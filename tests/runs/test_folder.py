@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from foretell._files import write_text
 from foretell.errors import RunError
 from foretell.runs import folder as folder_module
-from foretell.runs.folder import FORMAT, RunFolder, upgrade, write_text
+from foretell.runs.folder import FORMAT, RunFolder, upgrade
 
 FORMAT_1 = json.loads((Path(__file__).parent / "data" / "format1" / "run.json").read_text())
 NOTHING = {

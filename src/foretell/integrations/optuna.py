@@ -42,7 +42,8 @@ try:
 except ImportError as error:
     raise need("optuna", "optuna", "foretell.integrations.optuna") from error
 
-from foretell.integrations._optuna_grid import Grid, distributions, drawable, options
+from foretell.integrations.parts.grid import Grid, drawable
+from foretell.trackers.optuna import distributions, options
 
 __all__ = ["PredictorSampler", "suggest"]
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
+from foretell._files import write_text
 from foretell.report.headline import headline, title
 from foretell.report.html import Html, h
 from foretell.report.reading import Run, read
 from foretell.report.sections import SECTIONS
-from foretell.runs.folder import write_text
 from foretell.spaces.base import Space
 
 

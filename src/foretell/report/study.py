@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 import foretell
+from foretell._files import write_text
 from foretell.metrics import mean_interval
 from foretell.report import study_figures as draw
 from foretell.report.html import Html, h, join
 from foretell.report.page import shell
 from foretell.report.parts import facts, figures, settings_table, sortable, table, tile
 from foretell.report.units import MISSING, plural
-from foretell.runs.folder import write_text
 from foretell.studies._predictor_study import ALPHA, PredictorStudy, rank_words
 from foretell.studies._scoring import CALIBRATION
 

@@ -20,10 +20,10 @@ from safetensors.torch import save
 from torch import nn
 
 from foretell import __version__
+from foretell._files import sync
 from foretell.errors import RunError
 from foretell.runs import standalone
 from foretell.runs.card import card
-from foretell.runs.folder import sync
 from foretell.runs.model_file import model_file
 from foretell.spaces.base import Rows, Space
 

@@ -17,11 +17,10 @@ from foretell._rng import derive
 from foretell.errors import RunError
 from foretell.evaluators.base import Result
 from foretell.evaluators.executors import Job, Workers
-from foretell.integrations import Watcher
+from foretell.frame import Frame
 from foretell.runs import ranks, tables
 from foretell.runs.budget import Spent
 from foretell.runs.folder import RunFolder
-from foretell.runs.frame import Frame
 from foretell.runs.halving import Bracket
 from foretell.runs.journal import Event, Journal
 from foretell.runs.kept import Kept
@@ -31,6 +30,7 @@ from foretell.runs.rungs import Rungs
 from foretell.runs.trial import SEARCHED, Trial, rank, result_of
 from foretell.search.asktell import Search
 from foretell.spaces.base import Rows, Space
+from foretell.trackers.base import Watcher
 
 OnEvent = Callable[[Progress], None]
 _SEARCH_S = ("ask_s", "train_s")  # parts of a call that are the search

@@ -16,6 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any
 
+from foretell._files import write_text
 from foretell.errors import RunError
 from foretell.evaluators._places import sweep
 
@@ -231,40 +232,6 @@ def _from_1(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is either the old one or the whole new one, and on disk.
-
-    Raises: RunError when it cannot be written.
-    """
-    part = path.with_name(path.name + ".tmp")
-    try:
-        try:
-            with open(part, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        except OSError:
-            part.unlink(missing_ok=True)
-            raise
-        sync(path.parent)
-    except OSError as error:
-        raise RunError(
-            f"cannot write {path}: {error.strerror or error}",
-            hint="make room or give write access, then run the same command again",
-        ) from error
-
-
-def sync(path: Path) -> None:
-    """Have the content of a file, or the names in a folder, on disk."""
-    if sys.platform != "win32":  # which has no such thing for folders
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

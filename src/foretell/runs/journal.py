@@ -9,8 +9,8 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
+from foretell._files import sync
 from foretell.errors import RunError
-from foretell.runs.folder import sync
 
 Event = dict[str, Any]
 EVENTS: dict[str, dict[str, type | tuple[type, ...]]] = {  # and the fields that a run relies on

@@ -11,9 +11,9 @@ from sklearn.model_selection import KFold
 
 from foretell import predictors
 from foretell._rng import derive
+from foretell.frame import Frame
 from foretell.metrics import kendall
 from foretell.runs.folder import RunFolder
-from foretell.runs.frame import Frame
 from foretell.search.history import History
 from foretell.spaces.base import Rows, Space
 from foretell.strategies import Proposal

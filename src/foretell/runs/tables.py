@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from foretell.frame import Frame
 from foretell.pareto import nondominated
 from foretell.runs import ranks
 from foretell.runs.folder import RunFolder
-from foretell.runs.frame import Frame
 from foretell.runs.trial import Trial
 from foretell.spaces.base import Space
 from foretell.strategies import Proposal

@@ -16,10 +16,11 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from foretell._files import write_text
 from foretell.errors import ForetellError, RunError, SettingError
 from foretell.evaluators import executors
 from foretell.metrics import mean_interval
-from foretell.runs.folder import RunFolder, write_text
+from foretell.runs.folder import RunFolder
 from foretell.runs.journal import Journal
 from foretell.spaces.base import Space
 from foretell.tables import finding

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from foretell.errors import RunError
-from foretell.runs.frame import Frame
+from foretell.frame import Frame
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 
-from foretell.integrations.csv import CSV
+from foretell.trackers.csv import CSV
 
 
 def read(path):

@@ -16,20 +16,9 @@ from optuna.distributions import (
 
 from foretell.encodings.base import Encoding
 from foretell.errors import SpaceError
-from foretell.integrations._watcher import plain
-from foretell.spaces.base import Choice, Rows, Space
+from foretell.spaces.base import Rows, Space
 
 LEVELS = 64  # values of a number that has more of them, or that is continuous
-
-
-def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """A categorical for each column of a space, named like the column."""
-    return {one.name: CategoricalDistribution(options(one)) for one in space.choices}
-
-
-def options(choice: Choice) -> list[Any]:
-    """The options of a column as Optuna stores them."""
-    return [plain(option) for option in choice.options]
 
 
 def drawable(space: Space, x: Rows) -> NDArray[np.bool_]:

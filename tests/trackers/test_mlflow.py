@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from foretell.integrations.mlflow import MLflow
+from foretell.trackers.mlflow import MLflow
 
 
 def test_read_back(tmp_path, tracked, journal, monkeypatch):

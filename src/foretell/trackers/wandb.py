@@ -6,8 +6,8 @@ import os
 import shutil
 from typing import Any
 
-from foretell.integrations._watcher import Watcher, decisions, facts, finite, points
-from foretell.runs.journal import Event
+from foretell.trackers.base import Watcher
+from foretell.trackers.parts.events import Event, decisions, facts, finite, points
 
 
 class WandB(Watcher):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 
-from foretell.integrations.wandb import WandB
+from foretell.trackers.wandb import WandB
 
 
 def records(path):

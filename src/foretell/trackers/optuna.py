@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from foretell.errors import SettingError
-from foretell.integrations._optuna_grid import distributions
-from foretell.integrations._watcher import Watcher, decisions, facts
-from foretell.runs.journal import Event
+from foretell.spaces.base import Choice, Space
+from foretell.trackers.base import Watcher
+from foretell.trackers.parts.events import Event, decisions, facts, plain
 
 _ID = "foretell_id"
 _RUN = "foretell_run"
@@ -45,7 +45,7 @@ class OptunaMirror(Watcher):
         self._storage = _open(url)
 
     def begin(
-        self, settings: dict[str, Any], space: Any, objective: str, events: list[Any]
+        self, settings: dict[str, Any], space: Space, objective: str, events: Sequence[Event]
     ) -> None:
         """Bring the study up to the journal."""
         self._ended = {event["id"] for event in events if event["event"] == "trial"}
@@ -144,6 +144,16 @@ class OptunaMirror(Watcher):
             if not now._cached_frozen_trial.state.is_finished():
                 now.set_user_attr("left", "the run ended before this network was trained")
                 self._study.tell(held.number, state=TrialState.FAIL)
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """A categorical for each column of a space, named like the column."""
+    return {one.name: CategoricalDistribution(options(one)) for one in space.choices}
+
+
+def options(choice: Choice) -> list[Any]:
+    """The options of a column as Optuna stores them."""
+    return [plain(option) for option in choice.options]
 
 
 def _open(url: str) -> BaseStorage:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foretell._files import write_text
 from foretell.errors import RunError
-from foretell.runs.folder import write_text
 
 
 class Frame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from foretell.integrations.tensorboard import TensorBoard
+from foretell.trackers.tensorboard import TensorBoard
 
 
 def test_read_back(tmp_path, tracked, journal):

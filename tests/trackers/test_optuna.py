@@ -9,7 +9,7 @@ import pytest
 from optuna.trial import TrialState
 
 from foretell.integrations.optuna import PredictorSampler, suggest
-from foretell.integrations.optuna_mirror import OptunaMirror
+from foretell.trackers.optuna import OptunaMirror
 
 STATES = [TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED, TrialState.RUNNING]
 

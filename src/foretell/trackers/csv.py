@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from foretell.integrations._watcher import Watcher, decisions, facts
-from foretell.runs.frame import Frame
-from foretell.runs.journal import Event
+from foretell.frame import Frame
+from foretell.trackers.base import Watcher
+from foretell.trackers.parts.events import Event, decisions, facts
 
 _SHARE = 0.05  # of the time, at most, goes into writing the files again
 

@@ -1,76 +1,17 @@
-"""What a tracker is, and what all of them read off the events of a journal."""
+"""What all trackers read off the events of a journal."""
 
 from __future__ import annotations
 
-import hashlib
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from foretell.runs.journal import Event
 from foretell.spaces.base import Space
 
 Plain = str | int | float | bool
-
-
-class Watcher(ABC):
-    """Follows a run: is given the journal so far, then each new event, then the summary.
-
-    What it keeps elsewhere follows from the journal alone. A run that continues gives all events
-    again, so a watcher adds what is missing and nothing twice, wherever it was broken off.
-
-    A tracker implements `_known` and `_add`, and overrides more only where it has more to show.
-
-    Args:
-        folder: of the run.
-    """
-
-    space: Space
-    objective: str
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.absolute()
-        self.name = folder.resolve().name
-
-    def begin(
-        self, settings: dict[str, Any], space: Space, objective: str, events: list[Event]
-    ) -> None:
-        """Start to watch.
-
-        Args:
-            settings: of run.json.
-            space: of the run.
-            objective: the metric that the run maximises.
-            events: the journal so far.
-        """
-        self.space, self.objective = space, objective
-        # a folder that was removed and made anew is another run of the same name
-        words = f"{self.name} {settings.get('created', '')}"
-        self.key = hashlib.blake2b(words.encode(), digest_size=6).hexdigest()
-        self._there = self._known(settings)
-        for event in events:
-            self.event(event)
-
-    def event(self, event: Event) -> None:
-        """A new event of the journal."""
-        if event["event"] == "trial" and event["id"] not in self._there:
-            self._add(event)
-            self._there.add(event["id"])
-
-    def end(self, summary: dict[str, Any]) -> None:  # noqa: B027  # most have nothing to close
-        """The run is done."""
-
-    @abstractmethod
-    def _known(self, settings: dict[str, Any]) -> set[int]:
-        """Open the tracker; ids of the trials that it holds whole."""
-
-    @abstractmethod
-    def _add(self, event: Event) -> None:
-        """Log one trial that has ended."""
+Event = Mapping[str, Any]  # one line of a run's journal: {"event": "trial", "id": 3, ...}
 
 
 def decisions(space: Space, x: list[int]) -> dict[str, Any]:

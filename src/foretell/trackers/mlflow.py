@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from foretell.integrations._watcher import Watcher, decisions, finite, numbers, points
-from foretell.integrations._watcher import facts as facts_of
-from foretell.runs.journal import Event
+from foretell.trackers.base import Watcher
+from foretell.trackers.parts.events import Event, decisions, finite, numbers, points
+from foretell.trackers.parts.events import facts as facts_of
 
 _RUN, _ID, _PARENT = "foretell.run", "foretell.id", "mlflow.parentRunId"
 _BATCH = 500  # entries of one request; the server takes 1,000
