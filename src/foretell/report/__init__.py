@@ -1,4 +1,10 @@
-"""Reports: `write(folder)` makes one offline `report.html` of a run or a study."""
+"""Reports: `write(folder)` makes one offline `report.html` of a run or a study.
+
+A page is sections, a section is words and figures, a figure gives its numbers beside its drawing;
+all of it is one file of HTML and SVG that asks nothing of a network. What is reported is read from
+the folder, as any other reader would. The command line and `NAS` may import it; runs and studies
+may not, they only leave the files.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,6 @@
-"""Contract suites for spaces, predictors, strategies and evaluators; third parties may use them."""
+"""Contract suites for spaces, predictors and strategies, which third parties may use as well.
+
+Each suite is one function that takes a component and raises AssertionError with the promise that it
+breaks; the package's own components pass the same ones, one test a row of the catalog. Tests and
+the command line may import it, nothing else.
+"""
