@@ -22,7 +22,8 @@ SRC = Path(__file__).resolve().parents[1] / "src" / "foretell"
 
 # From the ground up: a room may import what stands before it, and itself.
 ORDER = (
-    *("errors", "_files", "frame", "_rng", "_console", "_catalog", "metrics", "pareto", "expected"),
+    *("errors", "_rng", "_console", "_catalog", "_files"),
+    *("metrics", "pareto", "expected", "frame"),
     *("training", "nets", "spaces", "encodings", "predictors"),
     *("tables", "evaluators", "search", "strategies"),
     *("trackers", "integrations", "runs", "studies", "report"),
@@ -108,13 +109,9 @@ SILENT: frozenset[str] = frozenset(
         "encodings",
         "nets",
         "predictors",
-        "report",
-        "runs",
         "search",
         "spaces",
         "strategies",
-        "studies",
-        "testing",
     }
 )
 
