@@ -127,23 +127,19 @@ def named(row: _catalog.Row) -> Any:
 
 
 def overview(kind: str) -> str:
-    """The page of a kind: what its room says, and a table."""
+    """The page of a kind: what its room says, and a table of what its rows say."""
     rows = sorted(_catalog.KINDS[kind], key=lambda row: row.name)
-    uncertain = any("std" in row.tags for row in rows)
-    extra = any(row.extra for row in rows)
-    head = ["name", "what it is", "from", *["uncertainty"] * uncertain, *["extra"] * extra]
-    lines = [
-        [
-            f"[`{row.name}`]({row.name}.md)",
-            prose(row.summary),
-            prose(row.reference),
-            *["yes" if "std" in row.tags else ""] * uncertain,
-            *[f"`{row.extra}`" if row.extra else ""] * extra,
-        ]
-        for row in rows
-    ]
+    columns = {
+        "name": [f"[`{row.name}`]({row.name}.md)" for row in rows],
+        "what it is": [prose(row.summary) for row in rows],
+        "from": [prose(row.reference) for row in rows],
+        "uncertainty": ["yes" if "std" in row.tags else "" for row in rows],
+        "extra": [f"`{row.extra}`" if row.extra else "" for row in rows],
+    }
+    filled = {head: cells for head, cells in columns.items() if any(cells)}
     said = "\n\n".join(markdown(block) for block in blocks(inspect.getdoc(room(rows[0])) or ""))
-    return f"# {plural(kind).capitalize()}\n\n{said}\n\n{table(head, lines)}\n"
+    lines = [list(line) for line in zip(*filled.values(), strict=True)]
+    return f"# {plural(kind).capitalize()}\n\n{said}\n\n{table(list(filled), lines)}\n"
 
 
 def component(kind: str, row: _catalog.Row) -> str:
@@ -151,7 +147,7 @@ def component(kind: str, row: _catalog.Row) -> str:
     cls = named(row)
     out = [
         f"# {row.name}",
-        f"*{prose(row.summary[:1].upper() + row.summary[1:])}.*",
+        f"*{prose(sentence(row.summary))}.*",
         facts(kind, row),
     ]
     read = blocks(inspect.getdoc(cls) or "")
@@ -197,7 +193,7 @@ def facts(kind: str, row: _catalog.Row) -> str:
 
 def parameters(cls: type, entries: Mapping[str, str]) -> str:
     """The table of a class's settings: signature and docstring side by side."""
-    if cls.__init__ is object.__init__:
+    if not entries and "__init__" not in vars(cls):
         return ""
     known = {
         p.name: p
@@ -288,7 +284,7 @@ def sections(paragraph: str) -> Iterator[Block]:
             yield Block("entries", "", title, dict(entries(lines)))
         elif lines:
             text = inspect.cleandoc("\n" + "\n".join(lines))
-            yield Block("prose", text[:1].upper() + text[1:] if title else text, title)
+            yield Block("prose", sentence(text) if title else text, title)
         title, lines = found[1], [found[2]] if found[2] else []
 
 
@@ -317,6 +313,11 @@ def prose(text: str) -> str:
     parts = re.split(r"(`[^`]+`)", text)
     parts[::2] = [re.sub(r"([\\*_\[\]<>|#])", r"\\\1", part) for part in parts[::2]]
     return "".join(parts)
+
+
+def sentence(text: str) -> str:
+    """Text that begins as a sentence does, unless with a name."""
+    return text[:1].upper() + text[1:] if text.split()[0].strip(",:;").isalpha() else text
 
 
 def code(text: str) -> str:
