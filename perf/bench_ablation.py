@@ -21,7 +21,7 @@ import numpy as np
 
 import foretell as ft
 from foretell.predictors import Predictor
-from foretell.predictors._features import COUNTED, FEATURES
+from foretell.predictors.parts.features import COUNTED, FEATURES
 from foretell.spaces import nb201
 from foretell.spaces.base import Rows
 

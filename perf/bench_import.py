@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 import foretell as ft
-from foretell.spaces import _dag
 from foretell.spaces.nb101 import NB101, OPS
+from foretell.spaces.parts import dag
 from foretell.tables.readers.parts.tfrecord import checksums
 
 MEASURE = """
@@ -110,7 +110,7 @@ def main() -> int:
             f"opened in {opened:.2f} s (bound 1 s), {little:.0f} MB (bound 300 MB), {rows:,} rows"
         )
     fine = converted < 180 and memory < 2_048 and opened < 1 and little < 300
-    return int(not fine or rows != _dag.all_classes().shape[0])
+    return int(not fine or rows != dag.all_classes().shape[0])
 
 
 if __name__ == "__main__":

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 import foretell as ft
+from foretell.costs.latency import Latency
 from foretell.metrics import kendall
-from foretell.nets.latency import Latency
 from foretell.search.ranking import rank
-from foretell.spaces.limited import Limited
+from foretell.spaces.parts.limited import Limited
 
 WIDTHS = np.array([8, 16, 24, 32, 48, 64, 96, 128])
 

@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 
 import foretell as ft
-from foretell.predictors._features import FEATURES
+from foretell.predictors.parts.features import FEATURES
 
 GRAPHS = ("cora", "citeseer", "pubmed", "cs", "physics", "photo", "computers", "arxiv", "proteins")
 FILES = {

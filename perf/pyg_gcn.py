@@ -16,8 +16,8 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.loader import DataLoader
 from torch_geometric.nn import MessagePassing, global_mean_pool
 
-from foretell.predictors._losses import rank
 from foretell.predictors.gcn import GCN
+from foretell.predictors.parts.losses import rank
 from foretell.spaces.base import Graphs
 
 

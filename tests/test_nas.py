@@ -14,7 +14,7 @@ import foretell as ft
 from foretell.errors import DataError, ForetellError, RunError, SettingError, UnknownNameError
 from foretell.runs import best
 from foretell.runs.predict import predict
-from foretell.spaces.load import load as load_space
+from foretell.spaces.parts.load import load as load_space
 from foretell.testing._globals import global_states
 
 SPACE = """

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import sys
+from glob import escape
 from pathlib import Path
 
 from foretell.errors import RunError
@@ -14,23 +17,30 @@ def write_text(path: Path, text: str) -> None:
 
     Raises: RunError when it cannot be written.
     """
-    part = path.with_name(path.name + ".tmp")
     try:
-        try:
-            with open(part, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        except OSError:
-            part.unlink(missing_ok=True)
-            raise
+        _put(path, path.with_name(path.name + ".tmp"), text.encode())
         sync(path.parent)
     except OSError as error:
         raise RunError(
             f"cannot write {path}: {error.strerror or error}",
             hint="make room or give write access, then run the same command again",
         ) from error
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file that is whole or not there, whoever else writes it; folders are made.
+
+    Raises:
+        OSError: it cannot be written; nothing is left of it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _put(path, path.with_name(f"{path.name}.{secrets.token_hex(4)}.part"), data)
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed writers of `write_bytes` have left of a file."""
+    for part in path.parent.glob(f"{escape(path.name)}.*.part"):
+        _unlink(part)
 
 
 def sync(path: Path) -> None:
@@ -41,3 +51,20 @@ def sync(path: Path) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+
+def _put(path: Path, part: Path, data: bytes) -> None:
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        _unlink(part)
+        raise
+
+
+def _unlink(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()

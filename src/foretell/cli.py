@@ -284,8 +284,8 @@ def space_check(
     json: Json = False,
 ) -> None:
     """Build samples of a space, run them forward and backward, count it, say what is wrong."""
-    from foretell.spaces.checks import check
-    from foretell.spaces.load import load
+    from foretell.spaces.parts.checks import check
+    from foretell.spaces.parts.load import load
 
     space = load(spec)
     findings = check(space, n=samples, rng=seed)
@@ -314,7 +314,7 @@ def data_import(
     json: Json = False,
 ) -> None:
     """Recognise a benchmark or a table, check it, say what it holds, write it as one table."""
-    from foretell.spaces.load import load
+    from foretell.spaces.parts.load import load
     from foretell.tables import convert
 
     given = load(space) if space else None

@@ -21,13 +21,14 @@ from sklearn.base import BaseEstimator
 
 from foretell import __version__, _catalog, predictors
 from foretell._console import duration
+from foretell.costs.latency import Latency
 from foretell.errors import SettingError
 from foretell.evaluators.executors import Workers
 from foretell.evaluators.ray_executor import RayExecutor
 from foretell.evaluators.trainer import Trainer
 from foretell.frame import Frame
 from foretell.metrics import welch
-from foretell.nets.latency import Latency
+from foretell.nets.devices import pick_device
 from foretell.runs import best, tables
 from foretell.runs.budget import Budget
 from foretell.runs.driver import Driver
@@ -39,12 +40,11 @@ from foretell.runs.plan import Plan
 from foretell.runs.progress import Progress
 from foretell.search.history import History
 from foretell.spaces.base import Costs, Space
-from foretell.spaces.limited import Limited, parse_limits
-from foretell.spaces.load import load as load_space
+from foretell.spaces.parts.limited import Limited, parse_limits
+from foretell.spaces.parts.load import load as load_space
 from foretell.strategies import Strategy
 from foretell.trackers.base import watch
 from foretell.training.data import Data, load
-from foretell.training.device import pick_device
 from foretell.training.recipe import Recipe
 
 
@@ -80,7 +80,7 @@ class NAS(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             search does not see the others.
         minimize: costs to keep small beside a high objective ("params", "flops", "latency_ms"):
             the strategy looks for the whole front, pareto.csv has it.
-        latency: settings of `foretell.nets.latency.Latency`, e.g. {"command": ..., "fit": 50}.
+        latency: settings of `foretell.costs.latency.Latency`, e.g. {"command": ..., "fit": 50}.
         budget: when to stop before that, as "trials=50,epochs=300,train=2h,wall=30m" or by name.
         halving: "sync" or "asha" (or a `Halving`): networks that start badly are stopped early.
         replicates: how often the winner and the space's hand-made network are trained again with

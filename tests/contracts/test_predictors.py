@@ -195,7 +195,7 @@ def test_no_method_knows_a_space_by_name(room):
     spaces = {row.name for row in _catalog.SPACES}
     modules = {row.target.partition(":")[0] for row in _catalog.SPACES}
     root = Path(ft.__file__).parent
-    for path in [*(root / room).glob("*.py"), *root.glob(f"{room}.py")]:
+    for path in [*(root / room).rglob("*.py"), *root.glob(f"{room}.py")]:
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -13,7 +13,7 @@ import foretell as ft
 from foretell._rng import stream
 from foretell.errors import SettingError
 from foretell.search.history import History
-from foretell.spaces.limited import Limited
+from foretell.spaces.parts.limited import Limited
 from foretell.testing.strategies import CHECKS, check_strategy, made_up_values, mixed_history
 
 # small settings, so that each part of a strategy is reached within the few rows of a check

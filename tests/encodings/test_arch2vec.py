@@ -9,17 +9,17 @@ from safetensors.torch import save_file
 from torch import nn
 
 import foretell as ft
-from foretell.encodings.arch2vec import GIN, Arch2Vec, mean
+from foretell.encodings.arch2vec import GIN, Arch2Vec
 from foretell.encodings.cate import CATE, Transformer, dependencies
 from foretell.errors import DataError, SettingError
-from foretell.predictors._graphnet import batch
-from foretell.predictors._pretrain import (
+from foretell.graphs.pretraining import (
     Autoencoder,
     load_weights,
     pretrain,
     save_weights,
     seeded,
 )
+from foretell.graphs.tensors import batch, mean
 from foretell.spaces.base import Graphs
 from foretell.testing._globals import global_states
 

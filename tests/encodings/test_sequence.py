@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import foretell as ft
-from foretell.encodings.graph_tensors import GraphTensors, compact
+from foretell.encodings.graph_tensors import GraphTensors
 from foretell.encodings.sequence import Sequence, tokens
+from foretell.graphs.view import compact
 from foretell.spaces.base import Graphs
 
 NB201 = ft.spaces.get("nb201")

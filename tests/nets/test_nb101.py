@@ -8,7 +8,7 @@ import torch
 from torch import fx
 from torch.nn import functional
 
-from foretell.nets.costs import measure
+from foretell.nets.counts import measure
 from foretell.spaces.nb101 import NB101, vertex_channels
 
 SMALL = NB101(channels=8, n_stacks=2, n_cells=1)

@@ -9,7 +9,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 import foretell as ft
-from foretell.nets.costs import measure
+from foretell.nets.counts import measure
 from foretell.spaces.nb201 import EDGES, NB201, OPS
 
 DEAD = [

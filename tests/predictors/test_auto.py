@@ -12,10 +12,10 @@ import foretell as ft
 from foretell import _catalog
 from foretell.errors import SettingError, UnknownNameError
 from foretell.predictors import auto
-from foretell.predictors._blend import clearly_worse, kendall_error, weigh
 from foretell.predictors.auto import CORE, FEW, NEXT, Auto
 from foretell.predictors.base import Predictor
 from foretell.predictors.gp import GP
+from foretell.predictors.parts.blend import clearly_worse, kendall_error, weigh
 
 NB201 = ft.spaces.get("nb201")
 FAST = ("gp", "rf")

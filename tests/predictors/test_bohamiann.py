@@ -9,8 +9,8 @@ import torch
 import foretell as ft
 from foretell.errors import SettingError
 from foretell.metrics import kendall
-from foretell.predictors._sghmc import sghmc
 from foretell.predictors.bohamiann import Bohamiann, scores
+from foretell.predictors.parts.sghmc import sghmc
 
 SPACE = ft.spaces.get("nb201")
 

@@ -10,12 +10,12 @@ import torch
 from scipy.stats import multivariate_normal
 
 import foretell as ft
+from foretell.graphs.tensors import batch
 from foretell.metrics import kendall
-from foretell.predictors._bayes import posterior
-from foretell.predictors._globalnet import BatchNorm, GlobalNet, with_global
-from foretell.predictors._graphnet import batch
 from foretell.predictors.bonas import BONAS
 from foretell.predictors.brp import BRP
+from foretell.predictors.parts.bayes import posterior
+from foretell.predictors.parts.global_net import BatchNorm, GlobalNet, with_global
 from foretell.predictors.ranker import Comparator, Ranker
 from foretell.spaces.base import Graphs
 

@@ -8,8 +8,8 @@ import torch
 
 import foretell as ft
 from foretell.errors import SettingError
+from foretell.graphs.tensors import Batch, batch
 from foretell.metrics import kendall
-from foretell.predictors._graphnet import Batch, batch
 from foretell.predictors.flan import FLAN, FlowAttention
 from foretell.predictors.gates import flow
 from foretell.spaces.base import Graphs

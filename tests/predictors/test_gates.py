@@ -8,8 +8,8 @@ import torch
 
 import foretell as ft
 from foretell.errors import SettingError
+from foretell.graphs.tensors import batch
 from foretell.metrics import kendall
-from foretell.predictors._graphnet import batch
 from foretell.predictors.gates import GATES, Gates, flow
 from foretell.predictors.ta_gates import TAGATES, TrainedGates
 from foretell.spaces.base import Graphs

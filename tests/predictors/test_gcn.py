@@ -14,11 +14,12 @@ from sklearn.base import clone
 
 import foretell as ft
 from foretell.errors import DataError, SettingError
+from foretell.graphs.tensors import batch
 from foretell.metrics import kendall
-from foretell.predictors._graphnet import GraphNet, batch, inputs
-from foretell.predictors._losses import LOSSES
 from foretell.predictors.gcn import GCN
 from foretell.predictors.gcn_two_stage import TwoStageGCN, _otsu
+from foretell.predictors.parts.graph_net import GraphNet, inputs
+from foretell.predictors.parts.losses import LOSSES
 from foretell.spaces.base import Graphs, Space
 from foretell.testing._globals import global_states
 

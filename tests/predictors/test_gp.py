@@ -8,9 +8,9 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteK
 
 import foretell as ft
 from foretell.errors import SettingError
-from foretell.predictors._exact import JITTER, KERNELS, SPREAD, START, minus_log_posterior
 from foretell.predictors.gp import GP
 from foretell.predictors.gp_wl import WeisfeilerLehman
+from foretell.predictors.parts.exact import JITTER, KERNELS, SPREAD, START, minus_log_posterior
 
 NB201 = ft.spaces.get("nb201")
 

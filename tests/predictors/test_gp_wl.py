@@ -10,8 +10,8 @@ import pytest
 import foretell as ft
 from foretell.errors import SettingError
 from foretell.metrics import kendall
-from foretell.predictors._exact import JITTER
 from foretell.predictors.gp_wl import GPWL, WeisfeilerLehman
+from foretell.predictors.parts.exact import JITTER
 from foretell.spaces.base import Graphs
 
 NB201 = ft.spaces.get("nb201")

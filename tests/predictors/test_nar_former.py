@@ -11,9 +11,9 @@ from torch import nn
 
 import foretell as ft
 from foretell.errors import SettingError
+from foretell.graphs.order import canonical
+from foretell.graphs.tensors import batch
 from foretell.metrics import kendall
-from foretell.predictors._graphnet import batch
-from foretell.predictors._order import canonical
 from foretell.predictors.nar_former import Block, NARFormer, Network, code, random_places
 from foretell.spaces.base import Graphs
 

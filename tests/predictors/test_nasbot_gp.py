@@ -8,8 +8,8 @@ import pytest
 import foretell as ft
 from foretell.errors import SettingError
 from foretell.metrics import kendall
-from foretell.predictors._exact import JITTER
 from foretell.predictors.nasbot_gp import NASBOTGP, Transport, _shift
+from foretell.predictors.parts.exact import JITTER
 from foretell.spaces.base import Graphs
 
 NB201 = ft.spaces.get("nb201")

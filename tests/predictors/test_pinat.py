@@ -8,9 +8,9 @@ import torch
 
 import foretell as ft
 from foretell.errors import SettingError
+from foretell.graphs.order import canonical
+from foretell.graphs.tensors import batch
 from foretell.metrics import kendall
-from foretell.predictors._graphnet import batch
-from foretell.predictors._order import canonical
 from foretell.predictors.pinat import PINAT, SetConvolution, SetStack, Transformer, tokens
 from foretell.spaces.base import Graphs
 

@@ -21,7 +21,7 @@ from foretell._rng import derive
 from foretell.errors import RunError
 from foretell.evaluators.executors import Workers
 from foretell.frame import Frame
-from foretell.nets.costs import measure
+from foretell.nets.counts import measure
 from foretell.runs import best, journal, ranks
 from foretell.runs.driver import Driver
 from foretell.runs.finish import finish

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import foretell as ft
 from foretell.errors import ForetellError, SettingError, SpaceError
-from foretell.spaces._grid import Grid
+from foretell.spaces.parts.grid import Grid
 
 
 class Conditional(ft.Space):

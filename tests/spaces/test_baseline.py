@@ -10,7 +10,7 @@ import torch
 
 import foretell as ft
 from foretell.errors import SpaceError
-from foretell.spaces.listed import listed
+from foretell.spaces.parts.listed import listed
 
 SMALL = {
     "nb101": {"channels": 8, "n_cells": 1},

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 import foretell as ft
 from foretell.errors import SettingError, SpaceError
-from foretell.nets.costs import measure
+from foretell.nets.counts import measure
 from foretell.spaces.mobile import Mobile, strides
 
 

@@ -9,7 +9,7 @@ from sklearn.datasets import load_diabetes
 from torch import nn
 
 from foretell.errors import SettingError, SpaceError
-from foretell.nets.costs import measure
+from foretell.nets.counts import measure
 from foretell.spaces.tabular import Tabular
 
 

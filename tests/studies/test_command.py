@@ -14,7 +14,7 @@ import foretell as ft
 from foretell import _catalog
 from foretell.cli import app
 from foretell.errors import ForetellError
-from foretell.spaces.load import load
+from foretell.spaces.parts.load import load
 from foretell.tables.table import Table
 
 SPACE = ft.spaces.get("nb201")

@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 
 import foretell as ft
 from foretell.errors import RunError, SettingError
-from foretell.spaces.listed import listed
+from foretell.spaces.parts.listed import listed
 from foretell.strategies.neural_predictor import NeuralPredictor
 from foretell.studies.searches import SearchRecord, SearchStudy, run_searches
 from foretell.tables.table import Table

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, load_model
 from torch import nn
 
+from foretell._files import sweep
 from foretell.training import checkpoint
 from foretell.training.checkpoint import Moving, State, write, write_model
 
@@ -264,9 +265,9 @@ def test_what_killed_writers_left_is_swept(tmp_path):
     others = [tmp_path / name for name in ("11.state.0a.part", "1.state", "1.safetensors.0a.part")]
     for path in [*ours, *others]:
         path.touch()
-    checkpoint.sweep(tmp_path / "1.state")
+    sweep(tmp_path / "1.state")
     assert set(tmp_path.iterdir()) == set(others)
-    checkpoint.sweep(tmp_path / "none" / "1.state")
+    sweep(tmp_path / "none" / "1.state")
 
 
 def test_weights_with_two_names_are_written_once(tmp_path):

@@ -9,10 +9,9 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss, r2_score, root_mean_squared_error
 from torch import nn
 
-from foretell.errors import SettingError, SpaceError
+from foretell.errors import SpaceError
 from foretell.training import loop
 from foretell.training.data import batches, load
-from foretell.training.device import pick_device
 from foretell.training.recipe import Recipe
 
 CPU = torch.device("cpu")
@@ -207,11 +206,3 @@ def test_weight_decay_leaves_vectors_alone():
     assert (decayed["weight_decay"], free["weight_decay"]) == (0.1, 0.0)
     assert [p.ndim for p in decayed["params"]] == [4, 2]
     assert {p.ndim for p in free["params"]} == {1}
-
-
-def test_devices():
-    assert pick_device("cpu") == CPU
-    assert pick_device("auto").type in ("cpu", "cuda")
-    for name in ("tpu", "cuda:99", "cpuu"):
-        with pytest.raises(SettingError, match=f"'device'.*got '{name}'"):
-            pick_device(name)

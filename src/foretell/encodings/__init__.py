@@ -1,4 +1,8 @@
-"""Encodings: scikit-learn transformers from rows `(n, d)` to features `(n, f)`."""
+"""Encodings: scikit-learn transformers from rows `(n, d)` to features `(n, f)`, one per file.
+
+`base` is the contract; `parts/` has what learnt encodings share. They are pure functions of a row
+and its graph: it may import `spaces` and `graphs`; predictors and all above may import it.
+"""
 
 from __future__ import annotations
 

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from foretell.encodings._learnt import Learnt
+from foretell.encodings.parts.learnt import Learnt
 from foretell.errors import SettingError
-from foretell.predictors._graphnet import Batch
-from foretell.predictors._pretrain import Autoencoder
+from foretell.graphs.pretraining import Autoencoder
+from foretell.graphs.tensors import Batch, mean
 from foretell.spaces.base import Space
 
 
@@ -22,7 +22,7 @@ class Arch2Vec(Learnt):
 
         H_(l+1) = mlp_l(concat((1 + e_l) H_l, A H_l, A^T H_l)),    mlp = linear, norm, relu, twice,
 
-    a variational autoencoder (`predictors._pretrain.Autoencoder`) makes latents of them, and the
+    a variational autoencoder (`graphs.pretraining.Autoencoder`) makes latents of them, and the
     feature is the mean of the latents' means over the vertices that are there. No target is seen.
     The encoding does not change when vertices are renamed.
 
@@ -152,10 +152,3 @@ class GIN(nn.Module):
             # normalised over the vertices that are there
             H = torch.zeros_like(H).masked_scatter(there[..., None], hop(seen[there]))
         return H
-
-
-def mean(states: Tensor, there: Tensor) -> Tensor:
-    """Mean over the vertices that are there: (n, v, h) and (n, v) to (n, h)."""
-    weight = there.to(states.dtype)[..., None]
-    total: Tensor = (states * weight).sum(1)
-    return total / weight.sum(1).clamp(min=1.0)

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from foretell.encodings.base import Encoding
 from foretell.errors import SettingError
-from foretell.spaces import _hash
-from foretell.spaces.base import Graphs, Rows, Space
+from foretell.graphs.refinement import labels
+from foretell.spaces.base import Rows, Space
 
 
 class Canonical(Encoding):
@@ -68,28 +68,3 @@ class Canonical(Encoding):
         for h, level in enumerate(labels(graphs, self.iterations)[1:]):
             column = (level[there] % np.uint64(self.buckets)).astype(np.int64)
             np.add.at(out, (row, words + h * self.buckets + column), 1.0)
-
-
-def labels(graphs: Graphs, iterations: int) -> list[NDArray[np.uint64]]:
-    """Weisfeiler-Lehman labels (n, v) after 0 to `iterations` steps; 0 where no vertex is."""
-    there = graphs.ops >= 0
-    start = _hash.mix(graphs.ops.astype(np.uint64) + np.uint64(2))
-    levels = [np.where(there, start, np.uint64(0))]
-    for _ in range(iterations):
-        levels.append(np.where(there, refine(levels[-1], graphs.adjacency), np.uint64(0)))
-    return levels
-
-
-def refine(labels: NDArray[np.uint64], adjacency: NDArray[np.bool_]) -> NDArray[np.uint64]:
-    """One Weisfeiler-Lehman step: labels (n, v) and adjacency (n, v, v) to labels (n, v)."""
-    zero = np.uint64(0)
-    after = np.where(adjacency, labels[:, None, :], zero)
-    before = np.where(adjacency.transpose(0, 2, 1), labels[:, None, :], zero)
-    return _hash.combine(labels, _bag(before), _bag(after))
-
-
-def _bag(labels: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Hash of each multiset along the last axis: the sum of mixed labels, zero for no label."""
-    mixed = np.where(labels > 0, _hash.mix(labels), np.uint64(0))
-    with np.errstate(over="ignore"):
-        return _hash.mix(mixed.sum(axis=-1, dtype=np.uint64))

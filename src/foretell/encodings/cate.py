@@ -10,10 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from foretell.encodings._learnt import Learnt
-from foretell.encodings.arch2vec import mean
+from foretell.encodings.parts.learnt import Learnt
 from foretell.errors import SettingError
-from foretell.predictors._graphnet import Batch
+from foretell.graphs.tensors import Batch, mean
 from foretell.spaces.base import Rows, Space
 
 _SMOOTH = 0.1  # of the labels

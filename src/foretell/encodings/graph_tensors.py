@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.encodings.base import Encoding
-from foretell.spaces.base import Graphs, Rows, Space
+from foretell.graphs.view import compact
+from foretell.spaces.base import Rows, Space
 
 
 class GraphTensors(Encoding):
@@ -49,20 +50,3 @@ class GraphTensors(Encoding):
         ops, adjacency = compact(self.space.graphs(X))
         hot = ops[:, :, None] == np.arange(len(self.space.vocabulary))
         return hot.astype(np.float32), adjacency.astype(np.float32)
-
-
-def compact(graphs: Graphs) -> Graphs:
-    """The graphs with the vertices that are there first, in their order.
-
-    >>> ops, adjacency = np.array([[0, -1, 1]]), np.zeros((1, 3, 3), dtype=bool)
-    >>> adjacency[0, 0, 2] = True
-    >>> moved = compact(Graphs(ops, adjacency))
-    >>> moved.ops, np.argwhere(moved.adjacency[0]).tolist()
-    (array([[ 0,  1, -1]]), [[0, 1]])
-    """
-    order = np.argsort(graphs.ops < 0, axis=1, kind="stable")
-    line = np.arange(len(order))[:, None, None]
-    return Graphs(
-        np.take_along_axis(graphs.ops, order, axis=1),
-        graphs.adjacency[line, order[:, :, None], order[:, None, :]],
-    )

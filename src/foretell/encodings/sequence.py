@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.encodings.base import Encoding
-from foretell.encodings.graph_tensors import compact
-from foretell.spaces.base import Graphs, Rows, Space
+from foretell.graphs.view import Graphs, compact
+from foretell.spaces.base import Rows, Space
 
 PAD, NO_EDGE, EDGE, FIRST_WORD = 0, 1, 2, 3  # tokens; from FIRST_WORD on: vocabulary[1:]
 

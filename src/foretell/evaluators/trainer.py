@@ -14,13 +14,14 @@ import torch
 from safetensors.torch import load_model
 from torch import nn
 
+from foretell._files import sweep
 from foretell._rng import derive
 from foretell.errors import DataError, ForetellError, RunError, SettingError
 from foretell.evaluators.base import Evaluator, Result, TrialTimeout, pulse
+from foretell.nets.devices import pick_device
 from foretell.spaces.base import Rows, Space
 from foretell.training import checkpoint, loop
 from foretell.training.data import Data, batches
-from foretell.training.device import pick_device
 from foretell.training.recipe import Recipe
 
 
@@ -100,7 +101,7 @@ class Trainer(Evaluator):
         try:
             for path in (weights, state):
                 if path is not None:
-                    checkpoint.sweep(path)
+                    sweep(path)
             with self._alone(seed) as device:
                 model = self._build(x)
                 if state is not None:

@@ -8,9 +8,9 @@ import operator
 import torch
 from torch import Tensor, nn
 
-from foretell.spaces import _dag
 from foretell.spaces.base import Rows
 from foretell.spaces.nb101 import OPS, vertex_channels
+from foretell.spaces.parts import dag
 
 
 class NB101Net(nn.Module):
@@ -72,15 +72,15 @@ class Cell(nn.Module):
 
     def __init__(self, row: Rows, c_in: int, c_out: int) -> None:
         super().__init__()
-        edges = _dag.edges(row[None])
+        edges = dag.edges(row[None])
         self.width = vertex_channels(edges, c_out)[:, 0].tolist()
         self.sources: dict[int, list[int]] = {
-            v: [i for (i, j), edge in zip(_dag.PAIRS, edges, strict=True) if j == v and edge[0]]
-            for v in range(1, _dag.V)
+            v: [i for (i, j), edge in zip(dag.PAIRS, edges, strict=True) if j == v and edge[0]]
+            for v in range(1, dag.V)
         }
-        inner = [v for v in range(1, _dag.V - 1) if self.width[v]]
+        inner = [v for v in range(1, dag.V - 1) if self.width[v]]
         self.ops = nn.ModuleDict(
-            {f"vertex_{v}": _op(OPS[row[_dag.N_EDGES + v - 1]], self.width[v]) for v in inner}
+            {f"vertex_{v}": _op(OPS[row[dag.N_EDGES + v - 1]], self.width[v]) for v in inner}
         )
         self.projections = nn.ModuleDict(
             {
@@ -89,7 +89,7 @@ class Cell(nn.Module):
                 if 0 in sources
             }
         )
-        self.inner, self.last = inner, _dag.V - 1
+        self.inner, self.last = inner, dag.V - 1
 
     def forward(self, x: Tensor) -> Tensor:
         """The output vertex."""

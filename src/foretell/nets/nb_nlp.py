@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from foretell.spaces._recipes import LEAVES
+from foretell.spaces.parts.recipes import LEAVES
 
 Node = tuple[int, str, Sequence[int]]  # number, operation, what it reads
 

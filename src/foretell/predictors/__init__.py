@@ -1,4 +1,8 @@
-"""Performance predictors: scikit-learn regressors on architectures. Higher is better."""
+"""Predictors: scikit-learn regressors on rows, one method per file. Higher is better.
+
+`base` is the contract; `parts/` what methods are built of, and others may build on. It may import
+`encodings`, `spaces` and `graphs`; `costs`, searches, studies and runs may import it.
+"""
 
 from __future__ import annotations
 

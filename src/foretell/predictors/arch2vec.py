@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from foretell.encodings import Encoding
-from foretell.encodings._learnt import Learnt
 from foretell.encodings.arch2vec import Arch2Vec as Embedding
-from foretell.predictors._features import COUNTED, Encodings, resolve
-from foretell.predictors._targets import Target
+from foretell.encodings.parts.learnt import Learnt
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.gp import GP
+from foretell.predictors.parts.features import COUNTED, Encodings, resolve
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Rows, Space
 
 

@@ -15,7 +15,9 @@ from foretell import _catalog
 from foretell._rng import derive
 from foretell.encodings.size import Size
 from foretell.errors import ForetellError, SettingError
-from foretell.predictors._blend import (
+from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.gp import GP
+from foretell.predictors.parts.blend import (
     BASELINE,
     Unseen,
     agreement,
@@ -26,11 +28,9 @@ from foretell.predictors._blend import (
     mix,
     weigh,
 )
-from foretell.predictors._features import FEATURES
-from foretell.predictors._targets import Scale
-from foretell.predictors.base import Floats, Predictor
-from foretell.predictors.gp import GP
+from foretell.predictors.parts.features import FEATURES
 from foretell.predictors.parts.predicted import predicted
+from foretell.predictors.parts.targets import Scale
 from foretell.spaces.base import Rows, Space
 
 FEW = ("gp", "gp-wl", "var-sparse-gp", "bonas")  # always compared

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from foretell.predictors._features import FEATURES, Encodings
-from foretell.predictors._feedforward import FeedForward
-from foretell.predictors._losses import Loss
-from foretell.predictors._targets import Target
+from foretell.predictors.parts.features import FEATURES, Encodings
+from foretell.predictors.parts.feedforward import FeedForward
+from foretell.predictors.parts.losses import Loss
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Space
 
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from foretell.encodings.size import Size
-from foretell.predictors._targets import deviation
 from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.parts.targets import deviation
 from foretell.spaces.base import Rows, Space
 
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from foretell.errors import SettingError
-from foretell.predictors._features import FEATURES, Encodings, encode, resolve, standard
-from foretell.predictors._targets import Scale, Target
 from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.parts.features import FEATURES, Encodings, encode, resolve, standard
+from foretell.predictors.parts.targets import Scale, Target
 from foretell.spaces.base import Rows, Space
 
 _BIASES = (0.3, 1.0, 3.0)  # c

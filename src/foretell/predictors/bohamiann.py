@@ -12,11 +12,11 @@ from scipy.stats import loguniform
 from torch import Tensor
 
 from foretell.errors import SettingError
-from foretell.predictors._exact import Standard
-from foretell.predictors._features import FEATURES, Encodings, resolve
-from foretell.predictors._sghmc import sghmc
-from foretell.predictors._targets import Scale, Target
 from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.parts.exact import Standard
+from foretell.predictors.parts.features import FEATURES, Encodings, resolve
+from foretell.predictors.parts.sghmc import sghmc
+from foretell.predictors.parts.targets import Scale, Target
 from foretell.spaces.base import Rows, Space
 
 _GAIN = 1.5  # of a layer: tanh units stay neither linear nor saturated

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from foretell.predictors._bayes import posteriors, variances
-from foretell.predictors._features import COUNTED, Encodings
-from foretell.predictors._globalnet import Global, GlobalNet, with_global
-from foretell.predictors._graphnet import Batch
-from foretell.predictors._losses import Loss
-from foretell.predictors._neural import RANGES, Neural
-from foretell.predictors._targets import Target
+from foretell.graphs.tensors import Batch
 from foretell.predictors.base import Floats
+from foretell.predictors.parts.bayes import posteriors, variances
+from foretell.predictors.parts.features import COUNTED, Encodings
+from foretell.predictors.parts.global_net import Global, GlobalNet, with_global
+from foretell.predictors.parts.losses import Loss
+from foretell.predictors.parts.neural import RANGES, Neural
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Space
 
 

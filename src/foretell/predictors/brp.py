@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.utils.validation import check_is_fitted
 
-from foretell.predictors._features import COUNTED, Encodings
-from foretell.predictors._globalnet import Global, GlobalNet, with_global
-from foretell.predictors._graphnet import Batch
-from foretell.predictors._losses import Loss
-from foretell.predictors._neural import RANGES, Neural, side_by_side
-from foretell.predictors._targets import Target
+from foretell.graphs.tensors import Batch
 from foretell.predictors.base import Floats
+from foretell.predictors.parts.features import COUNTED, Encodings
+from foretell.predictors.parts.global_net import Global, GlobalNet, with_global
+from foretell.predictors.parts.losses import Loss
+from foretell.predictors.parts.neural import RANGES, Neural, side_by_side
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Space
 
 

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from foretell.errors import SettingError
-from foretell.predictors._bayes import posteriors, variances
-from foretell.predictors._features import FEATURES, Encodings
-from foretell.predictors._feedforward import Features, FeedForward
-from foretell.predictors._losses import Loss
-from foretell.predictors._members import Linear
-from foretell.predictors._targets import Target
 from foretell.predictors.base import Floats
+from foretell.predictors.parts.bayes import posteriors, variances
+from foretell.predictors.parts.features import FEATURES, Encodings
+from foretell.predictors.parts.feedforward import Features, FeedForward
+from foretell.predictors.parts.losses import Loss
+from foretell.predictors.parts.members import Linear
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Space
 
 

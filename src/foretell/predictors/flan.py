@@ -8,13 +8,13 @@ import torch
 from scipy.stats import loguniform
 from torch import Tensor, nn
 
-from foretell.predictors._features import COUNTED, Encodings
-from foretell.predictors._graphnet import Batch
-from foretell.predictors._losses import Loss
-from foretell.predictors._members import MLP, Linear, along, draw, drop
-from foretell.predictors._neural import Neural
-from foretell.predictors._targets import Target
+from foretell.graphs.tensors import Batch
 from foretell.predictors.gates import Flow, flow
+from foretell.predictors.parts.features import COUNTED, Encodings
+from foretell.predictors.parts.losses import Loss
+from foretell.predictors.parts.members import MLP, Linear, along, draw, drop
+from foretell.predictors.parts.neural import Neural
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Space
 
 _SLOPE = 0.2  # of leaky relu

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from foretell.errors import SettingError
-from foretell.predictors._features import COUNTED, Encodings
-from foretell.predictors._graphnet import Batch
-from foretell.predictors._losses import Loss
-from foretell.predictors._members import MLP, Linear, along, draw, drop
-from foretell.predictors._neural import RANGES, Neural
-from foretell.predictors._targets import Target
+from foretell.graphs.tensors import Batch
+from foretell.predictors.parts.features import COUNTED, Encodings
+from foretell.predictors.parts.losses import Loss
+from foretell.predictors.parts.members import MLP, Linear, along, draw, drop
+from foretell.predictors.parts.neural import RANGES, Neural
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Space
 
 Readout = Literal["mean", "output"]

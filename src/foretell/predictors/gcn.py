@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 
 import torch
 
-from foretell.predictors._features import COUNTED, Encodings
-from foretell.predictors._graphnet import Batch, GraphNet, Inputs, inputs
-from foretell.predictors._losses import Loss
-from foretell.predictors._neural import RANGES, Neural
-from foretell.predictors._targets import Target
+from foretell.graphs.tensors import Batch
+from foretell.predictors.parts.features import COUNTED, Encodings
+from foretell.predictors.parts.graph_net import GraphNet, Inputs, inputs
+from foretell.predictors.parts.losses import Loss
+from foretell.predictors.parts.neural import RANGES, Neural
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Space
 
 
@@ -23,7 +24,7 @@ class GCN(Neural):
         loss = mean over pairs y_i > y_j of log(1 + exp(s_j - s_i)).
 
     Scores of the members are averaged, mapped to units of y, and given a standard deviation whose
-    size is measured on rows that a member has not seen, as `_neural.Neural` says.
+    size is measured on rows that a member has not seen, as `parts.neural.Neural` says.
 
     Args:
         space: the space whose rows it sees.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from foretell.predictors._exact import SPREAD, Exact, Kernel, Metric, Standard
-from foretell.predictors._features import FEATURES, Encodings, resolve
-from foretell.predictors._targets import Target
+from foretell.predictors.parts.exact import SPREAD, Exact, Kernel, Metric, Standard
+from foretell.predictors.parts.features import FEATURES, Encodings, resolve
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Rows, Space
 
 

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from foretell.encodings.canonical import labels
 from foretell.errors import SettingError
-from foretell.predictors._exact import Exact, Kernel, Metric, Standard
-from foretell.predictors._features import COUNTED, Encodings, resolve
-from foretell.predictors._targets import Target
+from foretell.graphs import hashing
+from foretell.graphs.refinement import labels
 from foretell.predictors.base import Floats
-from foretell.spaces import _hash
+from foretell.predictors.parts.exact import Exact, Kernel, Metric, Standard
+from foretell.predictors.parts.features import COUNTED, Encodings, resolve
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Rows, Space
 
 
@@ -159,4 +159,4 @@ def _numbered(level: NDArray[np.uint64]) -> NDArray[np.uint64]:
     copy = np.zeros_like(ordered)
     for j in range(1, ordered.shape[1]):
         copy[:, j] = np.where(ordered[:, j] == ordered[:, j - 1], copy[:, j - 1] + np.uint64(1), 0)
-    return np.where(ordered > 0, _hash.combine(ordered, copy), np.uint64(0))
+    return np.where(ordered > 0, hashing.combine(ordered, copy), np.uint64(0))

@@ -8,14 +8,14 @@ import torch
 from scipy.stats import loguniform
 from torch import Tensor, nn
 
-from foretell.encodings.arch2vec import mean
 from foretell.encodings.sequence import PAD, tokens, used
 from foretell.errors import SettingError
-from foretell.predictors._features import COUNTED, Encodings
-from foretell.predictors._losses import LOSSES, Loss
-from foretell.predictors._neural import Ensemble, Neural
-from foretell.predictors._order import canonical
-from foretell.predictors._targets import Target
+from foretell.graphs.order import canonical
+from foretell.graphs.tensors import mean
+from foretell.predictors.parts.features import COUNTED, Encodings
+from foretell.predictors.parts.losses import LOSSES, Loss
+from foretell.predictors.parts.neural import Ensemble, Neural
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Rows, Space
 
 Step = Literal["vertex", "token"]

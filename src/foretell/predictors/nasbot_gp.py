@@ -12,10 +12,10 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from foretell.errors import SettingError
-from foretell.predictors._exact import Exact, Kernel, Metric, Standard
-from foretell.predictors._features import COUNTED, Encodings, resolve
-from foretell.predictors._targets import Target
 from foretell.predictors.base import Floats
+from foretell.predictors.parts.exact import Exact, Kernel, Metric, Standard
+from foretell.predictors.parts.features import COUNTED, Encodings, resolve
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Graphs, Rows, Space
 
 _BLOCK = 256  # graphs whose costs are in memory at once

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import loguniform, uniform
 
-from foretell.predictors._features import FEATURES, Encodings, OnFeatures
-from foretell.predictors._targets import Target
 from foretell.predictors.base import Floats
+from foretell.predictors.parts.features import FEATURES, Encodings, OnFeatures
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Rows, Space
 
 _WIDEST = 10.0  # predicted deviation, in those of the targets

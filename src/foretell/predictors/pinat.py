@@ -8,14 +8,14 @@ import torch
 from scipy.stats import loguniform
 from torch import Tensor, nn
 
-from foretell.predictors._features import COUNTED, Encodings
-from foretell.predictors._graphnet import Batch, batch
-from foretell.predictors._losses import Loss
-from foretell.predictors._members import MLP, Linear, along, drop
-from foretell.predictors._neural import Neural
-from foretell.predictors._order import canonical
-from foretell.predictors._targets import Target
-from foretell.predictors._transformer import Norm, attention
+from foretell.graphs.order import canonical
+from foretell.graphs.tensors import Batch, batch
+from foretell.predictors.parts.features import COUNTED, Encodings
+from foretell.predictors.parts.losses import Loss
+from foretell.predictors.parts.members import MLP, Linear, along, drop
+from foretell.predictors.parts.neural import Neural
+from foretell.predictors.parts.targets import Target
+from foretell.predictors.parts.transformer import Norm, attention
 from foretell.spaces.base import Rows, Space
 
 _SLOPE = 0.2  # of leaky relu

@@ -11,13 +11,13 @@ from scipy.special import expit
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from foretell.predictors._features import COUNTED, Encodings
-from foretell.predictors._globalnet import Global, GlobalNet, with_global
-from foretell.predictors._graphnet import Batch
-from foretell.predictors._losses import better
-from foretell.predictors._members import Linear, drop
-from foretell.predictors._neural import RANGES, Neural, side_by_side
+from foretell.graphs.tensors import Batch
 from foretell.predictors.base import Floats
+from foretell.predictors.parts.features import COUNTED, Encodings
+from foretell.predictors.parts.global_net import Global, GlobalNet, with_global
+from foretell.predictors.parts.losses import better
+from foretell.predictors.parts.members import Linear, drop
+from foretell.predictors.parts.neural import RANGES, Neural, side_by_side
 from foretell.spaces.base import Space
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from foretell.predictors._features import FEATURES, Encodings
-from foretell.predictors._sparse import Sparse
-from foretell.predictors._targets import Target
+from foretell.predictors.parts.features import FEATURES, Encodings
+from foretell.predictors.parts.sparse import Sparse
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Space
 
 _JITTER = 1e-6

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from foretell.errors import SettingError
-from foretell.predictors._features import FEATURES, Encodings
-from foretell.predictors._sparse import Sparse
-from foretell.predictors._targets import Target
+from foretell.predictors.parts.features import FEATURES, Encodings
+from foretell.predictors.parts.sparse import Sparse
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Space
 
 

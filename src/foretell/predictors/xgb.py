@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from scipy.stats import loguniform, uniform
 
-from foretell.predictors._features import FEATURES, Encodings, OnFeatures
-from foretell.predictors._targets import Target
+from foretell.predictors.parts.features import FEATURES, Encodings, OnFeatures
+from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Space
 
 

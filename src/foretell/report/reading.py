@@ -14,7 +14,7 @@ from foretell.report.units import Metric
 from foretell.runs import journal
 from foretell.runs.folder import settings_of
 from foretell.spaces.base import Rows, Space
-from foretell.spaces.load import load
+from foretell.spaces.parts.load import load
 
 Floats = NDArray[np.float64]
 

@@ -263,7 +263,7 @@ def _borrow(part: Path, winner: Winner) -> bool:
     """
     loads = True
     space = winner.space
-    builder = getattr(space, "_build", None) or type(space)
+    builder = space._build or type(space)
     module = sys.modules.get(builder.__module__)
     file = getattr(module, "__file__", None)
     if builder.__module__.startswith("foretell."):
@@ -301,10 +301,10 @@ def _borrow(part: Path, winner: Winner) -> bool:
 def _in_module(module: ModuleType, space: Space) -> str | None:
     """How the file of a user's space makes it: `Class(...)`, or the name of the space itself."""
     kind: type[Space] = type(space)
-    if getattr(module, kind.__name__, None) is kind:
+    if space._build is None and getattr(module, kind.__name__, None) is kind:
         return f"{kind.__name__}(**{settings_of(space)!r})"
     for name, value in vars(module).items():
         same = isinstance(value, Space) and type(value) is kind and value.choices == space.choices
-        if same and getattr(value, "_build", None) is getattr(space, "_build", None):
+        if same and value._build is space._build:
             return str(name)
     return None

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from foretell._rng import stream
+from foretell.costs.latency import Latency, alone
 from foretell.errors import RunError
 from foretell.nets.formats import needed, onnx_of, program_of, pt2_of
-from foretell.nets.latency import Latency, alone
 from foretell.runs import best as best_folder
 
 TOLERANCE = 1e-4

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from foretell._rng import as_rng
 from foretell.errors import SettingError, SpaceError
+from foretell.graphs import hashing
 from foretell.pareto import best, fronts
 from foretell.predictors.parts.predicted import predicted
-from foretell.spaces import _hash
 from foretell.spaces.base import Rng, Rows, Space
 
 _DRAWN = 65_536  # rows drawn at once
@@ -197,7 +197,7 @@ class _Top:
         self.X, self.F = np.concatenate([self.X, rows[first]]), np.concatenate([self.F, F[first]])
         self.keys = np.concatenate([self.keys, keys])
         self.asked = np.concatenate([self.asked, np.full(len(keys), self.all_within)])
-        self._take(np.argsort(_hash.mix(self.keys)))  # the order of equals
+        self._take(np.argsort(hashing.mix(self.keys)))  # the order of equals
         self.dropped |= len(self.X) > self.room
         self._take(best(self.F, self.room))
         if len(self.X) == self.room:

@@ -1,4 +1,10 @@
-"""Search spaces. An architecture is a row of integers; a batch is `X` of shape `(n, d)`."""
+"""Search spaces. An architecture is a row of integers; a batch is `X` of shape `(n, d)`.
+
+`base` is the contract; one space per file. `limited` narrows any space to rows that cost at most
+so much, `listed` to given rows; `load` finds a space by name or in a user's file, `checks` looks
+one over. `parts/` is what they are built of. It may import `graphs` and, inside `build` and
+`costs`, its builder in `nets`; every room above may import it.
+"""
 
 from __future__ import annotations
 

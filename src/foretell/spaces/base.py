@@ -18,19 +18,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from foretell._rng import as_rng
 from foretell.errors import SettingError, SpaceError
-from foretell.spaces import _hash, _moves
-from foretell.spaces._built import Built
-from foretell.spaces._choices import Choice, Layout, as_choice, choice
-from foretell.spaces._grid import Grid
-from foretell.spaces._rows import as_integers
-from foretell.spaces._settings import io_of, no_cost
-from foretell.spaces._strings import Notation, NotationError
-from foretell.spaces._views import Costs, Graphs, decision_chain, words
+from foretell.graphs import hashing
+from foretell.graphs.view import Graphs
+from foretell.spaces.parts import moves
+from foretell.spaces.parts.built import Built
+from foretell.spaces.parts.grid import Grid
+from foretell.spaces.parts.layout import Choice, Layout, as_choice, choice
+from foretell.spaces.parts.rows import Rng, Rows, as_integers
+from foretell.spaces.parts.settings import io_of, no_cost
+from foretell.spaces.parts.strings import Notation, NotationError
+from foretell.spaces.parts.views import Costs, decision_chain, words
 
 __all__ = ["Choice", "Costs", "Graphs", "Rng", "Rows", "Space", "choice"]
-
-Rows = NDArray[np.integer[Any]]  # (n, d): architectures
-Rng = int | np.random.Generator | None
 
 COUNT_LIMIT = 2**24  # spaces with conditions of their own are counted by listing up to here
 
@@ -62,6 +61,7 @@ class Space:
     closed_form_costs: ClassVar[bool] = False  # `costs` needs no network: cheap on millions of rows
     rule: ClassVar[str] = ""  # what `valid` asks for, in words, for its errors
     _declared: tuple[Choice, ...] = ()
+    _build: Callable[[dict[str, Any], tuple[int, ...], int], Any] | None = None  # of `from_choices`
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -131,9 +131,17 @@ class Space:
         >>> own.size, own.to_str(own.sample(1, rng=0))
         (4, ['depth=3,op=skip'])
         """
-        from foretell.spaces._own import FromChoices
-
-        return FromChoices(choices, build, name, input_shape, n_outputs)
+        if not isinstance(choices, Mapping) or not callable(build):
+            raise SpaceError(
+                f"space {name!r}",
+                expected="choices as a dict, and a function `build`",
+                got=f"{type(choices).__name__} and {type(build).__name__}",
+            )
+        space = Space.__new__(Space)
+        space.name, space._build = name, build
+        space._declared = tuple(as_choice(str(key), value) for key, value in choices.items())
+        Space.__init__(space, input_shape=input_shape, n_outputs=n_outputs)
+        return space
 
     # -- what a row means ---------------------------------------------------------------------
 
@@ -265,7 +273,7 @@ class Space:
 
         Shapes: returns (n, d).
         """
-        return _moves.sample(self, n, as_rng(rng))
+        return moves.sample(self, n, as_rng(rng))
 
     def mutate(self, X: ArrayLike, rng: Rng = None) -> Rows:
         """Each row with one decision that applies changed to another of its options.
@@ -276,14 +284,14 @@ class Space:
 
         Shapes: (n, d) to (n, d).
         """
-        return _moves.mutate(self, self.canonical_form(self.check(X)), as_rng(rng))
+        return moves.mutate(self, self.canonical_form(self.check(X)), as_rng(rng))
 
     def neighbors(self, x: ArrayLike) -> Rows:
         """All other networks that one change of one decision reaches, shape (k, d).
 
         Decisions that apply only after the change take their first option.
         """
-        return _moves.neighbors(self, self.canonical_form(self._row(x)))
+        return moves.neighbors(self, self.canonical_form(self._row(x)))
 
     def enumerate(self, batch: int = 65_536) -> Iterator[Rows]:
         """Every architecture once, in blocks of at most `batch` rows; constant memory."""
@@ -314,7 +322,7 @@ class Space:
             for j, options in enumerate(self.n_options):
                 index = index * np.uint64(options) + X[:, j].astype(np.uint64)
             return index
-        return _hash.combine(*X.T.astype(np.uint64))
+        return hashing.combine(*X.T.astype(np.uint64))
 
     # -- other views --------------------------------------------------------------------------
 
@@ -395,7 +403,11 @@ class Space:
 
     def build(self, x: Any, input_shape: tuple[int, ...], n_outputs: int) -> Any:
         """The `nn.Module` of one row, from (batch, *input_shape) to (batch, n_outputs)."""
-        raise SpaceError(f"space {self.name!r} has no `build`", hint="define build(self, x, ...)")
+        if self._build is None:
+            raise SpaceError(
+                f"space {self.name!r} has no `build`", hint="define build(self, x, ...)"
+            )
+        return self._build(self.decode(x), input_shape, n_outputs)
 
     def costs(self, X: ArrayLike) -> Costs:
         """Parameters and flops of each row for the space's `input_shape` and `n_outputs`.
@@ -403,7 +415,7 @@ class Space:
         By default every distinct row is built without memory for its weights (torch's meta
         device), some milliseconds each; spaces with `closed_form_costs` compute whole arrays.
         """
-        from foretell.nets.costs import measure
+        from foretell.nets.counts import measure
 
         rows = self.canonical_form(self.check(X))
         _, first, back = np.unique(self.row_key(rows), return_index=True, return_inverse=True)
@@ -416,7 +428,7 @@ class Space:
         """Costs of each row by name, smaller is better; "params" and "flops" are those of `costs`.
 
         What networks have to be built for is counted once, NaN where one cannot be built. A limited
-        space (`foretell.spaces.limited`) with a `Latency` knows "latency_ms" as well.
+        space (`foretell.spaces.parts.limited`) with a `Latency` knows "latency_ms" as well.
 
         Shapes: (n, d) to (n, len(names)).
 
@@ -434,7 +446,7 @@ class Space:
         """Whether `measure` of these costs needs no network: it is quick on whole arrays then."""
         return self.closed_form_costs
 
-    # -- limits: `foretell.spaces.limited` narrows these ----------------------------------------
+    # -- limits: `foretell.spaces.parts.limited` narrows these --------------------------------
 
     @property
     def whole(self) -> Space:

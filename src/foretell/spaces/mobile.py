@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foretell.errors import SettingError
-from foretell.spaces._choices import Choice, Layout
-from foretell.spaces._grid import Grid
-from foretell.spaces._image import at_least, image_shape
-from foretell.spaces._settings import numbers
-from foretell.spaces._views import Costs, Graphs, chain
-from foretell.spaces.base import Rows, Space
+from foretell.graphs.view import Graphs, chain
+from foretell.spaces.base import Costs, Rows, Space
+from foretell.spaces.parts.grid import Grid
+from foretell.spaces.parts.layout import Choice, Layout
+from foretell.spaces.parts.settings import at_least, image_shape, numbers
 
 OPS = ("conv", "ds", "fused", "mbconv")
 SQUEEZE = (0, 0.25)

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from foretell._rng import as_rng
 from foretell.errors import SpaceError
-from foretell.spaces import _dag
-from foretell.spaces._dag import COLUMN, FROM, MAX_EDGES, N_EDGES, PAIRS, TO, Columns, V
-from foretell.spaces._image import at_least, image_shape
 from foretell.spaces.base import Choice, Costs, Graphs, Rng, Rows, Space
+from foretell.spaces.parts import dag
+from foretell.spaces.parts.dag import COLUMN, FROM, MAX_EDGES, N_EDGES, PAIRS, TO, Columns, V
+from foretell.spaces.parts.settings import at_least, image_shape
 
 OPS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 SIZE = 423_624
@@ -77,13 +77,13 @@ class NB101(Space):
 
     def valid(self, X: Rows) -> NDArray[np.bool_]:
         """Rows with a path from input to output and at most 9 edges after pruning."""
-        edges, there = _dag.pruned(X)
+        edges, there = dag.pruned(X)
         valid: NDArray[np.bool_] = there[0] & (edges.sum(axis=0, dtype=np.int8) <= MAX_EDGES)
         return valid
 
     def active(self, X: Rows) -> NDArray[np.bool_]:
         """Edges between vertices that are there, and operations of those; shape (n, 26)."""
-        _, there = _dag.pruned(X)
+        _, there = dag.pruned(X)
         return np.concatenate([there[FROM] & there[TO], there[1:-1]]).T
 
     def canonical_form(self, X: Rows) -> Rows:
@@ -94,7 +94,7 @@ class NB101(Space):
         gaps = (there[:, :-1] < there[:, 1:]).any(axis=1)
         if gaps.any():
             order = np.argsort(~there[gaps], axis=1, kind="stable") + 1
-            rows[gaps] = _dag.reorder(rows[gaps], order)
+            rows[gaps] = dag.reorder(rows[gaps], order)
         return rows
 
     # -- moving about -------------------------------------------------------------------------
@@ -102,7 +102,7 @@ class NB101(Space):
     def enumerate(self, batch: int = 65_536) -> Iterator[Rows]:
         """One member of each class, in blocks of at most `batch` rows, few vertices first."""
         at_least(batch=(batch, 1))
-        table = _dag.all_classes()
+        table = dag.all_classes()
         for start in range(0, SIZE, batch):
             yield table[start : start + batch].copy()
 
@@ -112,7 +112,7 @@ class NB101(Space):
         Shapes: returns (n, 26).
         """
         at_least(n=(n, 0))
-        return _dag.all_classes()[as_rng(rng).integers(0, SIZE, size=n)]
+        return dag.all_classes()[as_rng(rng).integers(0, SIZE, size=n)]
 
     def mutate(self, X: ArrayLike, rng: Rng = None) -> Rows:
         """Each row with one change: an edge flipped, an operation replaced or a vertex inserted.
@@ -156,7 +156,7 @@ class NB101(Space):
         second = (first + 1 + rng.integers(m + 1)) % (m + 2)
         source, target = np.minimum(first, second), np.maximum(first, second)
         target = np.where(target > m, V - 1, target)
-        child[new] = _dag.insert(base[new], source[new], target[new], op[new])
+        child[new] = dag.insert(base[new], source[new], target[new], op[new])
         return self.canonical_form(child)
 
     def neighbors(self, x: ArrayLike) -> Rows:
@@ -174,7 +174,7 @@ class NB101(Space):
             source, target, op = np.array(
                 [(i, j, op) for i, j in PAIRS if {i, j} <= {*ends} for op in range(len(OPS))]
             ).T
-            rows.append(_dag.insert(np.repeat(base, len(op), axis=0), source, target, op))
+            rows.append(dag.insert(np.repeat(base, len(op), axis=0), source, target, op))
         found = self.canonical_form(np.concatenate(rows).astype(self._dtype))
         found = found[self.valid(found)]
         keys = self.row_key(found)
@@ -191,7 +191,7 @@ class NB101(Space):
         and three times becomes h_v = mix(a h_v + b sum_{u -> v} h_u + c sum_{v -> w} h_w) modulo
         2^64; the key is mix(sum_v h_v). Over the whole space no two classes share a key.
         """
-        return _dag.class_key(X)
+        return dag.class_key(X)
 
     def canonical(self, X: Rows) -> NDArray[np.uint64]:
         """As `row_key`."""
@@ -229,7 +229,7 @@ class NB101(Space):
         ops = np.empty((len(rows), V), dtype=np.int8)
         ops[:, 0], ops[:, -1] = 0, 1
         ops[:, 1:-1] = np.where(self.active(rows)[:, N_EDGES:], rows[:, N_EDGES:] + 2, -1)
-        return Graphs(ops, _dag.adjacency(rows))
+        return Graphs(ops, dag.adjacency(rows))
 
     def to_str(self, X: ArrayLike) -> list[str]:
         """The pruned graph, `adjacency rows:operations`, e.g. `010/001/000:conv3x3`."""
@@ -259,7 +259,7 @@ class NB101(Space):
             raise self._bad_string(text, bad[0] if bad else "(no ':')")
         lines = matrix.split("/")
         try:
-            return _dag.pack(lines, [OPS.index(word) for word in names])
+            return dag.pack(lines, [OPS.index(word) for word in names])
         except ValueError as error:
             raise self._bad_string(text, error) from None
 
@@ -293,7 +293,7 @@ class NB101(Space):
                 if isinstance(adjacency, str)
                 else ["".join(str(int(bit)) for bit in line) for line in adjacency]
             )
-            row = _dag.pack(lines, [OPS.index(name) for name in names[1:-1]])
+            row = dag.pack(lines, [OPS.index(name) for name in names[1:-1]])
         except (ValueError, TypeError) as error:
             raise SpaceError(
                 "not a graph of space 'nb101'",
@@ -327,7 +327,7 @@ class NB101(Space):
         """
         c_in, h, w = image_shape(self.name, self.input_shape)
         rows = self.canonical_form(self.check(X))
-        edges, c = _dag.edges(rows), self.channels
+        edges, c = dag.edges(rows), self.channels
         kernel = np.array([9, 1, 0])[rows[:, N_EDGES:].T]  # weights of a convolution per a b
         params = np.full(len(rows), 9 * c_in * c + 2 * c)
         flops = np.full(len(rows), 18 * c_in * c * h * w)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from foretell.spaces._graph import prune
-from foretell.spaces._image import at_least, image_shape
+from foretell.graphs.pruning import prune
 from foretell.spaces.base import Choice, Costs, Graphs, Rows, Space
+from foretell.spaces.parts.settings import at_least, image_shape
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # source -> target, the string's order

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foretell.errors import SpaceError
-from foretell.spaces._graph import class_key, prune
-from foretell.spaces._image import at_least, image_shape
+from foretell.graphs.pruning import prune
+from foretell.graphs.refinement import class_key
 from foretell.spaces.base import Choice, Costs, Graphs, Rows, Space
+from foretell.spaces.parts.settings import at_least, image_shape
 
 OPS = (
     "max_pool_3x3",

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from foretell._rng import as_rng
 from foretell.errors import SettingError, SpaceError
-from foretell.spaces._image import at_least
 from foretell.spaces.base import Choice, Costs, Graphs, Rng, Rows, Space
+from foretell.spaces.parts.settings import at_least
 
 OPS = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")
 LINKS = ("0000", "0001", "0011", "0012", "0013", "0111", "0112", "0122", "0123")

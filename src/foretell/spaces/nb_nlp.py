@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from foretell._rng import as_rng
 from foretell.errors import SpaceError
-from foretell.spaces._graph import class_key, prune, reachable
-from foretell.spaces._image import at_least
-from foretell.spaces._recipes import LEAVES, OPS, STATES, Node, Recipe, parse
+from foretell.graphs.pruning import prune, reachable
+from foretell.graphs.refinement import class_key
 from foretell.spaces.base import Choice, Costs, Graphs, Rng, Rows, Space
+from foretell.spaces.parts.recipes import LEAVES, OPS, STATES, Node, Recipe, parse
+from foretell.spaces.parts.settings import at_least
 
 ARITY = np.array([inputs for *_, inputs in OPS])
 _BY_ARITY = np.argsort(-ARITY, kind="stable")  # operations, those of three inputs first

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from foretell.spaces._choices import Choice
-from foretell.spaces._image import at_least
-from foretell.spaces._settings import numbers
-from foretell.spaces._views import Costs, Graphs, chain
-from foretell.spaces.base import Rows, Space
+from foretell.graphs.view import Graphs, chain
+from foretell.spaces.base import Costs, Rows, Space
+from foretell.spaces.parts.layout import Choice
+from foretell.spaces.parts.settings import at_least, numbers
 
 ACTIVATIONS = ("relu", "silu", "tanh")
 NORMS = ("none", "batch", "layer")

@@ -63,7 +63,7 @@ class Study(Generic[R]):
 def open_table(path: str | Path, space: Space | str | None, *columns: str) -> Table:
     """The table with just these numeric columns; a file of a benchmark knows its space."""
     if isinstance(space, str):
-        from foretell.spaces.load import load
+        from foretell.spaces.parts.load import load
 
         space = load(space)
     table = Table.open(path, space=space)

@@ -18,7 +18,7 @@ from foretell.metrics import mean_interval
 from foretell.search.asktell import Search
 from foretell.search.strategy import Strategy
 from foretell.spaces.base import Space
-from foretell.spaces.listed import listed
+from foretell.spaces.parts.listed import listed
 from foretell.studies._study import (
     Cell,
     OnProgress,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from foretell import _catalog
 from foretell.errors import DataError, SpaceError
 from foretell.spaces.base import Space
-from foretell.spaces.load import load
+from foretell.spaces.parts.load import load
 from foretell.tables.base import ARCH, Benchmark, Better, Column
 from foretell.tables.files import plain
 from foretell.tables.table import Table

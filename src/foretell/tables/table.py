@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from foretell.errors import DataError, SettingError, SpaceError, UnknownArchitectureError
 from foretell.spaces.base import Rows, Space
-from foretell.spaces.load import load
+from foretell.spaces.parts.load import load
 from foretell.tables import finding
 from foretell.tables.base import ARCH, Benchmark
 from foretell.tables.files import converted, plain, text

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from foretell._rng import stream
 from foretell.errors import SpaceError
-from foretell.spaces import _hash
+from foretell.graphs import hashing
 from foretell.spaces.base import Graphs, Rows, Space
 from foretell.testing._globals import global_states
 
@@ -182,16 +182,16 @@ def fingerprints(graphs: Graphs) -> NDArray[np.uint64]:
     ops, adjacency = graphs
     there = ops >= 0
     empty = np.uint64(0)
-    own = np.where(there, _hash.mix(ops.astype(np.uint64)), empty)
+    own = np.where(there, hashing.mix(ops.astype(np.uint64)), empty)
     # what leads to a vertex, and what it leads to, in one sweep each
     above, below = own.copy(), own.copy()
     for j in range(ops.shape[1]):
         parts = np.where(adjacency[:, :, j], above, empty)
-        above[:, j] = _hash.combine(own[:, j], _hash.combine_set(parts))
+        above[:, j] = hashing.combine(own[:, j], hashing.combine_set(parts))
     for i in reversed(range(ops.shape[1])):
         parts = np.where(adjacency[:, i], below, empty)
-        below[:, i] = _hash.combine(own[:, i], _hash.combine_set(parts))
-    return _hash.combine_set(np.where(there, _hash.combine(above, below), empty))
+        below[:, i] = hashing.combine(own[:, i], hashing.combine_set(parts))
+    return hashing.combine_set(np.where(there, hashing.combine(above, below), empty))
 
 
 def relabelled(graphs: Graphs, rng: np.random.Generator) -> Graphs:
@@ -245,8 +245,8 @@ def check_networks(space: Space, n: int = 4) -> None:
 
 
 def check_costs(space: Space, n: int = 4) -> None:
-    """`costs` is what `foretell.nets.costs.measure` counts; also for other data."""
-    from foretell.nets.costs import measure
+    """`costs` is what `foretell.nets.counts.measure` counts; also for other data."""
+    from foretell.nets.counts import measure
 
     first, *rest = space.input_shape
     other = space.with_io((first + 1, *(size + 3 for size in rest)), space.n_outputs + 2)

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import secrets
 import time
 from collections.abc import Mapping
-from glob import escape
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +20,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 import foretell
+from foretell._files import write_bytes
 
 Curve = dict[str, list[float]]
 
@@ -171,28 +169,7 @@ def write(path: Path, tensors: dict[str, Tensor], header: dict[str, str] | None 
     Raises:
         OSError: it cannot be written; nothing is left of it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(save(tensors, header))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except BaseException:
-        _unlink(part)
-        raise
-
-
-def sweep(path: Path) -> None:
-    """Remove what killed writers have left of a file."""
-    for part in path.parent.glob(f"{escape(path.name)}.*.part"):
-        _unlink(part)
-
-
-def _unlink(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()
+    write_bytes(path, save(tensors, header))
 
 
 def _copy(value: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from foretell.errors import DataError
 from foretell.spaces.base import Rows, Space
-from foretell.spaces.load import load
+from foretell.spaces.parts.load import load
 from foretell.tables.base import ARCH, Benchmark
 from foretell.tables.files.parquet import pyarrow
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.errors import DataError
-from foretell.spaces import _dag
 from foretell.spaces.base import Rows
 from foretell.spaces.nb101 import NB101, OPS
+from foretell.spaces.parts import dag
 from foretell.tables.base import (
     Benchmark,
     Better,
@@ -195,7 +195,7 @@ def rows_of(shapes: Sequence[str], ops: Sequence[str]) -> Rows:
     >>> rows_of(["011001000"], ["input,maxpool3x3,output"])[0].nonzero()[0]  # 0->1, 0->6, 1->6
     array([ 0,  5, 10, 21])
     """
-    rows = np.zeros((len(shapes), _dag.N_EDGES + _dag.V - 2), dtype=np.int8)
+    rows = np.zeros((len(shapes), dag.N_EDGES + dag.V - 2), dtype=np.int8)
     sizes = np.array([len(text) for text in shapes])
     labels: dict[str, list[int]] = {}
     for text in set(ops):
@@ -203,7 +203,7 @@ def rows_of(shapes: Sequence[str], ops: Sequence[str]) -> Rows:
         if first != "input" or last != "output" or {*inner} - {*OPS}:
             raise DataError("operations of NAS-Bench-101", expected="input,...,output", got=text)
         labels[text] = [OPS.index(op) for op in inner]
-    for v in range(2, _dag.V + 1):
+    for v in range(2, dag.V + 1):
         (mine,) = np.nonzero(sizes == v * v)
         if not len(mine):
             continue
@@ -212,11 +212,11 @@ def rows_of(shapes: Sequence[str], ops: Sequence[str]) -> Rows:
         inner_ops = [labels[ops[i]] for i in mine.tolist()]
         if (bits > 1).any() or np.tril(bits).any() or {len(o) for o in inner_ops} != {v - 2}:
             raise DataError(f"a graph of {v} vertices that is not upper triangular 0 and 1")
-        place = np.array([*range(v - 1), _dag.V - 1])
-        matrix = np.zeros((len(mine), _dag.V, _dag.V), dtype=np.int8)
+        place = np.array([*range(v - 1), dag.V - 1])
+        matrix = np.zeros((len(mine), dag.V, dag.V), dtype=np.int8)
         matrix[:, place[:, None], place] = bits
-        rows[mine, : _dag.N_EDGES] = matrix[:, _dag.FROM, _dag.TO]
-        rows[mine, _dag.N_EDGES : _dag.N_EDGES + v - 2] = np.array(inner_ops).reshape(len(mine), -1)
+        rows[mine, : dag.N_EDGES] = matrix[:, dag.FROM, dag.TO]
+        rows[mine, dag.N_EDGES : dag.N_EDGES + v - 2] = np.array(inner_ops).reshape(len(mine), -1)
         sizes[mine] = 0
     if sizes.any():
         raise DataError("a graph of NAS-Bench-101", expected="2 to 7 vertices in a square matrix")

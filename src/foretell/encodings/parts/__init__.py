@@ -1,0 +1,1 @@
+"""Parts of encodings: `learnt`, those that are networks, trained without targets."""

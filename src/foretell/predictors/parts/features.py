@@ -1,0 +1,96 @@
+"""Predictors that are a regressor on an encoding."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretell import encodings
+from foretell.encodings import Encoding
+from foretell.errors import SettingError
+from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.parts.targets import Scale, Target
+from foretell.spaces.base import Rows, Space
+
+Encodings = str | Encoding | tuple[str | Encoding, ...]
+# what is counted in the graph, of isomorphic rows alike: beside a network that reads the graph
+COUNTED = ("graph-stats", "edges", "depths")
+# and the decisions as they stand: for regressors that have no other view of the row
+FEATURES = (*COUNTED, "one-hot")
+_BESIDE = 0.3  # least spread of the features of further encodings,
+_SHORT = 4.0  # and that of an encoding of a single feature
+
+
+def resolve(encoding: Encodings, space: Space) -> list[Encoding]:
+    """The encodings of a name, an `Encoding`, or several of them."""
+    parts = list(encoding) if isinstance(encoding, (tuple, list)) else [encoding]
+    found = [encodings.get(one, space) if isinstance(one, str) else one for one in parts]
+    if not found or not all(isinstance(one, Encoding) for one in found):
+        raise SettingError(
+            "encoding", expected="a name, an Encoding, or several", got=repr(encoding)
+        )
+    return found
+
+
+def encode(parts: list[Encoding], X: Rows) -> NDArray[np.float32]:
+    """Features of all encodings, side by side."""
+    return np.concatenate([part.encode(X) for part in parts], axis=1, dtype=np.float32)
+
+
+def standard(blocks: list[NDArray[np.floating]]) -> tuple[Floats, Floats]:
+    """Centre and weight (f,) of each feature, so that (features - centre) weight are standard.
+
+    A block is what one encoding says of the rows. The features of the first get unit variance, the
+    f of a further one a spread of max(0.3, 4 / f): where they are many they do not drown the first,
+    where they are few (`size`) they are heard. A constant feature says nothing: weight 0.
+    """
+    spread = np.concatenate([block.std(axis=0, dtype=np.float64) for block in blocks])
+    centre = np.concatenate([block.mean(axis=0, dtype=np.float64) for block in blocks])
+    first, *further = (block.shape[1] for block in blocks)
+    wish = np.repeat([1.0, *(max(_BESIDE, _SHORT / f) for f in further)], [first, *further])
+    return centre, np.divide(wish, spread, out=np.zeros_like(spread), where=spread > 1e-6)
+
+
+class OnFeatures(Predictor):
+    """Base of predictors that fit a scikit-learn regressor on encoded rows.
+
+    Equal targets leave nothing to learn: they are predicted everywhere, with no deviation.
+
+    A subclass lists its parameters, `encoding` and `target` among them, and implements `_make`;
+    one with an uncertainty sets `has_std` and implements `_score` as well.
+
+    Args:
+        space: the space whose rows it sees.
+        encoding: a name of the catalog, an `Encoding`, or a tuple of them side by side.
+        target: "rank" to learn ranks of the targets, "value" to learn standardised values;
+            predictions are on the scale of the targets with both.
+        random_state: non-negative seed, or None for fresh entropy.
+    """
+
+    encoding: Encodings
+    target: Target
+
+    @abstractmethod
+    def _make(self, seed: int) -> Any:
+        """An unfitted scikit-learn regressor."""
+
+    def _score(self, model: Any, F: NDArray[np.float32]) -> tuple[Floats, Floats | None]:
+        """Mean (n,) and standard deviation (n,) or None of features (n, f), on the learnt scale."""
+        return np.asarray(model.predict(F), dtype=np.float64), None
+
+    def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
+        self.encodings_ = resolve(self.encoding, self.space)
+        self.scale_ = Scale.of(y, self.target)
+        self.model_ = self._make(int(rng.integers(2**31)))
+        self.constant_ = float(y[0]) if np.ptp(y) == 0 else None
+        if self.constant_ is None:
+            self.model_.fit(encode(self.encodings_, X), self.scale_.score(y))
+
+    def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
+        if self.constant_ is not None:
+            return np.full(len(X), self.constant_), np.zeros(len(X)) if self.has_std else None
+        score, std = self._score(self.model_, encode(self.encodings_, X))
+        return self.scale_.value(score), None if std is None else self.scale_.spread(score, std)
