@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_diabetes, load_digits
 
+import foretell as ft
 from foretell import _catalog
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,8 +67,6 @@ def own_data(folder: Path) -> None:
     table = np.column_stack([X, y])[:120]
     header = "age,sex,bmi,pressure,s1,s2,s3,s4,s5,s6,progression"
     np.savetxt(folder / "measurements.csv", table, "%g", ",", header=header, comments="")
-    import foretell as ft
-
     space = ft.spaces.get("nb201")
     rows = space.sample(400, rng=0)
     score = 70 + 5 * (rows == 3).sum(1) + 2 * (rows == 2).sum(1) - 3 * (rows == 0).sum(1)
@@ -117,6 +116,28 @@ def test_readme_counts_what_the_catalog_has() -> None:
     baselines = sum("baseline" in row.tags for row in _catalog.PREDICTORS)
     assert found.groups() == (str(len(_catalog.PREDICTORS) - baselines), str(baselines))
     assert all(row.reference for row in _catalog.PREDICTORS if "baseline" not in row.tags)
+
+
+def test_the_files_of_a_run_are_those_of_its_page(tmp_path: Path) -> None:
+    digits = load_digits()
+    ft.NAS(
+        space="mobile",
+        space_settings={"preset": "tiny"},
+        predictor="n-params",
+        n_train=2,
+        top_k=1,
+        epochs=1,
+        minimize=("params",),
+        log=("csv",),
+        out=tmp_path / "run",
+    ).fit((digits.images[:100, None] / 16, digits.target[:100]))
+    page = (ROOT / "docs" / "runs.md").read_text()
+    table = page[page.index("| file |") :].partition("\n\n")[0]
+    named = {name for name in re.findall(r"`([^`]+)`", table) if not name.startswith("--")}
+    made = (p for p in (tmp_path / "run").iterdir() if not p.name.startswith("."))
+    files = {p.name + "/" * p.is_dir() for p in made}
+    inside = {p.name for p in (tmp_path / "run" / "best").iterdir()}
+    assert named == files | inside | {"checkpoints/"}  # which is gone when a run is done
 
 
 def guarded(code: str) -> str:
