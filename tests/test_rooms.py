@@ -24,8 +24,8 @@ SRC = Path(__file__).resolve().parents[1] / "src" / "foretell"
 ORDER = (
     *("errors", "_rng", "_console", "_catalog", "_files"),
     *("metrics", "pareto", "expected", "frame"),
-    *("graphs", "nets", "spaces", "encodings", "predictors", "costs"),
-    *("training", "tables", "evaluators", "search", "strategies"),
+    *("training", "graphs", "nets", "spaces", "encodings", "predictors", "costs"),
+    *("tables", "evaluators", "search", "strategies"),
     *("trackers", "integrations", "runs", "studies", "report"),
     *("nas", "testing", "_doctor", "cli", "__main__", "__init__"),
 )
@@ -33,9 +33,9 @@ ORDER = (
 # What is not true yet. Each must be exact, so they only shrink.
 UPWARD: frozenset[tuple[str, str]] = frozenset(
     {
-        ("nets.nb101", "spaces.parts.dag"),
         ("nets.nb101", "spaces.base"),
         ("nets.nb101", "spaces.nb101"),
+        ("nets.nb101", "spaces.parts.dag"),
         ("nets.nb201", "spaces.nb201"),
         ("nets.nb301", "spaces.nb301"),
         ("nets.nb_graph", "spaces.nb_graph"),
