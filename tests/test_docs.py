@@ -118,6 +118,7 @@ def test_readme_counts_what_the_catalog_has() -> None:
     assert all(row.reference for row in _catalog.PREDICTORS if "baseline" not in row.tags)
 
 
+@pytest.mark.slow
 def test_the_files_of_a_run_are_those_of_its_page(tmp_path: Path) -> None:
     digits = load_digits()
     ft.NAS(
