@@ -11,6 +11,7 @@ Who imports such a name imports the file it comes from, and is counted so.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -95,6 +96,11 @@ def test_contributing_names_the_rooms_in_their_order() -> None:
     named = [name.strip(" `/") for cell in first for name in cell.split(",")]
     files = [name.removesuffix(".py") for name in named]
     assert files == [room for room in ORDER if room not in ("__main__", "__init__")]
+
+
+def test_names_in_words_are_there() -> None:
+    pages = [*SRC.rglob("*.py"), *SRC.parents[1].glob("docs/*.md")]
+    assert {name for path in pages for name in stale(SRC, path)} == set()
 
 
 # -- what it must catch -------------------------------------------------------------------------
@@ -185,6 +191,15 @@ def test_a_silent_room_is_caught(tmp_path: Path, text: str) -> None:
     assert not said(house(tmp_path, {"high/__init__.py": text}) / "high" / "__init__.py")
 
 
+def test_a_stale_name_is_caught(tmp_path: Path) -> None:
+    text = """'As `foretell.low.a.f`, `parts.layer.Layer` and `foretell.low` say; `parts.gone.f`,
+    `foretell.low.a.g` and `_hidden.f` do not.'"""
+    house(tmp_path, {"low/a.py": "def f(): ...", "high/parts/layer.py": "class Layer: ..."})
+    (tmp_path / "high" / "method.py").write_text(text)
+    found = stale(tmp_path, tmp_path / "high" / "method.py")
+    assert found == {"parts.gone.f", "foretell.low.a.g", "_hidden.f"}
+
+
 # -- how it is read -----------------------------------------------------------------------------
 
 
@@ -240,6 +255,26 @@ def strangers(src: Path, targets: set[str]) -> set[str]:
     inner = {path for folder in folders for path in folder.glob("*/") if any(path.rglob("*.py"))}
     odd = {path for path in inner - folders if path.name != "parts"}
     return (files - known - methods) | {_name(src, path / "__init__.py") for path in odd}
+
+
+def stale(src: Path, path: Path) -> set[str]:
+    """Names in backticks that say a file of this house or of this room, and are not there."""
+    named = set(re.findall(r"`((?:foretell|parts|graphs|_[a-z]\w*)\.[\w.]+)`", path.read_text()))
+    below = {"parts": path.parent if (path.parent / "parts").is_dir() else path.parents[1]}
+    return {name for name in named if not _is_there(below.get(name.split(".")[0], src), name)}
+
+
+def _is_there(folder: Path, name: str) -> bool:
+    """Whether a dotted name is a file, a folder, or what a file there defines or hands on."""
+    at, words = folder, name.removeprefix("foretell.").split(".")
+    while words and (at / words[0]).is_dir():
+        at /= words.pop(0)
+    if not words:
+        return True
+    file = at / f"{words[0]}.py"
+    inside = words[1:] if file.is_file() else words
+    text = (file if file.is_file() else at / "__init__.py").read_text()
+    return not inside or re.search(rf"\b{inside[0]}\b", text) is not None
 
 
 def said(init: Path) -> bool:

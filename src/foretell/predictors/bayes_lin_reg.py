@@ -22,7 +22,7 @@ _BLOCK = 2048  # fits a cache
 class BayesLinReg(Predictor):
     """Linear regression with a Gaussian prior on the weights, on all products of `degree` features.
 
-    With phi the f features, standardised on the training rows (`_features.standard`: the first
+    With phi the f features, standardised on the training rows (`parts.features.standard`: the first
     encoding has most of the prior), the function values have the prior covariance
 
         k(x, x') = s^2 (c + phi(x).phi(x') / f)^degree,

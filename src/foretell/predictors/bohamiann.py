@@ -30,7 +30,7 @@ class Bohamiann(Predictor):
 
     All weights have the prior N(0, 1), the logarithm of the variance of the noise N(-3, 1).
     Several chains run side by side on batches of the training rows; mean and standard deviation
-    are those of the networks that they visit (`_sghmc.sghmc`).
+    are those of the networks that they visit (`parts.sghmc.sghmc`).
 
     Args:
         space: the space whose rows it sees.

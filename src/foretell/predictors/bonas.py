@@ -22,9 +22,9 @@ from foretell.spaces.base import Space
 class BONAS(Neural):
     """BONAS: a graph network ranks, a Bayesian linear regression on it says how sure that is.
 
-    A graph network with a global vertex (`_globalnet.GlobalNet`, batch normalisation) is trained;
-    then, for each member, a Bayesian linear regression learns the same targets from what the last
-    linear map reads,
+    A graph network with a global vertex (`parts.global_net.GlobalNet`, batch normalisation) is
+    trained; then, for each member, a Bayesian linear regression learns the same targets from what
+    the last linear map reads,
 
         w ~ N(0, s^2),  t ~ N(w . phi(x), s^2 r),  phi standardised, with a constant,
 

@@ -23,8 +23,8 @@ from foretell.spaces.base import Space
 class BRP(Neural):
     """BRP-NAS: which of two architectures is better, from two embeddings by one linear map.
 
-    A graph network with a global vertex (`_globalnet.GlobalNet`, layer normalisation) embeds both
-    architectures; a linear map of the two embeddings side by side has two logits, and
+    A graph network with a global vertex (`parts.global_net.GlobalNet`, layer normalisation) embeds
+    both architectures; a linear map of the two embeddings side by side has two logits, and
 
         P(i better than j) = softmax(W [e_i; e_j] + b)_1.
 

@@ -18,8 +18,8 @@ from foretell.spaces.base import Space
 class GCN(Neural):
     """Bidirectional graph network; an ensemble trained to order architectures.
 
-    Each member passes messages along the edges and against them (`_graphnet.GraphNet`), and is
-    trained by AdamW with a cosine schedule to put the better of two architectures first,
+    Each member passes messages along the edges and against them (`parts.graph_net.GraphNet`), and
+    is trained by AdamW with a cosine schedule to put the better of two architectures first,
 
         loss = mean over pairs y_i > y_j of log(1 + exp(s_j - s_i)).
 

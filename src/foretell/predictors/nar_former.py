@@ -63,10 +63,10 @@ class NARFormer(Neural):
     References: Yi et al. 2023, NAR-Former: Neural Architecture Representation Learning towards
     Holistic Attributes Prediction, sections 3.1-3.4.
     Differs: predictions are made in an order that does not depend on how vertices are numbered
-    (`_order.canonical`), so equal graphs get equal ones. The code e is exact, where the paper's
-    of frequencies up to 2^31 leaves to rounding in single precision what most of them are. The
-    paper has one member, squared error through a sigmoid, an average of weights and thousands of
-    epochs, and no features of the graph: `NARFormer.paper(space)`, without sigmoid and average.
+    (`graphs.order.canonical`), so equal graphs get equal ones. The code e is exact, where the
+    paper's of frequencies up to 2^31 leaves to rounding in single precision what most of them are.
+    The paper has one member, squared error through a sigmoid, an average of weights and thousands
+    of epochs, and no features of the graph: `NARFormer.paper(space)`, without sigmoid and average.
 
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")

@@ -58,9 +58,9 @@ class PINAT(Neural):
     References: Lu et al. 2023, PINAT: A Permutation INvariance Augmented Transformer for NAS
     Predictor, section 3, and the authors' code (whose set convolutions have no attention weights).
     Differs: rows of the Laplacian change when vertices are renamed, so vertices are put into an
-    order of their own first (`_order.canonical`): equal graphs get equal predictions. The paper
-    has one member, squared error and no features of the graph: `PINAT.paper(space)`; between the
-    two maps of its head is no relu, and no bias.
+    order of their own first (`graphs.order.canonical`): equal graphs get equal predictions. The
+    paper has one member, squared error and no features of the graph: `PINAT.paper(space)`; between
+    the two maps of its head is no relu, and no bias.
 
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")

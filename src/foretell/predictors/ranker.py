@@ -65,9 +65,9 @@ class Comparator(nn.Module):
 class Ranker(Neural):
     """A Siamese ranker: a network compares two architectures, a tournament ranks them.
 
-    Two embeddings of one graph network (`_globalnet.GlobalNet`) enter a comparator that is more
-    than the difference of two scores (`Comparator`), d(i, j) = f(e_i, e_j) - f(e_j, e_i), trained
-    on all pairs of a batch,
+    Two embeddings of one graph network (`parts.global_net.GlobalNet`) enter a comparator that is
+    more than the difference of two scores (`Comparator`), d(i, j) = f(e_i, e_j) - f(e_j, e_i),
+    trained on all pairs of a batch,
 
         loss = mean over pairs y_i > y_j of log(1 + exp(-d(i, j))).
 

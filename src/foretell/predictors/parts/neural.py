@@ -66,7 +66,7 @@ class Neural(Predictor):
         encoding: features beside the view (a name of the catalog, an `Encoding`, or a tuple of
             them, the one that says most first: its features are given unit variance, the others'
             0.3^2 where they are many, so that they are learnt later); None for none.
-        loss: a name of `_losses.LOSSES`.
+        loss: a name of `parts.losses.LOSSES`.
         target: of "mse" and "mae": "rank" or "value"; ranking losses look at the order alone.
         members: networks that differ by their initial weights (and dropout), at least 1.
         epochs: passes through the training rows, at least 1; as many more as `min_steps` needs.
@@ -249,8 +249,9 @@ class Neural(Predictor):
 class Ensemble(nn.Module):
     """M independent networks as one: scores (M, n) from networks that give (n,) each.
 
-    Networks with a leading axis for the members (`_graphnet.GraphNet`) are several times faster
-    where a layer is small; this serves where one is large, or torch's own modules are wanted.
+    Networks with a leading axis for the members (`parts.graph_net.GraphNet`) are several times
+    faster where a layer is small; this serves where one is large, or torch's own modules are
+    wanted.
     """
 
     def __init__(self, networks: Iterable[nn.Module]) -> None:
