@@ -6,6 +6,7 @@ page that would load something from a network.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import logging
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
+import foretell
 from foretell import _catalog
 
 log = logging.getLogger("mkdocs.hooks.pages")  # what it warns of ends a strict build
@@ -48,6 +50,7 @@ def on_config(config: Any) -> Any:
         {"Concepts": "concepts.md"},
         {"Runs": "runs.md"},
         {"Guides": [path.name for path in sorted(docs.glob("adding_a*.md"))]},
+        {"Python": ["python/index.md", *(f"python/{noun_page(name)}" for name in nouns())]},
         *(
             {
                 plural(kind).capitalize(): [
@@ -76,6 +79,11 @@ def on_files(files: Files, config: Any) -> Files:
         for other, name in COPIES.items():
             text = text.replace(f"]({other})", f"]({name})")
         files.append(File.generated(config, target, content=text.replace("](docs/", "](")))
+    files.append(File.generated(config, "python/index.md", content=python()))
+    for name, noun in nouns().items():
+        files.append(
+            File.generated(config, f"python/{noun_page(name)}", content=described(name, noun))
+        )
     for kind, names in listed().items():
         files.append(File.generated(config, f"{plural(kind)}/index.md", content=overview(kind)))
         for name in names:
@@ -144,28 +152,57 @@ def overview(kind: str) -> str:
 
 def component(kind: str, row: _catalog.Row) -> str:
     """The page of one component."""
-    cls = named(row)
-    out = [
-        f"# {row.name}",
-        f"*{prose(sentence(row.summary))}.*",
-        facts(kind, row),
+    lead = f"*{prose(sentence(row.summary))}.*\n\n{facts(kind, row)}"
+    return described(row.name, named(row), lead)
+
+
+def nouns() -> dict[str, Any]:
+    """Classes and functions of the package itself, sorted."""
+    found = {name: getattr(foretell, name) for name in sorted(foretell.__all__)}
+    return {name: noun for name, noun in found.items() if callable(noun)}
+
+
+def noun_page(name: str) -> str:
+    """Where the page of a noun is: `Choice` and `choice` must not be one file anywhere."""
+    return f"{name}.md" if name[0].isupper() else f"functions/{name}.md"
+
+
+def python() -> str:
+    """The page of what `import foretell as ft` gives."""
+    lines = [
+        [
+            f"[`ft.{name}`]({noun_page(name)})",
+            prose((inspect.getdoc(noun) or "").partition("\n\n")[0]),
+        ]
+        for name, noun in nouns().items()
     ]
-    read = blocks(inspect.getdoc(cls) or "")
+    rooms = ", ".join(
+        f"`ft.{plural(kind)}`" for kind in listed() if hasattr(foretell, plural(kind))
+    )
+    more = f"{rooms}: `names()` lists what is there, `get(name, ...)` makes one."
+    return f"# Python\n\n{table(['name', 'what it is'], lines)}\n\n{more}\n"
+
+
+def described(title: str, noun: Any, lead: str = "") -> str:
+    """The page of a class or function: its docstring, settings, methods."""
+    out = [f"# {title}", *[lead] * bool(lead)]
+    read = blocks(inspect.getdoc(noun) or "")
     if not read:
-        log.warning("%s has no docstring", row.target)
-    settings = parameters(cls, next((b.entries for b in read if b.title == "Args"), {}))
+        log.warning("%s has no docstring", title)
+    settings = parameters(noun, next((b.entries for b in read if b.title == "Args"), {}))
     for block in read:
         if block.title == "Args":
             out.append("## Parameters\n\n" + settings)
             settings = ""
         elif block.title:
-            title = {"Differs": "Where it differs"}.get(block.title, block.title)
-            out.append(f"## {title}\n\n{markdown(block)}")
+            heading = {"Differs": "Where it differs"}.get(block.title, block.title)
+            out.append(f"## {heading}\n\n{markdown(block)}")
         else:
             out.append(markdown(block))
     if settings:
         out.append("## Parameters\n\n" + settings)
-    out += methods(cls)
+    if isinstance(noun, type):
+        out += methods(noun)
     return "\n\n".join(out) + "\n"
 
 
@@ -191,17 +228,15 @@ def facts(kind: str, row: _catalog.Row) -> str:
     return table(["", ""], lines)
 
 
-def parameters(cls: type, entries: Mapping[str, str]) -> str:
-    """The table of a class's settings: signature and docstring side by side."""
-    if not entries and "__init__" not in vars(cls):
+def parameters(noun: Any, entries: Mapping[str, str]) -> str:
+    """The table of settings: signature and docstring side by side."""
+    if not entries and isinstance(noun, type) and "__init__" not in vars(noun):
         return ""
-    known = {
-        p.name: p
-        for p in inspect.signature(cls).parameters.values()
-        if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    }
+    taken = inspect.signature(noun.__init__ if isinstance(noun, type) else noun).parameters
+    starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    known = {name: p for name, p in taken.items() if name != "self" and p.kind not in starred}
     for name in set(entries) - set(known):
-        log.warning("%s: Args names %r, which it does not take", cls.__qualname__, name)
+        log.warning("%s: Args names %r, which it does not take", noun.__qualname__, name)
     lines = [
         [
             f"`{name}`",
@@ -219,19 +254,19 @@ def default(value: Any) -> str:
 
 
 def methods(cls: type) -> Iterator[str]:
-    """What it can do beside its contract."""
-    own = [
-        (name, inspect.unwrap(value.__func__ if isinstance(value, classmethod) else value))
-        for name, value in vars(cls).items()
-        if not name.startswith("_") and not any(hasattr(base, name) for base in cls.__mro__[1:])
-    ]
-    lines = [
-        [code(f"{name}{call(value)}"), prose(inspect.getdoc(value).partition("\n\n")[0])]  # type: ignore[union-attr]
-        for name, value in own
-        if inspect.isfunction(value) and value.__doc__
-    ]
+    """What it can do beside what its bases promise."""
+    lines = []
+    for name, value in vars(cls).items():
+        said = (inspect.getdoc(value) or "").partition("\n\n")[0]
+        if name.startswith("_") or not said or any(hasattr(b, name) for b in cls.__mro__[1:]):
+            continue
+        if isinstance(value, property | functools.cached_property):
+            lines.append(f"- `{name}`: {prose(said)}")
+        elif inspect.isfunction(function := getattr(value, "__func__", value)):
+            lines.append(f"- `{name}{call(function)}`: {prose(said)}")
     if lines:
-        yield "## Methods of its own\n\n" + table(["", ""], lines)
+        own = "Methods of its own" if cls.__mro__[1:-1] else "Methods"
+        yield f"## {own}\n\n" + "\n".join(lines)
 
 
 def call(function: Any) -> str:

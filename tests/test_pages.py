@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+import foretell as ft
 from foretell import _catalog
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,7 +107,7 @@ def test_a_page_has_what_row_and_docstring_say(monkeypatch: pytest.MonkeyPatch) 
         "## References\n\nOne et al. 2020, A\nTitle.",
         "## Where it differs\n\nOurs is smaller.",
         "## Example\n\n```pycon\n>>> 1 + 1\n2\n\n>>> 2 + 2\n4\n```",
-        "| `extra(X, scale=2.0)` | What others lack: `X` \\| more. |",
+        "## Methods\n\n- `extra(X, scale=2.0)`: What others lack: `X` \\| more.",
     ):
         assert part in text
     assert "Not shown" not in text
@@ -136,6 +137,21 @@ def test_a_block_that_is_none_ends_the_build(caplog: pytest.LogCaptureFixture) -
     assert not caplog.records
     pages.on_page_content("<p>```python title=x.py</p>", page=where, config=None, files=None)
     assert "runs.md" in caplog.text
+
+
+def test_every_noun_has_a_page(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        index = pages.python()
+        for name, noun in pages.nouns().items():
+            assert pages.described(name, noun).startswith(f"# {name}\n\n")
+            assert f"[`ft.{name}`]({pages.noun_page(name)})" in index
+    assert not caplog.records
+    assert {name for name in ft.__all__ if not isinstance(getattr(ft, name), ModuleType)} == {
+        *pages.nouns(),
+        "__version__",
+    }
+    places = [pages.noun_page(name).lower() for name in pages.nouns()]
+    assert len(set(places)) == len(places)  # where a and A are one file, too
 
 
 @pytest.mark.parametrize(("kind", "name"), ALL, ids=["/".join(one) for one in ALL])
