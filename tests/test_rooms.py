@@ -25,7 +25,8 @@ SRC = Path(__file__).resolve().parents[1] / "src" / "foretell"
 ORDER = (
     *("errors", "_rng", "_console", "_catalog", "_files"),
     *("metrics", "pareto", "expected", "frame"),
-    *("training", "graphs", "nets", "spaces", "encodings", "predictors", "costs"),
+    *("training", "graphs", "nets", "spaces"),
+    *("encodings", "evidence", "predictors", "costs"),
     *("tables", "evaluators", "search", "strategies"),
     *("trackers", "integrations", "runs", "studies", "report"),
     *("nas", "testing", "_doctor", "cli", "__main__", "__init__"),

@@ -1,0 +1,1 @@
+"""What evidence is made of: who asks what, where answers are kept, what is cheap instead."""
