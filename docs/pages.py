@@ -92,6 +92,16 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
+    """The list of decisions follows from their files."""
+    if page.file.src_uri != "decisions/index.md":
+        return markdown
+    pages = sorted(Path(config.docs_dir).glob("decisions/0*.md"))
+    titles = {path: path.read_text().partition("\n")[0].removeprefix("# ") for path in pages}
+    lines = [[path.stem[:4], f"[{title}]({path.name})"] for path, title in titles.items()]
+    return f"{markdown}\n{table(['', ''], lines)}\n"
+
+
 def on_page_content(html: str, page: Any, **_: Any) -> None:
     """A fence that is left in a page is none that markdown knows."""
     if "```" in html:
