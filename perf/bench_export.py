@@ -19,9 +19,10 @@ import torch
 
 import foretell as ft
 from foretell.errors import RunError
-from foretell.runs import best, export
 from foretell.spaces.mobile import PRESETS
 from foretell.testing.cover import cover
+from foretell.winner import best, export
+from foretell.winner.base import Winner
 
 IMAGE = (3, 32, 32)
 SPACES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
@@ -35,7 +36,7 @@ SPACES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
 }
 
 
-def winner(space: ft.Space, x: np.ndarray) -> best.Winner:
+def winner(space: ft.Space, x: np.ndarray) -> Winner:
     """A network as after some training: moved weights, measured statistics of batch norms."""
     shape, classes = space.input_shape, space.n_outputs
     torch.manual_seed(0)
@@ -46,7 +47,7 @@ def winner(space: ft.Space, x: np.ndarray) -> best.Winner:
         for _ in range(20):
             module(torch.randn(16, *shape))
     numbers = {"mean": [0.4] * shape[0], "std": [0.2] * shape[0], "scale": None}
-    return best.Winner(
+    return Winner(
         space=space,
         x=x,
         module=module.eval(),

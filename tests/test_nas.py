@@ -12,10 +12,9 @@ from torch import nn
 
 import foretell as ft
 from foretell.errors import DataError, ForetellError, RunError, SettingError, UnknownNameError
-from foretell.runs import best
-from foretell.runs.predict import predict
 from foretell.spaces.parts.load import load as load_space
 from foretell.testing._globals import global_states
+from foretell.winner.predict import predict
 
 SPACE = """
 import foretell as ft
@@ -91,7 +90,7 @@ def test_arrays_in_a_trained_network_out(small, tmp_path):
     assert len(frame.head()) == 5
     assert frame.columns == ("arch", "predicted", "std", "measured", "params", "flops", "rank")
     (folder,) = [tmp_path / "run" / "best"]
-    twin = best.load(folder)
+    twin = ft.load(folder)
     x = torch.zeros(2, 1, 8, 8)
     with torch.no_grad():
         assert torch.equal(twin(x), nas.best_model_(x))

@@ -28,7 +28,7 @@ ORDER = (
     *("training", "graphs", "nets", "spaces"),
     *("encodings", "evidence", "predictors", "costs"),
     *("tables", "evaluators", "search", "strategies"),
-    *("trackers", "integrations", "runs", "studies", "report"),
+    *("winner", "trackers", "integrations", "runs", "studies", "report"),
     *("nas", "testing", "_doctor", "cli", "__main__", "__init__"),
 )
 
@@ -51,7 +51,6 @@ CIRCLES: frozenset[frozenset[str]] = frozenset(
         frozenset({"nets.nb201", "spaces.nb201"}),
         frozenset({"nets.nb301", "spaces.nb301"}),
         frozenset({"nets.nb_graph", "spaces.nb_graph"}),
-        frozenset({"runs.best", "runs.card"}),
     }
 )
 STRANGERS: frozenset[str] = frozenset()

@@ -28,7 +28,7 @@ _LAZY = {
     "Trainer": "foretell.evaluators.trainer",
     "Recipe": "foretell.training.recipe",
     "NAS": "foretell.nas",
-    "load": "foretell.runs.best",
+    "load": "foretell.winner.load",
 }
 _MODULES = ("encodings", "metrics", "predictors", "spaces", "strategies")
 
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from foretell.evaluators.base import Result as Result
     from foretell.evaluators.trainer import Trainer as Trainer
     from foretell.nas import NAS as NAS
-    from foretell.runs.best import load as load
     from foretell.search.asktell import Search as Search
     from foretell.search.history import History as History
     from foretell.spaces.base import Choice as Choice
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from foretell.spaces.base import choice as choice
     from foretell.tables.table import Table as Table
     from foretell.training.recipe import Recipe as Recipe
+    from foretell.winner.load import load as load
 
 
 def __getattr__(name: str) -> Any:

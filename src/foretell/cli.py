@@ -225,7 +225,7 @@ def predict(
     json: Json = False,
 ) -> None:
     """Predict new files with the best network of a run."""
-    from foretell.runs.predict import predict as predict_files
+    from foretell.winner.predict import predict as predict_files
 
     rows = predict_files(best, file)
     if json:
@@ -245,7 +245,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write the best network of a run as ONNX or .pt2, compared with the network it comes from."""
-    from foretell.runs.export import to_onnx, to_pt2
+    from foretell.winner.export import to_onnx, to_pt2
 
     wanted = [(call, file) for call, file in ((to_onnx, onnx), (to_pt2, pt2)) if file]
     if not wanted:

@@ -29,7 +29,7 @@ from foretell.evaluators.trainer import Trainer
 from foretell.frame import Frame
 from foretell.metrics import welch
 from foretell.nets.devices import pick_device
-from foretell.runs import best, tables
+from foretell.runs import tables
 from foretell.runs.budget import Budget
 from foretell.runs.driver import Driver
 from foretell.runs.finish import finish, trained
@@ -46,6 +46,7 @@ from foretell.strategies import Strategy
 from foretell.trackers.base import watch
 from foretell.training.data import Data, load
 from foretell.training.recipe import Recipe
+from foretell.winner import best
 
 
 class NAS(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types

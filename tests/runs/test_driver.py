@@ -16,13 +16,14 @@ import pytest
 from sklearn.linear_model import Ridge
 from torch import nn
 
+import foretell as ft
 from foretell import strategies
 from foretell._rng import derive
 from foretell.errors import RunError
 from foretell.evaluators.executors import Workers
 from foretell.frame import Frame
 from foretell.nets.counts import measure
-from foretell.runs import best, journal, ranks
+from foretell.runs import journal, ranks
 from foretell.runs.driver import Driver
 from foretell.runs.finish import finish
 from foretell.runs.folder import RunFolder
@@ -32,6 +33,8 @@ from foretell.search.asktell import Search
 from foretell.search.strategy import Strategy
 from foretell.spaces.base import Space, choice
 from foretell.training.data import load
+from foretell.winner import best
+from foretell.winner.load import config_of
 
 
 def plan_with(predictor, **more):
@@ -147,13 +150,13 @@ def test_the_winner_is_the_best_in_validation_and_tested_with_its_own_weights(ru
     assert out.final["id"] == winner.id
     assert out.final["random"] is None
     assert out.final["metrics"]["val_acc"] == winner.value
-    network = best.load(tmp_path / "run" / "best")
+    network = ft.load(tmp_path / "run" / "best")
     evaluator = out.driver.evaluator
     assert evaluator.validate(network)["val_acc"] == pytest.approx(winner.value, abs=1e-6)
     assert evaluator._metrics(network, "test")["test_acc"] == pytest.approx(
         out.final["metrics"]["test_acc"], abs=1e-6
     )
-    config = best.config_of(tmp_path / "run" / "best")
+    config = config_of(tmp_path / "run" / "best")
     assert config["trial"] == {"id": winner.id, "seed": winner.seed, "phase": winner.phase}
 
 

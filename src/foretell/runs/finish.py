@@ -13,13 +13,14 @@ from safetensors.torch import load_model
 from torch import nn
 
 from foretell.errors import RunError
-from foretell.runs import best
 from foretell.runs.driver import Driver
 from foretell.runs.journal import Event
 from foretell.runs.trial import Trial
 from foretell.runs.verdict import verdict
 from foretell.spaces.base import Space
 from foretell.training.data import Data
+from foretell.winner import best
+from foretell.winner.base import Winner
 
 
 def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Event:
@@ -71,7 +72,7 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Event:
     driver.say("writes the best network and reads it back")
     best.write(
         driver.folder.best,
-        best.Winner(
+        Winner(
             space=driver.evaluator.space,
             x=winner.x,
             module=module,

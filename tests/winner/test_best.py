@@ -13,9 +13,11 @@ import yaml
 
 import foretell as ft
 from foretell.errors import DataError, RunError
-from foretell.runs import best
-from foretell.runs.predict import predict
 from foretell.training.data import load
+from foretell.winner import best
+from foretell.winner.base import Winner
+from foretell.winner.load import config_of
+from foretell.winner.predict import predict
 
 WITH_CONTROL_FLOW = """
 import torch
@@ -81,7 +83,7 @@ def winner_of(space, x, data, **more):
         "metrics": {"val_acc": 0.5, "test_acc": 0.25},
         "facts": {"data": "digits"},
     }
-    return best.Winner(**{**given, **more})
+    return Winner(**{**given, **more})
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +102,7 @@ def written(tmp_path, small, digits):
 def test_best_has_all_that_is_needed(written):
     folder, winner = written
     assert sorted(item.name for item in folder.iterdir()) == sorted(best.FILES)
-    config = best.config_of(folder)
+    config = config_of(folder)
     assert config["standalone"] is True
     assert config["metrics"] == {"val_acc": 0.5, "test_acc": 0.25}
     assert winner.space.from_str([config["arch"]])[0].tolist() == config["row"]
@@ -156,7 +158,7 @@ def test_a_public_name_loads_a_best_or_its_run(written):
 def test_the_network_read_back_is_the_one_that_was_given(written):
     folder, winner = written
     state = torch.get_rng_state()
-    network = best.load(folder)
+    network = ft.load(folder)
     assert torch.equal(torch.get_rng_state(), state)
     assert not network.training
     best.same_outputs(winner.module, network, winner.space.input_shape)
@@ -180,7 +182,7 @@ def test_other_weights_are_found_out(written):
     name, tensor = next(iter(winner.module.state_dict().items()))
     tensor += 1e-3
     with pytest.raises(RunError, match="other outputs"):
-        best.same_outputs(winner.module, best.load(folder), winner.space.input_shape)
+        best.same_outputs(winner.module, ft.load(folder), winner.space.input_shape)
     assert name
 
 
@@ -209,13 +211,13 @@ def test_a_network_with_control_flow_is_built_by_a_copy_of_its_space(which, own,
     winner = winner_of(space, space.sample(1, rng=0)[0], digits)
     folder = tmp_path / "best"
     best.write(folder, winner, lambda network: None)
-    config = best.config_of(folder)
+    config = config_of(folder)
     assert config["standalone"] is False
     assert "control flow" in config["not_standalone_because"]
     assert "control flow" in (folder / "README.md").read_text()
     assert (folder / "space.py").read_text() == WITH_CONTROL_FLOW
     (tmp_path / "my_space.py").unlink()
-    best.same_outputs(winner.module, best.load(folder), space.input_shape)
+    best.same_outputs(winner.module, ft.load(folder), space.input_shape)
 
 
 def test_a_space_without_a_file_still_gives_weights_and_says_why(digits, tmp_path):
@@ -235,7 +237,7 @@ def test_a_space_without_a_file_still_gives_weights_and_says_why(digits, tmp_pat
     best.write(tmp_path / "best", winner_of(space, np.array([0]), digits), lambda network: None)
     assert (tmp_path / "best" / "model.safetensors").stat().st_size > 64 * 10 * 4
     with pytest.raises(RunError, match="was not in a file"):
-        best.load(tmp_path / "best")
+        ft.load(tmp_path / "best")
 
 
 def test_predictions_are_those_of_the_network(written, digits, tmp_path):
@@ -285,7 +287,7 @@ def test_what_is_wrong_with_a_folder_or_a_file_is_said(written, tmp_path):
         predict(folder, tmp_path / "new.npz")
     (folder / "model.py").unlink()
     with pytest.raises(RunError, match="no trained network"):
-        best.load(folder)
+        ft.load(folder)
     for text in ("{", "[]", json.dumps({"format": 7})):
         (folder / "config.json").write_text(text)
         with pytest.raises(RunError, match=r"config\.json"):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from foretell.runs.best import Winner
+from foretell.winner.base import Winner
 
 _CARD = """---
 {front}

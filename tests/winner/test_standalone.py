@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 import foretell as ft
-from foretell.runs import standalone
-from foretell.runs.model_file import model_file
-from foretell.runs.standalone import NotTraceable, source_of
+from foretell.winner.parts import standalone
+from foretell.winner.parts.model_file import model_file
+from foretell.winner.parts.standalone import NotTraceable, source_of
 
 SHAPE = (3, 12, 12)
 F = nn.functional

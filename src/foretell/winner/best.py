@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,41 +20,15 @@ from torch import nn
 from foretell import __version__
 from foretell._files import sync
 from foretell.errors import RunError
-from foretell.runs import standalone
-from foretell.runs.card import card
-from foretell.runs.model_file import model_file
-from foretell.spaces.base import Rows, Space
+from foretell.spaces.base import Space
+from foretell.winner.base import Winner
+from foretell.winner.card import card
+from foretell.winner.load import FORMAT, load
+from foretell.winner.parts import standalone
+from foretell.winner.parts.model_file import model_file
 
-FORMAT = 1
 FILES = ("model.safetensors", "config.json", "model.py", "README.md")
 TOLERANCE = 1e-6  # between outputs of the trained network and of the one read back
-
-
-@dataclass(frozen=True)
-class Winner:
-    """What goes into `best/`.
-
-    Args:
-        space: where it comes from.
-        x: its row, (d,).
-        module: the trained network, in eval mode on the CPU.
-        task: "classification" or "regression".
-        labels: class names; empty for regression.
-        inputs: how new files are read, `Data.input_spec()`.
-        objective: the metric it was chosen by.
-        metrics: of its validation and its test.
-        facts: whatever else config.json shall have, JSON-able.
-    """
-
-    space: Space
-    x: Rows
-    module: nn.Module
-    task: str
-    labels: tuple[str, ...]
-    inputs: Mapping[str, Any]
-    objective: str
-    metrics: Mapping[str, float]
-    facts: Mapping[str, Any]
 
 
 def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> None:
@@ -105,74 +77,6 @@ def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> N
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-def find(folder: str | Path) -> Path:
-    """`best/` of a run's folder; any other folder is taken for a `best/` itself."""
-    folder = Path(folder)
-    inside = not (folder / "config.json").exists() and (folder / "best").is_dir()
-    return folder / "best" if inside else folder
-
-
-def load(folder: str | Path) -> nn.Module:
-    """The trained network of a `best/` folder, in eval mode on the CPU.
-
-    It is made by the folder's own model.py, which runs as Python code: load what you trust.
-
-    Args:
-        folder: the `best/` of a run, or the run's own folder.
-
-    Returns: a module that takes normalised inputs (batch, *input_shape), float32, and gives
-        (batch, n_outputs): class scores, or standardised targets.
-
-    Raises:
-        RunError: the folder is not a `best/`, or its network cannot be made.
-    """
-    folder = find(folder)
-    path = folder / "model.py"
-    if not path.is_file():
-        raise RunError(
-            f"no trained network in {folder}",
-            expected="a folder with model.py, model.safetensors and config.json",
-            hint="give the best/ folder of a run that has ended",
-        )
-    spec = importlib.util.spec_from_file_location(f"_foretell_model_{id(path)}", path)
-    assert spec is not None  # the file exists and ends in .py
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        spec.loader.exec_module(module)
-        with torch.random.fork_rng(devices=[]):  # initial weights, at once overwritten
-            network: nn.Module = module.load(folder)
-    except Exception as error:  # whatever the file does
-        raise RunError(
-            f"{path} does not give its network: {type(error).__name__}: {error}",
-            hint="run the search's command again with best/ removed, to have it written anew",
-        ) from error
-    finally:
-        sys.dont_write_bytecode = writes
-    return network
-
-
-def config_of(folder: str | Path) -> dict[str, Any]:
-    """What config.json of a `best/` folder says.
-
-    Raises: RunError when there is none that can be read.
-    """
-    path = Path(folder) / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        known = config["format"] == FORMAT
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"cannot read {path}: {type(error).__name__}: {error}",
-            expected="the best/ folder of a run that has ended",
-            hint="look for `best/` in the folder of the run",
-        ) from error
-    if not known:
-        raise RunError(f"format of {path}", expected=FORMAT, got=config["format"])
-    return dict(config)
 
 
 def same_outputs(one: nn.Module, other: nn.Module, input_shape: tuple[int, ...]) -> None:

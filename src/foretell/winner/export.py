@@ -25,7 +25,7 @@ from foretell._rng import stream
 from foretell.costs.latency import Latency, alone
 from foretell.errors import RunError
 from foretell.nets.formats import needed, onnx_of, program_of, pt2_of
-from foretell.runs import best as best_folder
+from foretell.winner.load import config_of, find, load
 
 TOLERANCE = 1e-4
 BATCHES = (1, 2, 7)
@@ -174,8 +174,8 @@ class _Network:
 
     @classmethod
     def of(cls, best: str | Path, with_normalisation: bool) -> _Network:
-        folder = best_folder.find(best)
-        config, network = best_folder.config_of(folder), best_folder.load(folder)
+        folder = find(best)
+        config, network = config_of(folder), load(folder)
         spec, shape = config["input"], tuple(config["input_shape"])
         classes = config["task"] == "classification"
         facts = {

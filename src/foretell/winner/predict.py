@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from foretell.errors import RunError
-from foretell.runs import best
+from foretell.training.data import read_inputs
+from foretell.winner.load import config_of, find, load
 
 
 @dataclass(frozen=True)
@@ -76,17 +77,15 @@ def predict(folder: str | Path, path: str | Path, *, batch_size: int = 256) -> l
         RunError: the folder has no network that can be loaded.
         DataError: the file cannot be read, or its inputs do not fit the network.
     """
-    from foretell.training.data import read_inputs
-
-    folder = best.find(folder)
-    config = best.config_of(folder)
+    folder = find(folder)
+    config = config_of(folder)
     try:
         spec, labels = config["input"], config["labels"]
         target = spec["target"]
     except KeyError as error:
         raise RunError(f"config.json in {folder} lacks {error}") from error
     names, inputs = read_inputs(path, spec)
-    network = best.load(folder)
+    network = load(folder)
     with torch.no_grad():
         parts = [
             network(torch.from_numpy(np.ascontiguousarray(inputs[i : i + batch_size])))

@@ -15,10 +15,12 @@ import foretell as ft
 from foretell import cli
 from foretell.errors import MissingExtraError, RunError
 from foretell.nets.formats import program_of, pt2_of
-from foretell.runs import best, export
-from foretell.runs.predict import predict
 from foretell.testing.cover import cover
 from foretell.training.data import load
+from foretell.winner import best, export
+from foretell.winner.base import Winner
+from foretell.winner.load import config_of
+from foretell.winner.predict import predict
 
 
 def winner_of(space, x, data=None, **more):
@@ -43,7 +45,7 @@ def winner_of(space, x, data=None, **more):
         "metrics": {"val_acc": 0.5},
         "facts": {"data": "made here"},
     }
-    return best.Winner(**{**given, **more})
+    return Winner(**{**given, **more})
 
 
 def written(folder, space, x, data=None):
@@ -112,7 +114,7 @@ def test_every_operation_of_every_space(name, tmp_path):
         {"a": [1]}, build=lambda *_: Together([space.build(x, shape, 2) for x in X])
     ).with_io(shape, 2 * len(X))
     folder = written(tmp_path, together, np.array([0]))
-    assert best.config_of(folder)["standalone"]
+    assert config_of(folder)["standalone"]
     for call, file in ((export.to_onnx, "m.onnx"), (export.to_pt2, "m.pt2")):
         done = call(folder, tmp_path / file)
         assert done.difference <= export.TOLERANCE, file
@@ -146,7 +148,7 @@ def test_onnx_says_what_it_takes_and_gives(digits_best, tmp_path, capfd):
     (given,), (taken,) = session.get_inputs(), session.get_outputs()
     assert (given.name, given.shape) == ("input", ["batch", 1, 8, 8])
     assert (taken.name, taken.shape) == ("scores", ["batch", 10])
-    facts, config = session.get_modelmeta().custom_metadata_map, best.config_of(digits_best)
+    facts, config = session.get_modelmeta().custom_metadata_map, config_of(digits_best)
     assert {facts["foretell"], facts["arch"]} == {ft.__version__, config["arch"]}
     assert json.loads(facts["labels"]) == config["labels"]
     assert json.loads(facts["mean"]) == config["input"]["mean"]

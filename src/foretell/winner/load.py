@@ -1,0 +1,84 @@
+"""A `best/` folder, read: its network and what its config.json says."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from foretell.errors import RunError
+
+FORMAT = 1
+
+
+def find(folder: str | Path) -> Path:
+    """`best/` of a run's folder; any other folder is taken for a `best/` itself."""
+    folder = Path(folder)
+    inside = not (folder / "config.json").exists() and (folder / "best").is_dir()
+    return folder / "best" if inside else folder
+
+
+def load(folder: str | Path) -> nn.Module:
+    """The trained network of a `best/` folder, in eval mode on the CPU.
+
+    It is made by the folder's own model.py, which runs as Python code: load what you trust.
+
+    Args:
+        folder: the `best/` of a run, or the run's own folder.
+
+    Returns: a module that takes normalised inputs (batch, *input_shape), float32, and gives
+        (batch, n_outputs): class scores, or standardised targets.
+
+    Raises:
+        RunError: the folder is not a `best/`, or its network cannot be made.
+    """
+    folder = find(folder)
+    path = folder / "model.py"
+    if not path.is_file():
+        raise RunError(
+            f"no trained network in {folder}",
+            expected="a folder with model.py, model.safetensors and config.json",
+            hint="give the best/ folder of a run that has ended",
+        )
+    spec = importlib.util.spec_from_file_location(f"_foretell_model_{id(path)}", path)
+    assert spec is not None  # the file exists and ends in .py
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+        with torch.random.fork_rng(devices=[]):  # initial weights, at once overwritten
+            network: nn.Module = module.load(folder)
+    except Exception as error:  # whatever the file does
+        raise RunError(
+            f"{path} does not give its network: {type(error).__name__}: {error}",
+            hint="run the search's command again with best/ removed, to have it written anew",
+        ) from error
+    finally:
+        sys.dont_write_bytecode = writes
+    return network
+
+
+def config_of(folder: str | Path) -> dict[str, Any]:
+    """What config.json of a `best/` folder says.
+
+    Raises: RunError when there is none that can be read.
+    """
+    path = Path(folder) / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        known = config["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(
+            f"cannot read {path}: {type(error).__name__}: {error}",
+            expected="the best/ folder of a run that has ended",
+            hint="look for `best/` in the folder of the run",
+        ) from error
+    if not known:
+        raise RunError(f"format of {path}", expected=FORMAT, got=config["format"])
+    return dict(config)
