@@ -42,7 +42,6 @@ UPWARD: frozenset[tuple[str, str]] = frozenset(
         ("nets.nb301", "spaces.nb301"),
         ("nets.nb_graph", "spaces.nb_graph"),
         ("nets.nb_nlp", "spaces.parts.recipes"),
-        ("studies.predictors", "report.study"),
     }
 )
 CIRCLES: frozenset[frozenset[str]] = frozenset(

@@ -417,6 +417,7 @@ def bench_predictors(
     json: Json = False,
 ) -> None:
     """Compare predictors on a table: ranks, tests, times, calibration, as tables and a report."""
+    from foretell.report.study import write
     from foretell.studies.predictors import run_predictors
 
     sizes = [_whole(word, "--train-sizes") for word in _words(train_sizes)]
@@ -435,7 +436,7 @@ def bench_predictors(
             split_by=split,
             tuning=tune,
         )
-    _show_study(study, out, json, out / "report.html")
+    _show_study(study, out, json, write(study))
 
 
 @bench_app.command("search")

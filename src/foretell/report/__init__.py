@@ -11,9 +11,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from foretell.errors import RunError
-from foretell.report import page
+from foretell.report import page, study
 from foretell.runs.folder import settings_of
 from foretell.spaces.base import Space
+from foretell.studies.predictors import read
 
 __all__ = ["write"]
 
@@ -37,7 +38,4 @@ def write(folder: str | Path, space: Space | None = None) -> Path:
             expected="a run, or a study of predictors",
             hint="its tables are summary.md and summary.csv",
         )
-    from foretell.report import study
-    from foretell.studies.predictors import read
-
     return study.write(read(folder))

@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it."""
+"""What a run or a study tells whoever watches it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from foretell._console import duration
 
 @dataclass(frozen=True)
 class Progress:
-    """The state of a run after one step; `str` gives it as one line.
+    """The state of a run or a study after one step; `str` gives it as one line.
 
     Args:
         text: what has just happened, in words.
-        done: trials that have ended, failed ones too.
-        failed: trials that failed.
-        total: trials that the run will have.
+        done: trials (of a study: cells) that have ended, failed ones too.
+        failed: those that failed.
+        total: those that there will be.
         best: best value so far, None before the first.
         objective: the metric of `best`.
         seconds: since this driver began.
         seconds_left: estimate from finished trials; None before the first.
         final: a line to keep (a phase has ended), not to be overwritten by the next.
+        things: what is counted, in words.
 
     >>> print(Progress("trial 3", 4, 1, 29, 0.912, "val_acc", 20.0, 125.0))
     4/29 networks, 1 failed · best val_acc 0.9120 · 2 min 05 s left · trial 3
@@ -35,9 +36,10 @@ class Progress:
     seconds: float = 0.0
     seconds_left: float | None = None
     final: bool = False
+    things: str = "networks"
 
     def __str__(self) -> str:
-        parts = [f"{self.done}/{self.total} networks"]
+        parts = [f"{self.done}/{self.total} {self.things}"]
         if self.failed:
             parts[0] += f", {self.failed} failed"
         if self.best is not None:

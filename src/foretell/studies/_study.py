@@ -22,26 +22,13 @@ from foretell.evaluators import executors
 from foretell.metrics import mean_interval
 from foretell.runs.folder import RunFolder
 from foretell.runs.journal import Journal
+from foretell.runs.progress import Progress
 from foretell.spaces.base import Space
 from foretell.tables import finding
 from foretell.tables.table import Table
 
 Cell = dict[str, Any]  # what is computed (method, size, seed), then what came out
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a study is; `str` gives one line for people."""
-
-    done: int
-    total: int
-    label: str
-    seconds_left: float
-
-    def __str__(self) -> str:
-        left = max(round(self.seconds_left), 0)
-        return f"{self.done}/{self.total}  {self.label}  {left // 60} min {left % 60:02d} s left"
 
 
 OnProgress = Callable[[Progress], None] | None
@@ -128,7 +115,12 @@ def collect(
             if on_progress is not None:
                 label = ", ".join(f"{k} {v}" for k, v in cell.items() if v != "")
                 have = len(cells) - len(todo) + done
-                on_progress(Progress(have, len(cells), label, clock.left()))
+                failed = sum(bool(event["error"]) for event in known.values())
+                on_progress(
+                    Progress(
+                        label, have, failed, len(cells), seconds_left=clock.left(), things="cells"
+                    )
+                )
     return [{k: v for k, v in known[_key(cell, names)].items() if k != "event"} for cell in cells]
 
 

@@ -58,7 +58,6 @@ def run_predictors(
     direction: Literal["max", "min"] = "max",
     split_by: str = "uniform",
     tuning: str | int | None = None,
-    report: bool = True,
 ) -> PredictorStudy:
     """Fit each predictor on each training size and seed, and score its ranking of test rows.
 
@@ -70,7 +69,8 @@ def run_predictors(
 
     Every finished cell is a line of `out/results.jsonl`: an interrupted study goes on where it
     was, and a later call may name more predictors, sizes or seeds. At the end `out` has
-    `results.csv` (and .parquet, with pyarrow), `summary.csv`, `summary.md` and `report.html`.
+    `results.csv` (and .parquet, with pyarrow), `summary.csv` and `summary.md`;
+    `foretell.report.write(out)` makes a page of it.
 
     Args:
         table_path: file of the table, or name of an installed benchmark such as "nb-graph:cora".
@@ -88,7 +88,6 @@ def run_predictors(
         tuning: random search of settings before each fit, by cross-validation on its training
             rows: a number of trials, or processor time such as "60s"; None for none. Predictors
             say their `ranges`; those without stay as they are.
-        report: whether to write `report.html`.
 
     Raises:
         RunError: `out` holds a study with another table, column, direction, split or tuning.
@@ -144,10 +143,6 @@ def run_predictors(
     study = PredictorStudy(records, Path(out), settings, notes)
     write_summary(study.out, study.summary_rows(), study.summary())
     write_records(study.out, study.frame())
-    if report:
-        from foretell.report.study import write
-
-        write(study)
     return study
 
 
