@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from foretell import cli
 from foretell.errors import ForetellError
+from foretell.runs.options import assignments
 
 
 def call(*args: str) -> tuple[int, str, str]:
@@ -114,7 +115,7 @@ def test_any_training_setting_is_taken_or_refused_by_name(pairs: list[tuple[str,
     from foretell.training.recipe import Recipe
 
     with contextlib.suppress(ForetellError):
-        Recipe.from_dict(cli._assignments([f"{key}={value}" for key, value in pairs], "--set"))
+        Recipe.from_dict(assignments([f"{key}={value}" for key, value in pairs], "--set"))
 
 
 @settings(max_examples=150)

@@ -7,9 +7,10 @@ code 2; Ctrl-C is safe; the last line names a path and the next command.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,8 @@ import typer
 
 from foretell import _console as console
 from foretell.errors import ForetellError, SettingError, unknown_name
+from foretell.runs import settings
+from foretell.runs.options import Flag, words
 
 app = typer.Typer(
     name="foretell",
@@ -35,7 +38,6 @@ app.add_typer(data_app, name="data")
 app.add_typer(bench_app, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
-Out = Annotated[Path | None, typer.Option(help="Folder of the run; the same command continues it.")]
 Workers = Annotated[int, typer.Option(min=1, help="Networks trained at the same time.")]
 Processes = Annotated[int, typer.Option(min=1, help="Cells of a study at the same time.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
@@ -81,121 +83,40 @@ def demo(
     _finish(result, json, f"foretell predict {out / 'best'} {samples}")
 
 
+def _with_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The function with the flags of a run in the place of its `**options`, for typer to read."""
+    *before, after, _ = inspect.signature(function, eval_str=True).parameters.values()
+    first = ("space", "strategy", "predictor")
+    found = sorted(settings.flags(), key=lambda one: one[0] not in first)
+    function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # read by inspect
+        [*before, *(_parameter(flag) for _, _, flag in found), after]
+    )
+    each = function.__signature__.parameters.values()  # type: ignore[attr-defined]
+    function.__annotations__ = {one.name: one.annotation for one in each}
+    return function
+
+
+def _parameter(flag: Flag) -> inspect.Parameter:
+    kind = list[str] if flag.kind is dict else flag.kind
+    hint = kind if flag.default is not None else kind | None
+    annotation = Annotated[hint, typer.Option(min=flag.low, help=flag.help)]  # type: ignore[valid-type]  # made while it runs
+    keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Parameter(flag.word, keyword, default=flag.default, annotation=annotation)
+
+
 @app.command()
+@_with_options
 def run(
     data: Data,
-    space: SpaceName = "mobile",
-    strategy: Annotated[str, typer.Option(help="See `foretell list strategies`.")] = (
-        "neural-predictor"
-    ),
-    predictor: Annotated[str, typer.Option(help="See `foretell list predictors`.")] = "auto",
-    train: Annotated[int, typer.Option(min=1, help="N: random networks to train first.")] = 24,
-    top: Annotated[int, typer.Option(min=0, help="K: best predicted networks to train.")] = 5,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of each training.")] = None,
-    workers: Workers = 2,
-    seed: Seed = 0,
-    out: Out = None,
     target: Annotated[str | None, typer.Option(help="Target column of a .csv.")] = None,
-    compare_random: Annotated[
-        bool, typer.Option(help="Train K more random networks, as an honest baseline.")
-    ] = False,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Training setting, e.g. --set lr=0.05 --set batch_size=64."),
-    ] = None,
-    space_settings: Annotated[
-        list[str] | None,
-        typer.Option("--space-set", help="Setting of the space, e.g. --space-set preset=base."),
-    ] = None,
-    strategy_settings: Annotated[
-        list[str] | None,
-        typer.Option("--strategy-set", help="Setting of the strategy, e.g. population=20."),
-    ] = None,
-    limits: Annotated[
-        str | None,
-        typer.Option("--max", help="No network above, e.g. params=1M,flops=50M,latency_ms=5."),
-    ] = None,
-    minimize: Annotated[
-        str, typer.Option(help="Costs to keep small as well: params, flops, latency_ms.")
-    ] = "",
-    latency_cmd: Annotated[
-        str | None,
-        typer.Option(help="Your command that prints milliseconds; {onnx}, {pt2}, {arch}, {json}."),
-    ] = None,
-    latency_fit: Annotated[
-        int, typer.Option(min=0, help="Measure so many networks, predict the latency of the rest.")
-    ] = 0,
-    budget: Annotated[
-        str | None, typer.Option(help="Stop at, e.g. trials=50,epochs=300,train=2h,wall=30m.")
-    ] = None,
-    halving: Annotated[
-        str | None, typer.Option(help="Stop bad networks early: sync, or asha (no worker waits).")
-    ] = None,
-    eta: Annotated[int, typer.Option(min=2, help="Halving: one in ETA goes on.")] = 3,
-    min_epochs: Annotated[int, typer.Option(min=1, help="Halving: the first rung.")] = 1,
-    replicates: Annotated[
-        int, typer.Option(min=0, help="Train winner and hand-made network again, with R seeds.")
-    ] = 0,
-    backend: Annotated[str, typer.Option(help="local, or ray.")] = "local",
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster, e.g. auto; none: one on this machine.")
-    ] = None,
-    resources: Annotated[
-        list[str] | None,
-        typer.Option("--resource", help="Of one trial, as Ray says it, e.g. num_gpus=0.5."),
-    ] = None,
-    timeout: Annotated[
-        float | None, typer.Option(help="Seconds that one attempt at a network may take.")
-    ] = None,
-    memory_gb: Annotated[
-        float | None, typer.Option(help="Memory that one network may take, in GB.")
-    ] = None,
-    max_retries: Annotated[
-        int, typer.Option(min=0, help="Tries more when a worker died or a network took too long.")
-    ] = 1,
-    log: Annotated[
-        list[str] | None, typer.Option(help="csv, tensorboard, mlflow or wandb; several allowed.")
-    ] = None,
-    optuna: Annotated[
-        str | None, typer.Option(help="Optuna storage that mirrors the run, e.g. sqlite:///x.db.")
-    ] = None,
     json: Json = False,
+    **options: Any,
 ) -> None:
     """Search a space on your data: train N networks, predict all, train the top K, keep the best.
 
     The same command again continues where it stopped, inside of half-trained networks too.
     """
-    latency = {"command": latency_cmd, "fit": latency_fit}
-    options = {
-        "space": space,
-        "strategy": strategy,
-        "predictor": predictor,
-        "n_train": train,
-        "top_k": top,
-        "epochs": epochs,
-        "workers": workers,
-        "seed": seed,
-        "out": out,
-        "compare_random": compare_random,
-        "recipe": _assignments(settings or [], "--set"),
-        "space_settings": _assignments(space_settings or [], "--space-set"),
-        "strategy_settings": _assignments(strategy_settings or [], "--strategy-set"),
-        "limits": limits,
-        "minimize": tuple(_words(minimize)),
-        "latency": {name: value for name, value in latency.items() if value},
-        "budget": budget,
-        "halving": halving and {"kind": halving, "eta": eta, "min_epochs": min_epochs},
-        "replicates": replicates,
-        "backend": backend,
-        "address": address,
-        "resources": _assignments(resources or [], "--resource"),
-        "timeout_s": timeout,
-        "memory_gb": memory_gb,
-        "max_retries": max_retries,
-        "log": tuple(log or ()),
-        "optuna": optuna,
-    }
-    result = _run(options, data, target)
+    result = _run(settings.from_flags(options), data, target)
     _finish(result, json, f"foretell predict {result.folder_ / 'best'} NEW_FILE")
 
 
@@ -420,13 +341,13 @@ def bench_predictors(
     from foretell.report.study import write
     from foretell.studies.predictors import run_predictors
 
-    sizes = [_whole(word, "--train-sizes") for word in _words(train_sizes)]
+    sizes = [_whole(word, "--train-sizes") for word in words(train_sizes)]
     with _live() as live:
         study = run_predictors(
             table,
             space,
             target,
-            predictors=_words(predictors),
+            predictors=words(predictors),
             train_sizes=sizes,
             seeds=seeds,
             out=out,
@@ -464,7 +385,7 @@ def bench_search(
             table,
             space,
             target,
-            strategies=_words(strategies),
+            strategies=words(strategies),
             budget=budget,
             seeds=seeds,
             out=out,
@@ -500,29 +421,7 @@ def _show_study(study: Any, out: Path, json: bool, page: Path) -> None:
 # -- parsing --------------------------------------------------------------------------------------
 
 
-def _words(text: str) -> list[str]:
-    return [word for word in (part.strip() for part in text.split(",")) if word]
-
-
 def _whole(word: str, option: str) -> int:
     if not word.isdigit() or int(word) < 1:
         raise SettingError(option, expected="whole numbers from 1, separated by commas", got=word)
     return int(word)
-
-
-def _assignments(pairs: list[str], option: str) -> dict[str, Any]:
-    """`["lr=0.1", "augment=none"]` as a dict; values are read as numbers where they are."""
-    out: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or not key.strip():
-            raise SettingError(option, expected="NAME=VALUE", got=repr(pair))
-        out[key.strip()] = _value(text.strip())
-    return out
-
-
-def _value(text: str) -> Any:
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
-    return {"true": True, "false": False}.get(text.lower(), text)

@@ -17,8 +17,9 @@ from foretell.errors import RunError
 from foretell.evaluators.trainer import Trainer
 from foretell.report import write as write_report
 from foretell.runs import journal
-from foretell.runs.folder import FORMAT, RunFolder
+from foretell.runs.folder import RunFolder
 from foretell.runs.journal import Journal
+from foretell.runs.record import FORMAT
 from foretell.training.checkpoint import State
 
 FORMAT_1 = Path(__file__).parent / "data" / "format1"

@@ -14,20 +14,16 @@ import pytest
 from foretell._files import write_text
 from foretell.errors import RunError
 from foretell.runs import folder as folder_module
-from foretell.runs.folder import FORMAT, RunFolder, upgrade
+from foretell.runs.folder import RunFolder
+from foretell.runs.record import FORMAT, RunRecord, upgrade
 
 FORMAT_1 = json.loads((Path(__file__).parent / "data" / "format1" / "run.json").read_text())
-NOTHING = {
-    "limits": {}, "minimize": [], "budget": {}, "halving": None, "replicates": 0,
-    "backend": "local",
-}  # fmt: skip
-
 SETTINGS = {
     "seed": 0,
-    "n_train": 24,
+    "n_train": 12,
     "workers": 2,
     "space": {"name": "nb201", "settings": {"channels": 16}},
-    "data": {"digest": "abc", "sizes": [1, 2]},
+    "data": {"digest": "abc", "sizes": {"train": 1, "val": 2}},
     "recipe": {"epochs": 3, "device": "auto"},
 }
 
@@ -124,17 +120,20 @@ def test_what_is_empty_is_as_good_as_absent(tmp_path, empty):
 # -- formats --------------------------------------------------------------------------------------
 
 
-def test_settings_of_format_1_are_read_in_the_words_of_this_format():
-    assert upgrade(FORMAT_1) == {**FORMAT_1, "format": 2, **NOTHING}
-    study = {"format": 1, "study": "searches", "budget": 100}
-    assert upgrade(study) == {**study, "format": 2}
+def test_settings_of_older_formats_are_read_in_the_words_of_this_format():
+    objective = {"objective": "val_acc", "direction": "max"}
+    assert upgrade(FORMAT_1) == {**FORMAT_1, "format": FORMAT, **objective}
     assert upgrade(upgrade(FORMAT_1)) == upgrade(FORMAT_1)
+    regression = {"format": 2, "data": {"task": "regression"}}
+    assert upgrade(regression)["objective"] == "val_r2"
+    study = {"format": 1, "study": "searches", "budget": 100}
+    assert upgrade(study) == {**study, "format": FORMAT}
 
 
 def test_a_folder_of_format_1_is_continued_and_brought_to_this_format(tmp_path):
     folder = RunFolder(tmp_path)
     folder.run_json.write_text(json.dumps(FORMAT_1))
-    now = {**{k: v for k, v in FORMAT_1.items() if k != "format"}, **NOTHING}
+    now = RunRecord.read(upgrade(FORMAT_1), folder.run_json).to_dict()
     with pytest.raises(RunError, match="another limits"):
         folder.settle({**now, "limits": {"params": 1e6}})
     assert json.loads(folder.run_json.read_text()) == FORMAT_1, "refused, not changed"
@@ -159,7 +158,7 @@ def test_a_file_in_the_way_is_an_error(tmp_path):
         RunFolder(tmp_path / "run")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 3}', "{}", "\x00"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 99}', "{}", "\x00"])
 def test_a_run_json_of_another_kind_is_an_error(tmp_path, text):
     folder = RunFolder(tmp_path)
     folder.run_json.write_text(text)

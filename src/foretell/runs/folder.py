@@ -9,28 +9,17 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any
 
 from foretell._files import write_text
 from foretell.errors import RunError
 from foretell.evaluators._places import sweep
-
-FORMAT = 2
-# what may differ when a run goes on: where it runs, for how long and how it is called, not what
-# it computes
-FREE = (
-    *("command", "created", "foretell", "versions.*", "name", "device"),
-    *("workers", "backend", "address", "resources", "resources.*"),
-    *("timeout_s", "memory_gb", "max_retries", "budget.*"),
-    *("replicates", "log", "optuna"),
-    *("recipe.device", "recipe.threads"),
-    *("data.name", "data.notes"),
-)
+from foretell.runs.record import FORMAT, RunRecord, changed, known_format, refused, upgrade
+from foretell.runs.typed import load
 
 
 class RunFolder:
@@ -128,14 +117,16 @@ class RunFolder:
     def settle(self, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         """Write the settings of a new run, or compare them with those of the run that is here.
 
-        Settings that one of the two does not have count as empty (null, [], {}). A run of an
-        older format is brought to this one.
+        A run of an older format is brought to this one.
+
+        Args:
+            settings: `RunRecord.to_dict`, or those of a study.
 
         Returns: the settings of the run that is continued; None for a new one.
 
         Raises:
-            RunError: a setting differs that changes what the run computes; the message has both
-                values.
+            RunError: a setting differs that changes what the run computes (the message has both
+                values), or run.json is damaged.
         """
         now = json.loads(json.dumps({"format": FORMAT, **settings}))
         if not self.run_json.exists():
@@ -143,21 +134,11 @@ class RunFolder:
             return None
         raw = self._read()
         then = upgrade(raw)
-        old, new = _flat(then), _flat(now)
-        changed = [
-            key
-            for key in [*old, *(key for key in new if key not in old)]
-            if old.get(key) != new.get(key) and not any(fnmatchcase(key, free) for free in FREE)
-        ]
-        if changed:
-            key = changed[0]
-            others = f" (also: {', '.join(changed[1:6])})" if changed[1:] else ""
-            raise RunError(
-                f"the run in {self.path} has another {key}{others}",
-                expected=_short(old.get(key)),
-                got=_short(new.get(key)),
-                hint="repeat the command with the old value, or choose another folder with --out",
-            )
+        if "study" not in then:
+            RunRecord.read(then, self.run_json)
+        differ = changed(then, now)
+        if differ:
+            raise refused(self.path, differ)
         if raw["format"] != FORMAT:
             write_text(self.run_json, json.dumps(then, indent=2) + "\n")
         return then
@@ -168,22 +149,13 @@ class RunFolder:
 
     def _read(self) -> dict[str, Any]:
         try:
-            settings = json.loads(self.run_json.read_text(encoding="utf-8"))
+            found = load(self.run_json.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RunError(
                 f"cannot read {self.run_json}: {error}",
                 hint="choose another folder with --out, or restore the file",
             ) from error
-        known = (*UPGRADES, FORMAT)
-        if not isinstance(settings, dict) or settings.get("format") not in known:
-            got = settings.get("format") if isinstance(settings, dict) else type(settings).__name__
-            raise RunError(
-                f"{self.run_json} has a format that this foretell does not know",
-                expected=" or ".join(map(str, known)),
-                got=got,
-                hint="use the foretell that wrote it, or choose another folder with --out",
-            )
-        return settings
+        return known_format(found, self.run_json)
 
     def _unusable(self, error: OSError) -> RunError:
         return RunError(
@@ -201,53 +173,6 @@ def settings_of(folder: Path) -> dict[str, Any]:
             got="no run.json" if folder.is_dir() else "no such folder",
         )
     return RunFolder(folder).settings()
-
-
-def upgrade(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of any known format in the words of this one; a step for each format between.
-
-    >>> upgrade({"format": 1, "n_train": 8})["replicates"]
-    0
-    """
-    now = dict(settings)
-    while now["format"] in UPGRADES:
-        now = UPGRADES[now["format"]](now)
-    return now
-
-
-def _from_1(settings: dict[str, Any]) -> dict[str, Any]:
-    """Runs had no limits, costs, budgets, halving, verdict, clusters; studies are as they were."""
-    if "study" in settings:
-        return {**settings, "format": 2}
-    return {
-        **settings,
-        "format": 2,
-        "limits": {},
-        "minimize": [],
-        "budget": {},
-        "halving": None,
-        "replicates": 0,
-        "backend": "local",
-    }
-
-
-UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1, "c": []}} as {"a.b": 1}: what is empty is as good as absent."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        elif value is not None and value != []:
-            flat[prefix + key] = value
-    return flat
-
-
-def _short(value: Any) -> str:
-    text = "nothing" if value is None else json.dumps(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 _HELD: set[IO[str]] = set()  # lock files of this process

@@ -1,0 +1,233 @@
+"""From the options of a run to its parts: space, recipe, plan, where trials run, run.json."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from foretell import __version__, _catalog, predictors
+from foretell.costs.latency import Latency
+from foretell.errors import SettingError
+from foretell.evaluators.ray_executor import RayExecutor
+from foretell.evaluators.trainer import Trainer
+from foretell.nets.devices import pick_device
+from foretell.runs.journal import Journal
+from foretell.runs.plan import Plan
+from foretell.runs.record import DataRecord, RunRecord, SpaceRecord, StrategyRecord
+from foretell.runs.settings import SAVED, Settings, meant
+from foretell.runs.typed import Reader
+from foretell.spaces.base import Costs, Space
+from foretell.spaces.parts.limited import Limited
+from foretell.spaces.parts.load import load as load_space
+from foretell.strategies import Strategy
+from foretell.training.data import Data
+from foretell.training.recipe import Recipe
+from foretell.winner import best
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the options of a run come to on some data.
+
+    Args:
+        settings: the options.
+        data: what the networks are trained on.
+        whole: the space without limits.
+        space: what is searched.
+        recipe: of all trainings.
+        latency: what measures milliseconds, where they matter.
+        plan: what is computed.
+    """
+
+    settings: Settings
+    data: Data
+    whole: Space
+    space: Space
+    recipe: Recipe
+    latency: Latency | None
+    plan: Plan
+
+    @classmethod
+    def of(cls, settings: Settings, data: Data) -> Parts:
+        """All parts; nothing is written.
+
+        Raises:
+            SettingError: a setting is not valid.
+        """
+        whole = _space(settings).with_io(data.input_shape, data.n_outputs)
+        recipe = _recipe(settings)
+        limits: dict[str, float] = meant(settings, "limits")
+        latency = _latency(settings, recipe, limits)
+        space = Limited.of(whole, limits, latency) if limits or latency else whole
+        plan = _plan(settings, space, recipe, limits)
+        return cls(settings, data, whole, space, recipe, latency, plan)
+
+    @property
+    def folder(self) -> Path:
+        """Where the run lives."""
+        if self.settings.out:
+            return Path(self.settings.out)
+        words = f"{self.data.name}-{self.whole.name}-seed{self.settings.seed}"
+        return Path("runs") / re.sub(r"[^\w.-]+", "-", words)
+
+    def record(self) -> RunRecord:
+        """What run.json has."""
+        spec, space, data = self.settings.space, self.whole, self.data
+        options = {name: getattr(self.settings, name) for name in SAVED}
+        evaluator = Trainer(space, data, self.recipe)
+        return RunRecord(
+            foretell=__version__,
+            command=tuple(sys.argv),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            objective=evaluator.objective,
+            direction=evaluator.direction,
+            space=SpaceRecord(
+                name=space.name,
+                spec=spec if isinstance(spec, str) else space.name,
+                settings=best.settings_of(space),
+                size=space.size,
+                d=space.d,
+                closed_form_costs=space.closed_form_costs,
+            ),
+            strategy=StrategyRecord(_name(self.plan.strategy), _plain(self.plan.strategy)),
+            data=Reader("the data's description").record(DataRecord, data.describe()),
+            recipe=self.recipe,
+            device=str(pick_device(self.recipe.device)),
+            versions=versions(),
+            options=Settings(**{**options, "name": data.name}),
+        )
+
+    def cluster(self) -> AbstractContextManager[Executor | None]:
+        """Where trials run, if not in local processes; what was made for this run is closed."""
+        mine = self.settings
+        if mine.backend == "local":
+            return nullcontext(mine.executor)
+        return RayExecutor(mine.address, meant(mine, "resources"), mine.max_retries)
+
+
+def _space(settings: Settings) -> Space:
+    given = dict(settings.space_settings or {})
+    if isinstance(settings.space, str):
+        space: Space = load_space(settings.space, **given)
+        return space
+    if not isinstance(settings.space, Space):
+        raise SettingError(
+            "space", expected="a name, 'file.py:Name' or a Space", got=type(settings.space).__name__
+        )
+    if given:
+        raise SettingError("space_settings", expected="none with a Space that is made", got=given)
+    return settings.space
+
+
+def _recipe(settings: Settings) -> Recipe:
+    given, epochs = settings.recipe, settings.epochs
+    recipe = given if isinstance(given, Recipe) else Recipe.from_dict(given or {})
+    return recipe if epochs is None else dataclasses.replace(recipe, epochs=epochs)
+
+
+def _latency(settings: Settings, recipe: Recipe, limits: Mapping[str, float]) -> Latency | None:
+    if "latency_ms" not in (*limits, *settings.minimize):
+        if settings.latency:
+            raise SettingError(
+                "latency is measured for limits or objectives alone",
+                hint="add latency_ms to limits or to minimize",
+            )
+        return None
+    device = str(pick_device(recipe.device))
+    try:
+        return Latency(**{"device": device, "seed": settings.seed, **meant(settings, "latency")})
+    except TypeError as error:
+        raise SettingError(f"latency: {error}") from error
+
+
+def _plan(settings: Settings, space: Space, recipe: Recipe, limits: Mapping[str, float]) -> Plan:
+    minimize: tuple[str, ...] = meant(settings, "minimize")
+    costs = tuple(dict.fromkeys((*limits, *minimize)))
+    space.measure(space.sample(0, 0), costs)  # known?
+    return Plan(
+        strategy=_strategy(settings, space),
+        seed=settings.seed,
+        n_train=settings.n_train,
+        budget=settings.n_train + settings.top_k,
+        compare_random=settings.compare_random,
+        limits=meant(settings, "budget"),
+        halving=meant(settings, "halving"),
+        epochs=recipe.epochs,
+        replicates=settings.replicates,
+        minimize=minimize,
+        costs=tuple(name for name in costs if name not in Costs._fields),
+    )
+
+
+def _strategy(settings: Settings, space: Space) -> Strategy:
+    if isinstance(settings.strategy, Strategy):
+        return settings.strategy
+    kind = _catalog.row("strategy", settings.strategy).load()
+    known = {entry.name for entry in dataclasses.fields(kind)}
+    mine = {"n_train": settings.n_train, "predictor": settings.predictor}
+    mine |= {"minimize": tuple(settings.minimize)} if settings.minimize else {}
+    values = {name: value for name, value in mine.items() if name in known}
+    values |= kind.scaled(settings.n_train + settings.top_k)
+    values |= settings.strategy_settings or {}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise SettingError(
+            f"strategy {settings.strategy!r} has no setting {unknown[0]!r}",
+            expected="one of " + ", ".join(sorted(known)) if known else "no settings",
+        )
+    if isinstance(values.get("predictor"), str):
+        predictors.get(values["predictor"], space=space)  # a wrong name is told at once
+    strategy: Strategy = kind(**values)
+    return strategy
+
+
+def _name(strategy: Strategy) -> str:
+    kind = type(strategy)
+    target = f"{kind.__module__}:{kind.__name__}"
+    names = [row.name for row in _catalog.KINDS["strategy"] if row.target == target]
+    return names[0] if names else kind.__name__
+
+
+def _plain(strategy: Strategy) -> dict[str, Any]:
+    names = getattr(strategy, "__dataclass_fields__", ())
+    settings = {name: getattr(strategy, name) for name in names}
+    plain: dict[str, Any] = json.loads(json.dumps(settings, default=repr))
+    return plain
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the packages that results depend on."""
+    names = ("torch", "numpy", "scikit-learn")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def remember(latency: Latency, journal: Journal) -> None:
+    """Measured latencies go to the journal, and what it has is not measured again."""
+    for event in journal.of("cost"):
+        if event["name"] == "latency_ms":
+            for arch, *found in zip(event["archs"], event["values"], event["spreads"], strict=True):
+                latency.known[arch] = tuple(found)
+
+    def write(archs: Sequence[str], values: Sequence[float], spreads: Sequence[float]) -> None:
+        journal.append(
+            {
+                "event": "cost",
+                "name": "latency_ms",
+                "archs": list(archs),
+                "values": [float(v) for v in values],
+                "spreads": [float(v) for v in spreads],
+            }
+        )
+
+    latency.on_measured = write
