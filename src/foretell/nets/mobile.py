@@ -9,6 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from foretell.nets.ops import conv_bn
+
 
 class Stage(NamedTuple):
     """A run of blocks of one kind; the first of them changes channels and resolution.
@@ -118,10 +120,7 @@ def _block(stage: Stage, channels: int, stride: int) -> nn.Module:
 def _conv(
     channels: int, out: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True
 ) -> nn.Module:
-    layers: list[nn.Module] = [
-        nn.Conv2d(channels, out, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(out),
-    ]
+    layers = conv_bn(channels, out, kernel, stride, groups)
     if act:
         layers.append(nn.ReLU(inplace=True))
     return nn.Sequential(*layers)

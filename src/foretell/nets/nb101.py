@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from foretell.spaces.base import Rows
-from foretell.spaces.nb101 import OPS, vertex_channels
-from foretell.spaces.parts import dag
+from foretell.nets.ops import conv_bn_relu, op, pooled
 
 
 class NB101Net(nn.Module):
     """Stem, stacks of equal cells with max pooling between them, head.
 
     Args:
-        row: a canonical row of the space, shape (26,).
+        edges: (source, target) of a cell; vertex 0 is its input, the last one its output.
+        ops: operation of each inner vertex.
+        widths: for each stack the channels of each vertex, 0 for one that is not there; the last
+            one's are those of the stack. Max pooling before all stacks but the first halves the
+            size, rounding up.
         in_channels: of the images.
         n_outputs: of the last linear layer.
-        channels: of the stem and the first stack; doubled in each further one.
-        n_stacks: stacks; max pooling before all but the first halves the size, rounding up.
         n_cells: in each stack.
 
     Shapes: (n, in_channels, h, w) to (n, n_outputs), any h and w.
@@ -33,28 +34,25 @@ class NB101Net(nn.Module):
 
     def __init__(
         self,
-        row: Rows,
+        edges: Sequence[tuple[int, int]],
+        ops: Sequence[str],
+        widths: Sequence[Sequence[int]],
         in_channels: int,
         n_outputs: int,
-        channels: int,
-        n_stacks: int,
         n_cells: int,
     ) -> None:
         super().__init__()
-        self.stem = conv_bn_relu(in_channels, channels, 3)
+        c_in = widths[0][-1]
+        self.stem = conv_bn_relu(in_channels, c_in, 3)
         cells: list[nn.Module] = []
-        c_in = channels
-        for stack in range(n_stacks):
+        for stack, width in enumerate(widths):
             if stack:
                 cells.append(nn.MaxPool2d(2, stride=2, ceil_mode=True))
-                channels *= 2
             for _ in range(n_cells):
-                cells.append(Cell(row, c_in, channels))
-                c_in = channels
+                cells.append(Cell(edges, ops, width, c_in))
+                c_in = width[-1]
         self.cells = nn.Sequential(*cells)
-        self.head = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, n_outputs)
-        )
+        self.head = nn.Sequential(*pooled(c_in, n_outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, or values of a regression."""
@@ -70,26 +68,25 @@ class Cell(nn.Module):
     its target is cut to fit.
     """
 
-    def __init__(self, row: Rows, c_in: int, c_out: int) -> None:
+    def __init__(
+        self,
+        edges: Sequence[tuple[int, int]],
+        ops: Sequence[str],
+        width: Sequence[int],
+        c_in: int,
+    ) -> None:
         super().__init__()
-        edges = dag.edges(row[None])
-        self.width = vertex_channels(edges, c_out)[:, 0].tolist()
-        self.sources: dict[int, list[int]] = {
-            v: [i for (i, j), edge in zip(dag.PAIRS, edges, strict=True) if j == v and edge[0]]
-            for v in range(1, dag.V)
-        }
-        inner = [v for v in range(1, dag.V - 1) if self.width[v]]
-        self.ops = nn.ModuleDict(
-            {f"vertex_{v}": _op(OPS[row[dag.N_EDGES + v - 1]], self.width[v]) for v in inner}
-        )
+        self.width, self.last = list(width), len(width) - 1
+        self.inner = [v for v in range(1, self.last) if width[v]]
+        self.sources = {v: [i for i, j in edges if j == v] for v in range(1, len(width))}
+        self.ops = nn.ModuleDict({f"vertex_{v}": op(ops[v - 1], width[v]) for v in self.inner})
         self.projections = nn.ModuleDict(
             {
-                f"vertex_{v}": conv_bn_relu(c_in, self.width[v], 1)
+                f"vertex_{v}": conv_bn_relu(c_in, width[v], 1)
                 for v, sources in self.sources.items()
                 if 0 in sources
             }
         )
-        self.inner, self.last = inner, dag.V - 1
 
     def forward(self, x: Tensor) -> Tensor:
         """The output vertex."""
@@ -109,18 +106,3 @@ class Cell(nn.Module):
         if 0 in self.sources[self.last]:
             parts.append(self.projections[f"vertex_{self.last}"](x))
         return functools.reduce(operator.add, parts)
-
-
-def conv_bn_relu(c_in: int, c_out: int, kernel: int) -> nn.Sequential:
-    """Convolution without bias, batch normalisation, ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(c_out),
-        nn.ReLU(),
-    )
-
-
-def _op(name: str, channels: int) -> nn.Module:
-    if name == "maxpool3x3":
-        return nn.MaxPool2d(3, stride=1, padding=1)
-    return conv_bn_relu(channels, channels, 3 if name == "conv3x3-bn-relu" else 1)

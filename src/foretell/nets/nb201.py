@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from foretell.spaces.nb201 import EDGES, OPS
+from foretell.nets.ops import avg_pool, conv_bn, op, pooled, relu_conv_bn
 
-_KERNELS = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
+Terms = Sequence[tuple[int, int, str]]  # source, target, operation
 
 
 class NB201Net(nn.Module):
     """Stem, three stages of equal cells with a residual reduction before the 2nd and 3rd, head.
 
     Args:
-        row: operation of each edge; edges that carry nothing to the output hold 'none' (0).
+        terms: of a cell, those that carry something to node 3, its output.
         in_channels: of the images.
         n_outputs: of the last linear layer.
         channels: of the first stage; doubled at each reduction.
@@ -29,26 +29,18 @@ class NB201Net(nn.Module):
     """
 
     def __init__(
-        self, row: Sequence[int], in_channels: int, n_outputs: int, channels: int, n_cells: int
+        self, terms: Terms, in_channels: int, n_outputs: int, channels: int, n_cells: int
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
-        )
+        self.stem = nn.Sequential(*conv_bn(in_channels, channels, 3))
         cells: list[nn.Module] = []
         for stage in range(3):
             if stage:
                 cells.append(Reduction(channels))
                 channels *= 2
-            cells += [Cell(row, channels) for _ in range(n_cells)]
+            cells += [Cell(terms, channels) for _ in range(n_cells)]
         self.cells = nn.Sequential(*cells)
-        self.head = nn.Sequential(
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(channels, n_outputs),
-        )
+        self.head = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), *pooled(channels, n_outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, or values of a regression."""
@@ -59,25 +51,21 @@ class NB201Net(nn.Module):
 class Cell(nn.Module):
     """One cell: node j is the sum over its edges of operation(node i); zeros without any edge."""
 
-    def __init__(self, row: Sequence[int], channels: int) -> None:
+    def __init__(self, terms: Terms, channels: int) -> None:
         super().__init__()
-        self.terms = [(i, j, OPS[op]) for (i, j), op in zip(EDGES, row, strict=True) if op]
+        self.terms = list(terms)
         self.convs = nn.ModuleDict(
-            {
-                f"edge_{i}_{j}": relu_conv_bn(channels, channels, _KERNELS[op])
-                for i, j, op in self.terms
-                if op in _KERNELS
-            }
+            {f"edge_{i}_{j}": op(name, channels) for i, j, name in terms if "conv" in name}
         )
-        self.pool = nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+        self.pool = avg_pool()
 
     def forward(self, x: Tensor) -> Tensor:
         """The output node."""
         nodes, pooled = {0: x}, dict[int, Tensor]()
-        for i, j, op in self.terms:
-            if op == "skip_connect":
+        for i, j, name in self.terms:
+            if name == "skip_connect":
                 term = nodes[i]
-            elif op == "avg_pool_3x3":
+            elif name == "avg_pool_3x3":
                 if i not in pooled:  # all pooled edges of a node carry the same tensor
                     pooled[i] = self.pool(nodes[i])
                 term = pooled[i]
@@ -103,12 +91,3 @@ class Reduction(nn.Module):
         """Shortcut plus two convolutions."""
         out: Tensor = self.shortcut(x) + self.conv_b(self.conv_a(x))
         return out
-
-
-def relu_conv_bn(c_in: int, c_out: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """ReLU, convolution without bias, batch normalisation."""
-    return nn.Sequential(
-        nn.ReLU(),
-        nn.Conv2d(c_in, c_out, kernel, stride=stride, padding=kernel // 2, bias=False),
-        nn.BatchNorm2d(c_out),
-    )

@@ -7,15 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from foretell.spaces.nb_graph import LINKS, OPS, SKIP
-
 
 class NBGraphNet(nn.Module):
     """Linear map of the features, four operations on a tree, mean over nodes, linear head.
 
     Args:
-        row: tree and operations, a canonical row of the space.
-        nodes: of each graph.
+        sources: what each of the four nodes reads: an earlier node, or 0 for the input.
+        ops: operation of each node.
         features: of each node.
         n_outputs: of the head.
         hidden: channels inside.
@@ -29,15 +27,20 @@ class NBGraphNet(nn.Module):
     """
 
     def __init__(
-        self, row: Sequence[int], nodes: int, features: int, n_outputs: int, hidden: int
+        self,
+        sources: Sequence[int],
+        ops: Sequence[str],
+        features: int,
+        n_outputs: int,
+        hidden: int,
     ) -> None:
         super().__init__()
         self.features = features
-        self.sources = [int(digit) for digit in LINKS[row[0]]]
-        self.results = [i for i in range(1, 5) if i not in self.sources]
+        self.sources = list(sources)
+        self.results = [i for i in range(1, len(ops) + 1) if i not in self.sources]
         self.stem = nn.Linear(features, hidden)
         self.ops = nn.ModuleList(
-            nn.Identity() if op == SKIP else _KINDS[OPS[op]](hidden) for op in row[1:]
+            nn.Identity() if op == "skip" else _KINDS[op](hidden) for op in ops
         )
         self.head = nn.Linear(hidden * len(self.results), n_outputs)
 

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from foretell.spaces.parts.recipes import LEAVES
-
 Node = tuple[int, str, Sequence[int]]  # number, operation, what it reads
 
 
@@ -16,8 +14,10 @@ class NBNLPNet(nn.Module):
     """Linear map of each step's input, one recurrent cell, linear head of its last output.
 
     Args:
-        nodes: those that matter, sources first; sources count from the leaves.
+        nodes: those that matter, sources first; a source is 0 for the input, then the states,
+            then the nodes.
         new: state -> the node that becomes it.
+        n_states: of the cell.
         steps: of a sequence.
         features: of a step.
         n_outputs: of the head.
@@ -33,6 +33,7 @@ class NBNLPNet(nn.Module):
         self,
         nodes: Sequence[Node],
         new: Mapping[int, int],
+        n_states: int,
         steps: int,
         features: int,
         n_outputs: int,
@@ -40,6 +41,7 @@ class NBNLPNet(nn.Module):
     ) -> None:
         super().__init__()
         self.nodes, self.new, self.steps, self.hidden = list(nodes), dict(new), steps, hidden
+        self.n_states = n_states
         self.stem = nn.Linear(features, hidden)
         self.linear = nn.ModuleDict(
             {
@@ -54,12 +56,12 @@ class NBNLPNet(nn.Module):
         """Logits, or values of a regression."""
         inputs = self.stem(x)
         zero = torch.zeros_like(inputs[:, 0])
-        states = dict.fromkeys(range(len(LEAVES) - 1), zero)
+        states, first = dict.fromkeys(range(self.n_states), zero), 1 + self.n_states
         for t in range(self.steps):
             values = {0: inputs[:, t], **{1 + i: state for i, state in states.items()}}
             for j, op, reads in self.nodes:
-                values[len(LEAVES) + j] = self._value(j, op, [values[k] for k in reads])
-            states |= {i: values[len(LEAVES) + j] for i, j in self.new.items()}
+                values[first + j] = self._value(j, op, [values[k] for k in reads])
+            states |= {i: values[first + j] for i, j in self.new.items()}
         logits: Tensor = self.head(states[0])
         return logits
 

@@ -315,8 +315,13 @@ class NB101(Space):
         from foretell.nets.nb101 import NB101Net
 
         in_channels, _, _ = image_shape(self.name, input_shape)
-        (row,) = self.canonical_form(self._row(x))
-        return NB101Net(row, in_channels, n_outputs, self.channels, self.n_stacks, self.n_cells)
+        rows = self.canonical_form(self._row(x))
+        columns = dag.edges(rows)
+        edges = [pair for pair, there in zip(PAIRS, columns[:, 0], strict=True) if there]
+        ops = [OPS[op] for op in rows[0, N_EDGES:]]
+        channels = [self.channels * 2**stack for stack in range(self.n_stacks)]
+        widths = [vertex_channels(columns, c)[:, 0].tolist() for c in channels]
+        return NB101Net(edges, ops, widths, in_channels, n_outputs, self.n_cells)
 
     def costs(self, X: ArrayLike) -> Costs:
         """Closed form, from the channels of each vertex (`vertex_channels`).

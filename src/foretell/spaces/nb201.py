@@ -125,7 +125,8 @@ class NB201(Space):
 
         in_channels, _, _ = image_shape(self.name, input_shape)
         (row,) = self._live(self._row(x)).tolist()
-        return NB201Net(row, in_channels, n_outputs, self.channels, self.n_cells)
+        terms = [(i, j, OPS[op]) for (i, j), op in zip(EDGES, row, strict=True) if op != NONE]
+        return NB201Net(terms, in_channels, n_outputs, self.channels, self.n_cells)
 
     def costs(self, X: ArrayLike) -> Costs:
         """Closed form: a fixed skeleton plus the convolutions of each cell.

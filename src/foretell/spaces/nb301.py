@@ -211,10 +211,11 @@ class NB301(Space):
         in_channels, _, _ = image_shape(self.name, input_shape)
         sources, ops = self.cells(self._row(x))
         cells = [
-            list(zip(*pair, strict=True))
+            [(source, OPS[op]) for source, op in zip(*pair, strict=True)]
             for pair in zip(sources[0].tolist(), ops[0].tolist(), strict=True)
         ]
-        return NB301Net(cells, in_channels, n_outputs, self.channels, self.n_cells)
+        n = self.n_cells
+        return NB301Net(cells, in_channels, n_outputs, self.channels, n, reductions(n))
 
     def costs(self, X: ArrayLike) -> Costs:
         """Closed form: each operation's costs by its stride, over all cells.

@@ -167,9 +167,10 @@ class NBGraph(Space):
         from foretell.nets.nb_graph import NBGraphNet
 
         other = self.with_io(input_shape, n_outputs)
-        nodes, features = other._sizes()
-        row = self.canonical_form(self._row(x))[0].tolist()
-        return NBGraphNet(row, nodes, features, n_outputs, self.hidden)
+        _, features = other._sizes()
+        links, *ops = self.canonical_form(self._row(x))[0].tolist()
+        names = [OPS[op] for op in ops]
+        return NBGraphNet(_sources(LINKS[links]), names, features, n_outputs, self.hidden)
 
     def costs(self, X: Any) -> Costs:
         """Closed form: a sum over the operations, and a head that joins the results.

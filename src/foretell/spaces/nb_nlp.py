@@ -336,7 +336,7 @@ class NBNLP(Space):
         ]
         (kept,) = np.nonzero(states[0] & (parts.new[0] >= 0))
         new = {i: int(parts.new[0, i]) for i in kept.tolist()}
-        return NBNLPNet(ops, new, steps, features, n_outputs, self.hidden)
+        return NBNLPNet(ops, new, STATES, steps, features, n_outputs, self.hidden)
 
     def costs(self, X: ArrayLike) -> Costs:
         """Closed form: linear nodes that matter, once a step, and the maps around the cell."""
