@@ -1,4 +1,9 @@
-"""Search strategies: functions of the past that say what to evaluate next."""
+"""Search strategies: functions of the past that say what to evaluate next.
+
+One strategy per file, a frozen dataclass of settings without state; `parts/` has what several of
+them share, and others may build on. Runs and studies may import them; they know what is known, and
+neither a run nor a table nor a space by name.
+"""
 
 from __future__ import annotations
 
