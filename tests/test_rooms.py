@@ -5,7 +5,6 @@ a function, under `TYPE_CHECKING` (who names a type knows its room), `import_mod
 Two things do not: the strings of the catalog, which is how a room lists what stands above it, and
 the face of a room, an `__init__` with `__getattr__` that hands names on when they are asked for.
 Who imports such a name imports the file it comes from, and is counted so.
-`foretell.__version__` is no import of a room.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ SRC = Path(__file__).resolve().parents[1] / "src" / "foretell"
 
 # From the ground up: a room may import what stands before it, and itself.
 ORDER = (
-    *("errors", "_rng", "_console", "_catalog", "_files"),
+    *("_version", "errors", "_rng", "_console", "_catalog", "_files"),
     *("metrics", "pareto", "expected", "frame"),
     *("training", "graphs", "nets", "spaces"),
     *("encodings", "evidence", "predictors", "costs"),
@@ -324,8 +323,6 @@ def _file(
     target: str, trees: Mapping[str, object], faces: Mapping[str, Mapping[str, str]]
 ) -> str | None:
     """The file of a dotted name: a module, or what defines or hands on a name."""
-    if target == "__version__":
-        return None
     if target in trees:
         return target
     module, _, name = target.rpartition(".")

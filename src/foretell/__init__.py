@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from foretell._version import __version__
 
 _LAZY = {
     "Choice": "foretell.spaces.base",

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
-from foretell import __version__
+from foretell._version import __version__
 
 
 @dataclass(frozen=True)

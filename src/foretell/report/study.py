@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-import foretell
 from foretell._files import write_text
+from foretell._version import __version__
 from foretell.metrics import mean_interval
 from foretell.report import study_figures as draw
 from foretell.report.html import Html, h, join
@@ -48,7 +48,7 @@ def render(study: PredictorStudy) -> str:
         ("failed", "Failed cells", _failed(study)),
         ("protocol", "How it was measured", _protocol(study)),
     ]
-    return shell(name, _header(study, name), sections, foretell.__version__)
+    return shell(name, _header(study, name), sections, __version__)
 
 
 def _header(study: PredictorStudy, name: str) -> Html:

@@ -16,7 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from foretell import __version__, _catalog, predictors
+from foretell import _catalog, predictors
+from foretell._version import __version__
 from foretell.costs.latency import Latency
 from foretell.errors import SettingError
 from foretell.evaluators.ray_executor import RayExecutor

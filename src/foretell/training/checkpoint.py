@@ -19,8 +19,8 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-import foretell
 from foretell._files import write_bytes
+from foretell._version import __version__
 
 Curve = dict[str, list[float]]
 
@@ -92,7 +92,7 @@ class State:
     """
 
     def __init__(self, path: Path, of: Mapping[str, Any], every_s: float = EVERY_S) -> None:
-        versions = {"format": 1, "foretell": foretell.__version__, "torch": str(torch.__version__)}
+        versions = {"format": 1, "foretell": __version__, "torch": str(torch.__version__)}
         self.path, self.every_s = path, every_s
         self.of = json.dumps({**versions, **of}, sort_keys=True)
         self.before = 0.0  # seconds of the attempts that are continued

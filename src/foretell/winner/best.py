@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from foretell import __version__
 from foretell._files import sync
+from foretell._version import __version__
 from foretell.errors import RunError
 from foretell.spaces.base import Space
 from foretell.winner.base import Winner
