@@ -22,8 +22,9 @@ import ray
 
 import foretell as ft
 from foretell.evaluators.base import Evaluator, Result
-from foretell.evaluators.executors import Job, Workers
-from foretell.evaluators.ray_executor import RayExecutor
+from foretell.evaluators.executors.ray import RayExecutor
+from foretell.evaluators.parts.guard import Job
+from foretell.evaluators.workers import Workers
 
 
 @dataclass

@@ -23,8 +23,8 @@ from torch import nn
 
 from foretell import Space, choice, spaces, strategies
 from foretell.evaluators.base import Evaluator, Result
-from foretell.evaluators.executors import Workers
 from foretell.evaluators.trainer import Trainer
+from foretell.evaluators.workers import Workers
 from foretell.runs.driver import Driver
 from foretell.runs.folder import RunFolder
 from foretell.runs.journal import Journal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, Self
@@ -9,9 +10,9 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from foretell.evaluators.executors import Workers
-from foretell.evaluators.ray_executor import RayExecutor
+from foretell.evaluators.executors.ray import RayExecutor
 from foretell.evaluators.trainer import Trainer
+from foretell.evaluators.workers import Workers
 from foretell.frame import Frame
 from foretell.runs.assemble import Parts, remember, versions
 from foretell.runs.driver import Driver
@@ -119,7 +120,7 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
                 plan=parts.plan,
                 evaluator=evaluator,
                 workers=workers,
-                parallel=getattr(executor, "_max_workers", None) or self.workers,
+                parallel=int(workers.room) if workers.room < math.inf else self.workers,
                 on_event=on_event,
                 space=parts.space,
                 watchers=watchers,

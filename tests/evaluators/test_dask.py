@@ -15,8 +15,9 @@ import pytest
 
 import foretell as ft
 from foretell.evaluators.base import Evaluator, Result, pulse
-from foretell.evaluators.executors import Job, Workers
+from foretell.evaluators.parts.guard import Job
 from foretell.evaluators.trainer import Trainer
+from foretell.evaluators.workers import Workers
 from foretell.runs import journal
 from foretell.training.data import load
 from foretell.training.recipe import Recipe

@@ -21,10 +21,11 @@ from ray.cluster_utils import Cluster
 
 import foretell as ft
 from foretell.errors import RunError, SettingError, UnknownNameError
-from foretell.evaluators import ray_executor
 from foretell.evaluators.base import Evaluator, Result
-from foretell.evaluators.executors import Job, Workers
-from foretell.evaluators.ray_executor import RayExecutor
+from foretell.evaluators.executors import ray as ray_file
+from foretell.evaluators.executors.ray import RayExecutor
+from foretell.evaluators.parts.guard import Job
+from foretell.evaluators.workers import Workers
 from foretell.runs import journal
 
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
@@ -103,7 +104,7 @@ def test_a_ray_of_its_own_starts_and_ends_without_a_word(capfd):
         assert executor.label.startswith("trials run on Ray: 1 node, ")
         gpus = ray.cluster_resources().get("GPU", 0)
         with pytest.raises(SettingError, match="'num_cpus': expected at most the"):
-            ray_executor._options({"num_cpus": 9999}, ray.cluster_resources(), local=True)
+            ray_file._options({"num_cpus": 9999}, ray.cluster_resources(), local=True)
     assert not ray.is_initialized()
     with pytest.raises(RuntimeError, match="shutdown"):
         executor.submit(max, 3, 4)
@@ -195,18 +196,18 @@ def test_resources_that_do_not_exist_are_told_at_once(cluster, resources, error,
 
 def test_resources_are_of_one_call(cluster):
     with RayExecutor(cluster.address, {"num_cpus": 0.5, "disk": 1}) as executor:
-        assert executor._max_workers == 3
+        assert executor.room == 3
     with RayExecutor(cluster.address, {"num_gpus": 0.5}) as executor:
         assert executor.warnings == [
             "the cluster has 0 of num_gpus, a trial needs 0.5: trials wait until it grows"
         ]
-        assert executor._max_workers == 1
+        assert executor.room == 1
     with RayExecutor(cluster.address, workers=64) as executor:
-        assert executor._max_workers == 64
+        assert executor.room == 64
 
 
 def test_an_address_where_no_ray_answers_is_told_in_seconds(monkeypatch):
-    monkeypatch.setattr(ray_executor, "_REACH_S", 0.5)
+    monkeypatch.setattr(ray_file, "_REACH_S", 0.5)
     started = time.monotonic()
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
@@ -256,7 +257,7 @@ def test_a_node_is_lost_in_the_middle_and_nothing_else(cluster, tmp_path):
         RayExecutor(cluster.address, max_retries=3) as executor,
         contextlib.suppress(KeyboardInterrupt),
     ):
-        assert executor._max_workers == 4
+        assert executor.room == 4
         ft.NAS(**settings, out=out, executor=executor).fit("digits", on_event=on_event)
     assert removed
     n = len([event for event in journal.read(out / "trials.jsonl") if event["event"] == "trial"])

@@ -20,7 +20,7 @@ import foretell as ft
 from foretell import strategies
 from foretell._rng import derive
 from foretell.errors import RunError
-from foretell.evaluators.executors import Workers
+from foretell.evaluators.workers import Workers
 from foretell.frame import Frame
 from foretell.nets.counts import measure
 from foretell.runs import journal, ranks
@@ -516,7 +516,7 @@ sys.modules[spec.name] = module
 spec.loader.exec_module(module)
 from sklearn.linear_model import Ridge
 from foretell import strategies
-from foretell.evaluators.executors import Workers
+from foretell.evaluators.workers import Workers
 from foretell.runs.driver import Driver
 from foretell.runs.plan import Plan
 from foretell.runs.finish import finish

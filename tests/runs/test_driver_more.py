@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 
 from foretell import strategies
 from foretell._rng import derive
-from foretell.evaluators.executors import Workers
+from foretell.evaluators.workers import Workers
 from foretell.frame import Frame
 from foretell.runs import journal
 from foretell.runs.budget import Budget

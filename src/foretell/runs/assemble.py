@@ -20,7 +20,7 @@ from foretell import _catalog, predictors
 from foretell._version import __version__
 from foretell.costs.latency import Latency
 from foretell.errors import SettingError
-from foretell.evaluators.ray_executor import RayExecutor
+from foretell.evaluators.executors.ray import RayExecutor
 from foretell.evaluators.trainer import Trainer
 from foretell.nets.devices import pick_device
 from foretell.runs.journal import Journal

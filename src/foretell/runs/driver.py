@@ -16,7 +16,8 @@ import numpy as np
 from foretell._rng import derive
 from foretell.errors import RunError
 from foretell.evaluators.base import Result
-from foretell.evaluators.executors import Job, Workers
+from foretell.evaluators.parts.guard import Job
+from foretell.evaluators.workers import Workers
 from foretell.frame import Frame
 from foretell.runs import ranks, tables
 from foretell.runs.budget import Spent

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from foretell._files import write_text
 from foretell.errors import RunError
-from foretell.evaluators._places import sweep
+from foretell.evaluators.parts.places import sweep
 from foretell.runs.record import FORMAT, RunRecord, changed, known_format, refused, upgrade
 from foretell.runs.typed import load
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from foretell._files import write_text
 from foretell.errors import ForetellError, RunError, SettingError
-from foretell.evaluators import executors
+from foretell.evaluators.parts import places
 from foretell.metrics import mean_interval
 from foretell.runs.folder import RunFolder
 from foretell.runs.journal import Journal
@@ -161,7 +161,7 @@ def _each(
             yield cell, *_safe(work, cell)
         return
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    pool: Any = executors.local(workers, one_thread)
+    pool: Any = places.local(workers, one_thread)
     try:
         futures: dict[Future[tuple[Cell, float]], Cell]
         futures = {pool.submit(_safe, work, c): c for c in cells}

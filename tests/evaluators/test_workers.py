@@ -20,10 +20,13 @@ import pytest
 
 import foretell as ft
 from foretell.errors import RunError, SettingError
-from foretell.evaluators import _guard, _places
 from foretell.evaluators.base import Evaluator, Result, pulse
-from foretell.evaluators.executors import InProcess, Job, Workers, evaluate, threads_per_worker
+from foretell.evaluators.executors.here import InProcess
+from foretell.evaluators.parts import guard, places
+from foretell.evaluators.parts.guard import Job, evaluate
+from foretell.evaluators.parts.places import threads_per_worker
 from foretell.evaluators.trainer import Trainer
+from foretell.evaluators.workers import Workers
 from foretell.training.data import load
 from foretell.training.recipe import Recipe
 
@@ -460,7 +463,7 @@ def test_without_devices_the_environment_stays_as_it_is(given, tmp_path, monkeyp
 
 
 def test_devices_are_asked_for_only_by_what_trains_on_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(_places, "cuda_devices", lambda: ["0", "1", "2"])
+    monkeypatch.setattr(places, "cuda_devices", lambda: ["0", "1", "2"])
     assert Workers(Seeing(tmp_path), workers=2).warnings == [
         "device 2 idles: 3 devices, 2 workers; use --workers 3"
     ]
@@ -490,7 +493,7 @@ class Saving(Scripted):
 @pytest.mark.parametrize("shared", [True, False])
 def test_weights_come_back_where_the_disk_is_not_shared(shared, tmp_path, monkeypatch):
     if not shared:  # as if the folder that the worker sees were another one
-        monkeypatch.setattr(_guard, "_shared", lambda folder, token: False)
+        monkeypatch.setattr(guard, "_shared", lambda folder, token: False)
     (tmp_path / "log").mkdir()
     folder = tmp_path / "checkpoints"
     todo = [
@@ -513,14 +516,14 @@ def test_weights_come_back_where_the_disk_is_not_shared(shared, tmp_path, monkey
 
 
 def test_another_folder_of_the_same_name_is_not_the_driver_s(tmp_path):
-    (tmp_path / _guard.TOKEN).write_text("mine")
-    assert _guard._shared(tmp_path, "mine")
-    assert not _guard._shared(tmp_path, "yours")
-    assert not _guard._shared(tmp_path / "absent", "mine")
+    (tmp_path / guard.TOKEN).write_text("mine")
+    assert guard._shared(tmp_path, "mine")
+    assert not guard._shared(tmp_path, "yours")
+    assert not guard._shared(tmp_path / "absent", "mine")
 
 
 def test_weights_that_cannot_be_written_end_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(_guard, "_shared", lambda folder, token: False)
+    monkeypatch.setattr(guard, "_shared", lambda folder, token: False)
     (tmp_path / "0.w").mkdir()  # a file cannot replace it
     with (
         ThreadPoolExecutor(1) as pool,

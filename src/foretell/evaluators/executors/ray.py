@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from concurrent.futures import wait as wait_for
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from foretell.errors import ForetellError, RunError, SettingError, need, unknown_name
 from foretell.evaluators.base import Evaluator
+from foretell.evaluators.executors.base import Lost, Pool, died
+from foretell.evaluators.parts.guard import Guard
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,7 +79,7 @@ class RayExecutor(Executor):
         self._ray: Any = ray
         self._workers = workers
         self._owner = not ray.is_initialized()
-        self._room = (-math.inf, 1)
+        self._seen = (-math.inf, 1)
         self._put: dict[int, tuple[Evaluator, Any]] = {}
         self._pending: set[Future[Any]] = set()
         self._open = True
@@ -116,17 +118,17 @@ class RayExecutor(Executor):
         return self._put[id(value)][1]
 
     @property
-    def _max_workers(self) -> int:
+    def room(self) -> int:
         """How many calls the cluster has room for now, at least 1."""
         if self._workers is not None:
             return self._workers
-        since, room = self._room
+        since, room = self._seen
         if time.monotonic() - since > 2.0:
             have = self._ray.cluster_resources()
             asked = {_OPTIONS.get(name, name): n for name, n in self.resources.items() if n > 0}
             shares = [int(have.get(name, 0.0) / n + 1e-9) for name, n in asked.items()]
             room = max(1, min(shares, default=int(have.get("CPU", 1))))
-            self._room = (time.monotonic(), room)
+            self._seen = (time.monotonic(), room)
         return room
 
     def _words(self, have: Mapping[str, float]) -> tuple[str, list[str]]:
@@ -164,6 +166,37 @@ class RayExecutor(Executor):
         if self._owner:
             self._ray.shutdown()
             self._owner = False
+
+
+class Ray(Pool):
+    """A cluster of Ray.
+
+    Args:
+        executor: on it; it stays open.
+    """
+
+    executor: RayExecutor
+    ends_late: ClassVar[bool] = True
+
+    def __init__(self, executor: RayExecutor) -> None:
+        super().__init__(executor)
+        self.warnings = executor.warnings
+
+    @property
+    def label(self) -> str:
+        """The cluster in words."""
+        return self.executor.label
+
+    @property
+    def room(self) -> float:
+        """What the cluster has room for now."""
+        return self.executor.room
+
+    def lost(
+        self, future: Future[T], error: BaseException, guard: Guard, took_s: float, attempts: int
+    ) -> Lost | None:
+        """Ray has given a call up."""
+        return died(error, guard, took_s) if isinstance(error, LostError) else None
 
 
 class _TaskFuture(Future[T]):

@@ -4,41 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import ParamSpec, Self, TypeVar
+from typing import Self
 
 from foretell.errors import ForetellError, RunError, SettingError
-from foretell.evaluators import _places
-from foretell.evaluators._guard import TOKEN, Guard, Job, Outcome, evaluate
-from foretell.evaluators._places import Place, local, threads_per_worker
 from foretell.evaluators.base import Evaluator, Result
-from foretell.evaluators.ray_executor import LostError, RayExecutor
-
-__all__ = ["InProcess", "Job", "Workers", "evaluate", "local", "threads_per_worker"]
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-class InProcess(Executor):
-    """Runs each call at once, in this process; for debugging, and for what is over in no time."""
-
-    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """The finished future of `fn(*args, **kwargs)`."""
-        future: Future[T] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
+from foretell.evaluators.executors import choose
+from foretell.evaluators.parts.guard import TOKEN, Guard, Job, Outcome, evaluate
 
 
 @dataclass
@@ -48,7 +27,6 @@ class _Attempt:
     job: Job
     repeated: int = 0
     alone: bool = False  # its worker died: nothing else is in work beside it
-    place: Place | None = None
     seconds: float = 0.0  # of the attempts before
     since: float = 0.0
 
@@ -104,31 +82,25 @@ class Workers:
             if limit is not None and not 0 < limit < math.inf:
                 raise SettingError(name, expected="a number above 0", got=limit)
         self.evaluator, self.workers, self.max_retries = evaluator, workers, max_retries
-        self._own = executor is None and workers > 0
-        self._executor = executor or InProcess()
-        shared = isinstance(self._executor, (InProcess, ThreadPoolExecutor)) and not self._own
-        if memory_gb is not None and shared:
+        self._backend = choose.backend(executor, workers, evaluator, devices)
+        if memory_gb is not None and self._backend.one_process:
             raise SettingError(
                 "memory_gb", expected="workers that are processes", got="trials in this process"
             )
-        ends = self._own or isinstance(executor, RayExecutor)
+        ends = self._backend.ends_late
         self._guard = Guard(
             timeout_s,
             memory_gb,
             os.getpid(),
             kill_s=timeout_s + max(5.0, 0.2 * timeout_s) if timeout_s and ends else None,
-            token="" if executor is None else uuid.uuid4().hex,
+            token="" if self._backend.sees_disk else uuid.uuid4().hex,
         )
-        device, found = evaluator.device, devices or ()
-        if devices is None and executor is None and device in ("auto", "cuda"):
-            found = _places.cuda_devices()
-        n = workers if self._own else 0
-        self._places = _places.places(n, device, evaluator.threads, found)
-        here = ("cuda:0" if found else "cpu") if device in ("auto", "cuda") else device
-        self.places = [place.label for place in self._places] or [self._where(here)]
-        self.warnings = _places.idle(workers, found) if executor is None else []
-        if isinstance(executor, RayExecutor):
-            self.warnings = executor.warnings
+        self.places, self.warnings = self._backend.places, self._backend.warnings
+
+    @property
+    def room(self) -> float:
+        """How many jobs may be in work at once; infinity where an executor does not say it."""
+        return self._backend.room
 
     def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Result]]:
         """The result of each job, in the order in which they end; a failed one has `error` set.
@@ -156,18 +128,17 @@ class Workers:
                     return
                 future = ended.get()
                 attempt = out.pop(future)
-                if attempt.place is not None:
-                    attempt.place.busy = False
-                result = self._result(future, attempt)
+                try:
+                    result = self._result(future, attempt)
+                finally:
+                    self._backend.ended(future)
                 if result is None:
                     again.append(attempt)
                 else:
                     yield attempt.job, result
         finally:
-            for future, attempt in out.items():  # nobody waits for these any more
-                future.cancel()
-                if attempt.place is not None:
-                    attempt.place.close(kill=True)
+            for future in out:
+                self._backend.drop(future)
             for folder in marked:
                 (folder / TOKEN).unlink(missing_ok=True)
 
@@ -178,28 +149,17 @@ class Workers:
         out: dict[Future[Outcome], _Attempt],
     ) -> _Attempt | None:
         """What to start now; None to wait for a result."""
-        if len(out) >= self._room or (len(out) == 1 and next(iter(out.values())).alone):
+        if len(out) >= self.room or (len(out) == 1 and next(iter(out.values())).alone):
             return None
         if again:
             return again.popleft() if not (again[0].alone and out) else None
         job = next(source, None)
         return None if job is None else _Attempt(job)
 
-    @property
-    def _room(self) -> float:
-        """How many jobs may be in work at once."""
-        if isinstance(self._executor, InProcess):
-            return self.workers or 1
-        return getattr(self._executor, "_max_workers", None) or math.inf
-
     def _submit(self, attempt: _Attempt) -> Future[Outcome]:
         attempt.since = time.perf_counter()
-        executor: Executor | Place = self._executor
-        if self._own:
-            executor = attempt.place = next(place for place in self._places if not place.busy)
-            attempt.place.busy = True
         try:
-            return executor.submit(evaluate, self.evaluator, attempt.job, self._guard)
+            return self._backend.submit(evaluate, self.evaluator, attempt.job, self._guard)
         except Exception as error:
             raise error if isinstance(error, ForetellError) else _unusable(error) from error
 
@@ -212,23 +172,12 @@ class Workers:
             if not outcome.timed_out:
                 return self._kept(attempt.job, outcome)
             reason, took_s = outcome.result.error, outcome.result.seconds
-        elif attempt.place is not None and isinstance(error, BrokenExecutor):
-            attempt.place.close(kill=True)
-            codes = re.search(r"exit codes of the workers are \{(.*?)\}", str(error))
-            if self._guard.timeout_s is not None and codes and "SIGALRM" in codes[1]:
-                reason = f"took longer than {self._guard.timeout_s:g} s, and did not stop"
-            else:
-                attempt.alone = True
-                why = f" ({codes[1]}): out of memory, or a crash in compiled code" if codes else ""
-                reason = f"its worker process died {attempt.repeated + 1} times{why}"
-        elif isinstance(error, LostError) or type(error).__name__ == "KilledWorker":  # of Dask
-            line = " ".join(str(error).split()).partition(". ")[0][:300]
-            ended = self._guard.kill_s is not None and took_s > self._guard.kill_s
-            late = f"took longer than {self._guard.timeout_s:g} s, or " if ended else ""
-            attempt.alone = not ended  # neighbours are suspected as well
-            reason = f"{late}its worker died: {line}"
         else:
-            raise error if isinstance(error, ForetellError) else _unusable(error) from error
+            times = attempt.repeated + 1
+            lost = self._backend.lost(future, error, self._guard, took_s, times)
+            if lost is None:
+                raise error if isinstance(error, ForetellError) else _unusable(error) from error
+            reason, attempt.alone = lost.reason, attempt.alone or lost.alone
         attempt.seconds += took_s
         if attempt.repeated < self.max_retries:
             attempt.repeated += 1
@@ -259,19 +208,9 @@ class Workers:
             (job.weights.parent / TOKEN).write_text(self._guard.token)
             marked.add(job.weights.parent)
 
-    def _where(self, here: str) -> str:
-        if isinstance(self._executor, InProcess):
-            return f"trials run in this process, on {here}"
-        name, room = type(self._executor).__name__, self._room
-        at_once = f", up to {room} trials at once" if room < math.inf else ""
-        if isinstance(self._executor, RayExecutor):
-            return self._executor.label + at_once
-        return f"trials run on {name}{at_once}"
-
     def close(self, wait: bool = True) -> None:
         """End local workers; with `wait` False in the middle of what they do."""
-        for place in self._places:
-            place.close(kill=not wait)
+        self._backend.close(wait)
 
     def __enter__(self) -> Self:
         return self

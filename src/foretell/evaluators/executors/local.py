@@ -1,0 +1,75 @@
+"""Local processes, each with one job and, where there are any, one device."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Future
+from typing import Any, ClassVar, ParamSpec, TypeVar
+
+from foretell.evaluators.executors.base import Backend, Lost
+from foretell.evaluators.parts import places
+from foretell.evaluators.parts.guard import Guard
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Local(Backend):
+    """Processes of this machine; one that is killed takes no other trial with it.
+
+    Args:
+        workers: how many, from 1.
+        device: what trains there, in torch's words.
+        threads: CPU threads of one trial.
+        devices: that they share out, as CUDA_VISIBLE_DEVICES names them.
+    """
+
+    ends_late: ClassVar[bool] = True
+    sees_disk: ClassVar[bool] = True
+
+    def __init__(self, workers: int, device: str, threads: int, devices: Sequence[str]) -> None:
+        self._all = places.places(workers, device, threads, devices)
+        self._at: dict[Future[Any], places.Place] = {}
+        self.places = [place.label for place in self._all]
+        self.warnings = places.idle(workers, devices)
+
+    @property
+    def room(self) -> float:
+        """One call a process."""
+        return len(self._all)
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Call `fn` in a process that is free."""
+        place = next(place for place in self._all if not place.busy)
+        place.busy = True
+        future = place.submit(fn, *args, **kwargs)
+        self._at[future] = place
+        return future
+
+    def lost(
+        self, future: Future[T], error: BaseException, guard: Guard, took_s: float, attempts: int
+    ) -> Lost | None:
+        """A process that has died: of itself, or by the alarm."""
+        if not isinstance(error, BrokenExecutor):
+            return None
+        self._at[future].close(kill=True)
+        codes = re.search(r"exit codes of the workers are \{(.*?)\}", str(error))
+        if guard.timeout_s is not None and codes and "SIGALRM" in codes[1]:
+            return Lost(f"took longer than {guard.timeout_s:g} s, and did not stop", alone=False)
+        why = f" ({codes[1]}): out of memory, or a crash in compiled code" if codes else ""
+        return Lost(f"its worker process died {attempts} times{why}", alone=True)
+
+    def ended(self, future: Future[T]) -> None:
+        """The process is free."""
+        self._at.pop(future).busy = False
+
+    def drop(self, future: Future[T]) -> None:
+        """End the process in the middle of it."""
+        future.cancel()
+        self._at.pop(future).close(kill=True)
+
+    def close(self, wait: bool) -> None:
+        """End all processes."""
+        for place in self._all:
+            place.close(kill=not wait)

@@ -1,0 +1,1 @@
+"""What workers are made of: one guarded attempt at a trial, and local processes."""
