@@ -6,20 +6,19 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from foretell.report.display import COLOURS, Display, chart
-from foretell.report.reading import Run, integer, number, section
+from foretell.report.reading import Run, number
 from foretell.report.units import plural, seconds, short
 
 
 def baselines(run: Run) -> Display | None:
     """Cross-validated Kendall tau of the predictor and of what any predictor has to beat."""
-    cv = section(run.rank, "cv")
-    found = [(name, section(cv, name)) for name in cv]
-    rows = [(str(name), number(one.get("mean")), number(one.get("std"))) for name, one in found]
+    cv = run.rank.cv
+    rows = [(name, number(one.mean), number(one.std)) for name, one in cv.items()]
     rows = sorted((row for row in rows if np.isfinite(row[1])), key=lambda row: (row[1], row[0]))
     if not rows:
         return None
     names, mean, std = [r[0] for r in rows], np.array([r[1] for r in rows]), [r[2] for r in rows]
-    used = {str(run.rank.get(key)) for key in ("predictor", "chosen")}
+    used = set(run.rank.names)
     compared = "auto" in cv  # candidates in one go, over all pairs; any other fold by fold
     spread_of = "its jackknife error" if compared else "standard deviation over the folds"
     caption = (
@@ -54,9 +53,14 @@ def baselines(run: Run) -> Display | None:
     )
 
 
-def spent_on(run: Run, what: str) -> float:
-    """Seconds of "fit_s" or "predict_s" over all rounds."""
-    return float(np.nansum([number(event.get(what)) for event in run.ranks]))
+def fit_s(run: Run) -> float:
+    """Seconds of fitting predictors, over all rounds."""
+    return sum(one.fit_s or 0.0 for one in run.ranks)
+
+
+def predict_s(run: Run) -> float:
+    """Seconds of predicting, over all rounds."""
+    return sum(one.predict_s or 0.0 for one in run.ranks)
 
 
 def time_parts(run: Run) -> dict[str, float]:
@@ -74,13 +78,10 @@ def time_parts(run: Run) -> dict[str, float]:
         "train the predicted best": trained["top"],
         "train random networks": trained["random"],
         "train again for the verdict": trained["verdict"],
-        "fit the predictor": spent_on(run, "fit_s"),
-        "score the space": spent_on(run, "predict_s"),
+        "fit the predictor": fit_s(run),
+        "score the space": predict_s(run),
     }
-    had = sum(
-        number(event.get("wall_s")) * max(integer(event.get("workers"), 1), 1)
-        for event in run.sessions
-    )
+    had = sum(number(one.wall_s) * max(one.workers, 1) for one in run.sessions)
     parts["workers waiting"] = had - sum(parts.values()) if run.sessions else 0.0
     return {name: value for name, value in parts.items() if value > 0}
 
@@ -135,12 +136,12 @@ def time_spent(run: Run) -> Display | None:
 
 def _on_the_clock(run: Run) -> str:
     """The phases as the clock on the wall saw them, over all calls of the command."""
-    wall = float(np.nansum([number(event.get("wall_s")) for event in run.sessions]))
+    wall = sum(one.wall_s or 0.0 for one in run.sessions)
     if not wall > 0:
         return ""
     said = {"ask_s": "choosing", "train_s": "training", "verdict_s": "training again"}
     phases = [
-        (words, float(np.nansum([number(section(e, "phases").get(key)) for e in run.sessions])))
+        (words, sum(one.phases.get(key, 0.0) for one in run.sessions))
         for key, words in said.items()
     ]
     listed = ", ".join(f"{words} {seconds(value)}" for words, value in phases if value > 0)

@@ -9,9 +9,9 @@ import numpy as np
 from foretell.expected import LEAST, Gain, expected_gain
 from foretell.report.html import Html, h, join
 from foretell.report.parts import table
-from foretell.report.reading import Floats, Run, number, numbers, section
+from foretell.report.reading import Floats, Run, number, numbers
 from foretell.report.retrained import Retrained, noise
-from foretell.report.units import examples_in, plural
+from foretell.report.units import plural
 
 _MORE = (10, 20, 50)
 
@@ -85,7 +85,7 @@ def _spread(run: Run) -> tuple[float, str]:
     again = noise(run, Retrained.of(run))
     if again > 0:
         return again, "the seed of a training moves it"
-    examples = examples_in(section(run.settings, "data"), "val")
+    examples = run.record.data.sizes.get("val", 0)
     value = run.winner.value if run.winner else float("nan")
     if run.metric.kind == "acc" and examples:
         # one more error than there are, so that a perfect score is not taken to be exact
@@ -101,8 +101,7 @@ def _random(run: Run) -> dict[int, float]:
     What a strategy sampled before a predictor ranked is random; of other strategies only the
     networks of random search are.
     """
-    strategy = section(run.settings, "strategy").get("name")
-    sampled = bool(run.ranks) or strategy == "random"
+    sampled = bool(run.ranks) or run.record.strategy.name == "random"
     phases = ("sample", "random") if sampled else ("random",)
     trials = [trial for trial in (*run.ok, *run.stopped) if trial.phase in phases]
     return {trial.id: trial.value for trial in trials}

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from foretell.report.bars import spent_on
+from foretell.report.bars import fit_s, predict_s
 from foretell.report.html import Html, h, join
 from foretell.report.parts import facts, tile
-from foretell.report.reading import Run, integer, section
+from foretell.report.reading import Run
 from foretell.report.tradeoff import limits_said
-from foretell.report.units import examples_in, plural, seconds, tick, words
+from foretell.report.units import plural, seconds, tick, words
 from foretell.report.verdict import rival_value, tested_value, verdict
+from foretell.runs.record import DataRecord, RunRecord, SpaceRecord
 
 
 def title(run: Run) -> str:
     """What the run is called: its data and its space."""
-    data, space = section(run.settings, "data"), section(run.settings, "space")
-    both = (run.settings.get("name") or data.get("name"), space.get("name"))
-    return " · ".join(str(part) for part in both if part) or run.folder.resolve().name
+    record = run.record
+    both = (record.options.name or record.data.name, record.space.name)
+    return " · ".join(filter(None, both)) or run.folder.resolve().name
 
 
 def headline(run: Run) -> Html:
     """Title, verdict, the big numbers, and what was searched."""
-    settings = run.settings
     tiles = _tiles(run)
     return join(
         [
@@ -38,9 +36,9 @@ def headline(run: Run) -> Html:
             h("div", tiles, class_="tiles") if tiles else None,
             facts(
                 [
-                    ("Data", _data(section(settings, "data"))),
-                    ("Space", _space(section(settings, "space"))),
-                    ("Method", _method(settings)),
+                    ("Data", _data(run.record.data)),
+                    ("Space", _space(run.record.space)),
+                    ("Method", _method(run.record)),
                     ("Limits", limits_said(run)),
                 ]
             ),
@@ -62,9 +60,9 @@ def _tiles(run: Run) -> list[Html]:
         f"{early} stopped early" if early else "",
         f"{failed} failed" if failed else "",
     ]
-    workers = integer(run.settings.get("workers"), 0)
+    workers = run.record.options.workers
     spent = np.nansum([trial.seconds for trial in (*run.trials, *run.again)])
-    spent += spent_on(run, "fit_s") + spent_on(run, "predict_s")
+    spent += fit_s(run) + predict_s(run)
     beside = f"best random network {metric.show(rival)}" if np.isfinite(rival) else ""
     return [
         tile(words(metric.name), metric.show(winner.value), "of the winner"),
@@ -76,39 +74,35 @@ def _tiles(run: Run) -> list[Html]:
     ]
 
 
-def _data(data: dict[str, Any]) -> str:
-    shape, outputs = data.get("input_shape"), data.get("n_outputs")
-    parts = [str(data["name"])] if data.get("name") else []
-    if isinstance(shape, list):
+def _data(data: DataRecord) -> str:
+    parts = [data.name] if data.name else []
+    if data.input_shape:
         times = " \N{MULTIPLICATION SIGN} "
-        parts.append("inputs " + times.join(map(str, shape)))
-    if isinstance(outputs, int):
-        kind = ("target",) if data.get("task") == "regression" else ("class", "classes")
-        parts.append(plural(outputs, *kind))
+        parts.append("inputs " + times.join(map(str, data.input_shape)))
+    if data.n_outputs is not None:
+        kind = ("target",) if data.task == "regression" else ("class", "classes")
+        parts.append(plural(data.n_outputs, *kind))
     uses = {"train": "to train", "val": "to choose", "test": "to test"}
-    sizes = {use: examples_in(data, split) for split, use in uses.items()}
+    sizes = {use: data.sizes.get(split, 0) for split, use in uses.items()}
     return ", ".join([*parts, *(f"{n:,} {use}" for use, n in sizes.items() if n)])
 
 
-def _space(space: dict[str, Any]) -> str:
-    parts = [str(space.get("name") or space.get("spec") or "")]
-    for key, noun in (("size", "network"), ("d", "decision")):
-        if isinstance(space.get(key), int):
-            parts.append(plural(space[key], noun))
+def _space(space: SpaceRecord) -> str:
+    parts = [space.name or space.spec]
+    for n, noun in ((space.size, "network"), (space.d, "decision")):
+        parts += [plural(n, noun)] if n is not None else []
     return ", ".join(filter(None, parts))
 
 
-def _method(settings: dict[str, Any]) -> str:
-    parts = [str(section(settings, "strategy").get("name") or "")]
-    if settings.get("predictor"):
-        parts.append(f"predictor {settings['predictor']}")
+def _method(record: RunRecord) -> str:
+    options, halving = record.options, record.options.halving
+    parts = [record.strategy.name, f"predictor {options.predictor}"]
     counts = (
-        (settings.get("n_train"), "sampled"),
-        (settings.get("top_k"), "predicted best"),
-        (section(settings, "recipe").get("epochs"), "epochs each"),
+        (options.n_train, "sampled"),
+        (options.top_k, "predicted best"),
+        (record.recipe and record.recipe.epochs, "epochs each"),
     )
-    parts += [f"{n} {what}" for n, what in counts if isinstance(n, int)]
-    halving = section(settings, "halving")
-    if halving:
+    parts += [f"{n} {what}" for n, what in counts if n is not None]
+    if isinstance(halving, dict):
         parts.append(f"successive halving, one in {halving.get('eta')} goes on")
     return ", ".join(filter(None, parts))

@@ -37,7 +37,7 @@ def write(folder: Path, space: Space | None = None) -> Path:
 def render(run: Run) -> str:
     """The whole page of a run."""
     sections = [(name, text, body(run)) for name, text, body in SECTIONS]
-    return shell(title(run), headline(run), sections, str(run.settings.get("foretell", "")))
+    return shell(title(run), headline(run), sections, run.record.foretell)
 
 
 def shell(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from foretell.report.units import Metric
 from foretell.runs import journal
 from foretell.runs.folder import settings_of
+from foretell.runs.record import RunRecord, SpaceRecord
+from foretell.runs.settings import meant
+from foretell.runs.typed import Reader
 from foretell.spaces.base import Rows, Space
 from foretell.spaces.parts.load import load
 
@@ -42,7 +46,83 @@ class Trial:
     def cost(self, name: str) -> float:
         """What it costs by one name: "params", "flops", "seconds" or one of the run's own."""
         own = {"params": self.params, "flops": self.flops, "seconds": self.seconds}
-        return {**own, **self.costs}.get(name, float("nan"))
+        return {**own, **self.costs}.get(name, math.nan)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Cross-validated Kendall tau of a predictor."""
+
+    mean: float | None = None
+    std: float | None = None
+
+
+@dataclass(frozen=True)
+class Rank:
+    """What a predictor said in one round."""
+
+    predictor: str = ""
+    chosen: str = ""
+    note: str = ""
+    cv: dict[str, Score] = field(default_factory=dict)  # of it and of what it has to beat
+    n_scored: int | None = None
+    fit_s: float | None = None
+    predict_s: float | None = None
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Under which `cv` may have it."""
+        return self.predictor, self.chosen
+
+    def tau(self, *names: str) -> float:
+        """The mean of the first of some names that was cross-validated, or NaN."""
+        return next((number(self.cv[name].mean) for name in names if name in self.cv), math.nan)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One call of the command that came to its end."""
+
+    wall_s: float | None = None
+    workers: int = 1
+    phases: dict[str, float] = field(default_factory=dict)  # seconds
+
+
+@dataclass(frozen=True)
+class Rival:
+    """The best of random search."""
+
+    id: int = -1
+    n: int | None = None  # networks that it is the best of
+    metrics: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HandMade:
+    """The hand-made network of the space."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Again:
+    """Ids of the trainings with other seeds."""
+
+    replicates: int = 0
+    winner: tuple[int, ...] = ()
+    baseline: HandMade | None = None
+    baseline_trials: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Final:
+    """The end of the run."""
+
+    id: int = -1
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    random: Rival | None = None
+    verdict: Again | None = None
+    stopped_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,14 +130,14 @@ class Run:
     """All that a report says; absent parts are empty."""
 
     folder: Path
-    settings: dict[str, Any]
+    record: RunRecord
     trials: tuple[Trial, ...]  # of the search and of random search, in the order of the journal
     again: tuple[Trial, ...]  # trainings with other seeds, for the verdict
-    ranks: tuple[dict[str, Any], ...]  # one event a round
-    sessions: tuple[dict[str, Any], ...]  # one event a call of the command that came to its end
+    ranks: tuple[Rank, ...]  # one a round
+    sessions: tuple[Session, ...]
     spreads: dict[str, dict[str, float]]  # of measured costs: name -> architecture -> spread
     stopped_by: str  # which budget ended the search
-    final: dict[str, Any]
+    final: Final | None
     ranking: dict[str, list[str]]  # columns of ranking.csv, text as written
     predictions: dict[str, list[str]]
     metric: Metric
@@ -68,12 +148,12 @@ class Run:
     @property
     def finished(self) -> bool:
         """Whether the run came to its end."""
-        return bool(self.final)
+        return self.final is not None
 
     @property
-    def rank(self) -> dict[str, Any]:
+    def rank(self) -> Rank:
         """What the last predictor said; empty before it."""
-        return self.ranks[-1] if self.ranks else {}
+        return self.ranks[-1] if self.ranks else Rank()
 
     @property
     def ok(self) -> tuple[Trial, ...]:
@@ -88,21 +168,25 @@ class Run:
     @property
     def minimize(self) -> tuple[str, ...]:
         """Costs that the search kept small."""
-        names = self.settings.get("minimize")
-        return tuple(map(str, names)) if isinstance(names, list) else ()
+        return tuple(self.record.options.minimize)
 
     @property
     def limits(self) -> dict[str, float]:
         """What no network was allowed to exceed, by the name of the cost."""
-        found = {str(k): number(v) for k, v in section(self.settings, "limits").items()}
-        return {name: value for name, value in found.items() if np.isfinite(value)}
+        limits: dict[str, float] = meant(self.record.options, "limits")
+        return limits
+
+    @property
+    def rival(self) -> Rival:
+        """The best of random search; empty without it."""
+        return (self.final and self.final.random) or Rival()
 
     @property
     def winner(self) -> Trial | None:
         """The trial that the run chose, or the best so far of an unfinished one."""
         by_id = {trial.id: trial for trial in self.trials}
         if self.final:
-            return by_id.get(integer(self.final.get("id")))
+            return by_id.get(self.final.id)
         mine = [trial for trial in self.ok if trial.phase != "random"]
         return max(mine, key=lambda trial: trial.value, default=None)
 
@@ -130,30 +214,30 @@ def read(folder: Path, space: Space | None = None) -> Run:
     Raises: RunError when there is no readable `run.json`, or the journal holds other things.
     """
     folder = Path(folder)
-    settings = settings_of(folder)
     notes: list[str] = []
-    path = folder / "trials.jsonl"
-    events = journal.read(path) if path.exists() else []
-    raw = [event for event in events if event.get("event") == "trial"]
-    final = next((event for event in reversed(events) if event.get("event") == "final"), {})
-    metric = Metric.of(_objective(raw, final, settings), section(settings, "data"))
+    record = RunRecord.read(settings_of(folder), folder / "run.json", notes)
+    metric = Metric.of(record.objective, record.data.sizes)
     why = ""
     if space is None:
-        space, why = _space(section(settings, "space"))
-    latest = {integer(event.get("id")): _trial(event, metric) for event in raw}
+        space, why = _space(record.space)
+    path = folder / "trials.jsonl"
+    events = journal.read(path) if path.exists() else []
     kinds: dict[str, list[dict[str, Any]]] = {}
     for event in events:
         kinds.setdefault(str(event.get("event")), []).append(event)
+    reader = Reader(path, [])
+    final = next((reader.record(Final, event) for event in reversed(kinds.get("final", []))), None)
+    latest = {trial.id: trial for trial in (_trial(e, metric) for e in kinds.get("trial", []))}
     last_stop = kinds.get("stop", [{}])[-1].get("reason", "")
     return Run(
         folder=folder,
-        settings=settings,
+        record=record,
         trials=tuple(trial for trial in latest.values() if trial.phase != "verdict"),
         again=tuple(trial for trial in latest.values() if trial.phase == "verdict"),
-        ranks=tuple(kinds.get("rank", [])),
-        sessions=tuple(kinds.get("session", [])),
+        ranks=tuple(reader.record(Rank, event) for event in kinds.get("rank", [])),
+        sessions=tuple(reader.record(Session, event) for event in kinds.get("session", [])),
         spreads=_spreads(kinds.get("cost", [])),
-        stopped_by=str(final.get("stopped_by", last_stop) or ""),
+        stopped_by=str((final and final.stopped_by) or last_stop or ""),
         final=final,
         ranking=_columns(folder / "ranking.csv", notes),
         predictions=_columns(folder / "predictions.csv", notes),
@@ -162,12 +246,6 @@ def read(folder: Path, space: Space | None = None) -> Run:
         space_error=why,
         notes=tuple(notes),
     )
-
-
-def section(settings: dict[str, Any], key: str) -> dict[str, Any]:
-    """The object under `key`, empty when it is absent or something else."""
-    value = settings.get(key)
-    return value if isinstance(value, dict) else {}
 
 
 def number(value: object) -> float:
@@ -179,8 +257,8 @@ def number(value: object) -> float:
     try:
         result = float(value)  # type: ignore[arg-type]  # whatever the file holds
     except (TypeError, ValueError):
-        return float("nan")
-    return result if np.isfinite(result) else float("nan")
+        return math.nan
+    return result if np.isfinite(result) else math.nan
 
 
 def integer(value: object, default: int = -1) -> int:
@@ -207,19 +285,9 @@ def _columns(path: Path, notes: list[str]) -> dict[str, list[str]]:
     return {name: [row[j] for row in rows] for j, name in enumerate(head)}
 
 
-def _objective(raw: list[dict[str, Any]], final: dict[str, Any], settings: dict[str, Any]) -> str:
-    for event in (final, *raw):
-        names = section(event, "metrics")
-        for name in names:
-            if name.startswith("val_") and name not in ("val_loss", "val_rmse"):
-                return name
-    regression = section(settings, "data").get("task") == "regression"
-    return "val_r2" if regression else "val_acc"
-
-
 def _trial(event: dict[str, Any], metric: Metric) -> Trial:
-    metrics = {str(k): number(v) for k, v in section(event, "metrics").items()}
-    value = metrics.get(metric.name, float("nan"))
+    metrics = {str(k): number(v) for k, v in _object(event, "metrics").items()}
+    value = metrics.get(metric.name, math.nan)
     ok = event.get("status") == "ok" and not np.isnan(value)
     x = event.get("x")
     error = str(event.get("error") or ("" if ok else f"no {metric.name}"))
@@ -230,11 +298,11 @@ def _trial(event: dict[str, Any], metric: Metric) -> Trial:
         x=tuple(integer(v) for v in x) if isinstance(x, list) else (),
         ok=ok,
         error="" if ok else error,
-        value=value if ok else float("nan"),
+        value=value if ok else math.nan,
         metrics=metrics,
         curve={
             str(name): [number(v) for v in values]
-            for name, values in section(event, "curve").items()
+            for name, values in _object(event, "curve").items()
             if isinstance(values, list)
         },
         seconds=number(event.get("seconds")),
@@ -242,8 +310,13 @@ def _trial(event: dict[str, Any], metric: Metric) -> Trial:
         flops=number(event.get("flops")),
         epochs=integer(event.get("epochs"), 0),
         stopped=event.get("stopped") is True,
-        costs={str(name): number(value) for name, value in section(event, "costs").items()},
+        costs={str(name): number(value) for name, value in _object(event, "costs").items()},
     )
+
+
+def _object(event: dict[str, Any], key: str) -> dict[str, Any]:
+    value = event.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _spreads(events: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
@@ -258,16 +331,16 @@ def _spreads(events: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     return found
 
 
-def _space(entry: dict[str, Any]) -> tuple[Space | None, str]:
+def _space(asked: SpaceRecord) -> tuple[Space | None, str]:
     """The space of the run, or why it cannot be had."""
-    spec = str(entry.get("spec") or entry.get("name") or "")
+    spec = asked.spec or asked.name
     settings = {
         key: tuple(value) if isinstance(value, list) else value
-        for key, value in section(entry, "settings").items()
+        for key, value in asked.settings.items()
     }
     try:
         space = load(spec, **settings)
-        same = (space.d, space.size) == (entry.get("d"), entry.get("size"))
+        same = (space.d, space.size) == (asked.d, asked.size)
     except Exception as error:  # a user's file may raise anything; the report goes on without it
         return None, f"{type(error).__name__}: {error}"
     return (space, "") if same else (None, f"{spec} is not the space it was when the run began")

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from foretell.metrics import welch
 from foretell.report.display import COLOURS, Display, chart
 from foretell.report.marks import in_unit
-from foretell.report.reading import Floats, Run, Trial, integer, section
+from foretell.report.reading import Floats, Run, Trial
 from foretell.report.units import plural, short, words
 
 
@@ -35,18 +35,17 @@ class Retrained:
     @classmethod
     def of(cls, run: Run) -> Retrained | None:
         """From the end of the run; None where nothing was trained again."""
-        found = section(run.final, "verdict")
-        if not found:
+        found = run.final.verdict if run.final else None
+        if found is None:
             return None
         by_id = {trial.id: trial for trial in run.again if trial.ok}
-        sides = []
-        for key in ("winner", "baseline_trials"):
-            ids = found.get(key)
-            numbers = [integer(i) for i in ids] if isinstance(ids, list) else []
-            sides.append(tuple(by_id[i] for i in numbers if i in by_id))
-        name = str(section(found, "baseline").get("name") or "")
-        same = bool(name) and found.get("winner") == found.get("baseline_trials")
-        return cls(integer(found.get("replicates"), 0), sides[0], sides[1], name, same)
+        winner, rival = (
+            tuple(by_id[i] for i in ids if i in by_id)
+            for ids in (found.winner, found.baseline_trials)
+        )
+        name = found.baseline.name if found.baseline else ""
+        same = bool(name) and found.winner == found.baseline_trials
+        return cls(found.replicates, winner, rival, name, same)
 
     @property
     def compares(self) -> bool:

@@ -12,7 +12,7 @@ from foretell.metrics import kendall
 from foretell.pareto import nondominated
 from foretell.report.display import COLOURS, PHASES, Display, chart
 from foretell.report.marks import below, bounded, by_phase, in_unit, legend, limit, same_unit, star
-from foretell.report.reading import Run, integer, numbers, section
+from foretell.report.reading import Run, numbers
 from foretell.report.units import MISSING, plural, seconds, tick
 
 COSTS = {"params": "parameters", "flops": "flops of one input", "seconds": "training time"}
@@ -166,7 +166,7 @@ def progress(run: Run) -> Display | None:
     mine, rivals = run.of("sample", "top"), run.of("random")
     if not mine:
         return None
-    if rivals and integer(section(run.final, "random").get("n")) > len(rivals):
+    if rivals and (run.rival.n or 0) > len(rivals):
         rivals = run.of("sample") + rivals  # the sampled networks are random ones too
     trials = mine + rivals
     who = np.array(["search"] * len(mine) + ["random"] * len(rivals))

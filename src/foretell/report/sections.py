@@ -30,12 +30,13 @@ from foretell.report.parts import (
     table,
     with_code,
 )
-from foretell.report.reading import Floats, Run, Trial, number, numbers, section
+from foretell.report.reading import Floats, Run, Trial, numbers
 from foretell.report.retrained import Retrained, luck, retrained, said
 from foretell.report.scatter import COSTS, over_cost, predicted_measured, progress
 from foretell.report.tradeoff import measured, trade_off
 from foretell.report.units import MISSING, count, plural, seconds
 from foretell.report.verdict import next_steps
+from foretell.runs import typed
 
 _RANKED = 50  # rows of the ranking that are shown
 _UNFOLDED = 8  # decisions that are shown at once
@@ -91,15 +92,15 @@ def _prediction(run: Run) -> Html | None:
     shown = figures([predicted_measured(run), baselines(run)])
     if shown is None:
         return None
-    name, chosen = (str(run.rank.get(key) or "") for key in ("predictor", "chosen"))
-    scored = number(run.rank.get("n_scored"))
+    name, chosen = run.rank.names
+    scored = run.rank.n_scored
     did = [
         f"chose {chosen}" if chosen not in ("", name) else "",
-        f"scored {int(scored):,} networks" if np.isfinite(scored) else "",
+        "" if scored is None else f"scored {scored:,} networks",
     ]
     did = [part for part in did if part]
     text = f"The predictor {name} {' and '.join(did)}." if did else ""
-    note = str(run.rank.get("note") or "")
+    note = run.rank.note
     text = f"{text} {note[:1].upper()}{note[1:]}{'.' * bool(note)}".strip()
     return join([h("p", text) if text else None, shown])
 
@@ -268,24 +269,22 @@ def _next(run: Run) -> Html | None:
 
 
 def _repeat(run: Run) -> Html:
-    settings = run.settings
-    command = settings.get("command")
-    line = shlex.join(map(str, command)) if isinstance(command, list) else str(command or "")
-    data, space = section(settings, "data"), section(settings, "space")
+    record = run.record
+    line = shlex.join(record.command)
     blocks = (
-        ("Recipe", section(settings, "recipe")),
-        ("Strategy", section(settings, "strategy")),
-        ("Space", space),
-        ("Data", data),
+        ("Recipe", record.recipe),
+        ("Strategy", record.strategy),
+        ("Space", record.space),
+        ("Data", record.data),
     )
     known = [
-        ("Created", settings.get("created")),
-        ("Seed", settings.get("seed")),
-        ("Data digest", data.get("digest")),
-        ("Device", settings.get("device")),
-        ("Workers", settings.get("workers")),
-        ("foretell", settings.get("foretell")),
-        *section(settings, "versions").items(),
+        ("Created", record.created),
+        ("Seed", record.options.seed),
+        ("Data digest", record.data.digest),
+        ("Device", record.device),
+        ("Workers", record.options.workers),
+        ("foretell", record.foretell),
+        *record.versions.items(),
     ]
     return join(
         [
@@ -293,7 +292,7 @@ def _repeat(run: Run) -> Html:
             h("pre", h("code", line)) if line else None,
             facts(known),
             [
-                h("details", h("summary", name), settings_table(block))
+                h("details", h("summary", name), settings_table(typed.plain(block)))
                 for name, block in blocks
                 if block
             ],

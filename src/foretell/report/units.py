@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -23,9 +24,9 @@ class Metric:
     digits: int = 1
 
     @classmethod
-    def of(cls, name: str, data: dict[str, Any]) -> Self:
+    def of(cls, name: str, sizes: Mapping[str, int]) -> Self:
         """With as many digits as the number of examples behind it can tell apart."""
-        examples = examples_in(data, name.partition("_")[0])
+        examples = sizes.get(name.partition("_")[0], 0)
         if name.endswith("_acc"):
             return cls(name, 1 if 0 < examples < 5000 else 2)
         return cls(name, 3)
@@ -99,13 +100,6 @@ def words(name: str) -> str:
     if split in _SPLITS and kind:
         return f"{_SPLITS[split]} {_LABELS.get(kind, kind)}"
     return name
-
-
-def examples_in(data: dict[str, Any], split: str) -> int:
-    """How many examples a split has by the data's description, 0 when it does not say."""
-    sizes = data.get("sizes")
-    value = sizes.get(split) if isinstance(sizes, dict) else None
-    return value if isinstance(value, int) else 0
 
 
 def count(value: float) -> str:

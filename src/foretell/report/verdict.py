@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from foretell import metrics
-from foretell.report.reading import Run, number, numbers, section
+from foretell.report.reading import Run, number, numbers
 from foretell.report.retrained import Retrained
 from foretell.report.retrained import said as again
-from foretell.report.units import examples_in, plural, words
+from foretell.report.units import plural, words
 
 
 def verdict(run: Run) -> str:
@@ -24,9 +24,9 @@ def verdict(run: Run) -> str:
             if failed
             else "No network has been trained yet."
         )
-    size = section(run.settings, "space").get("size")
+    size = run.record.space.size
     trained = len({t.id for t in run.trials if t.phase in ("sample", "top")})
-    out_of = f" of {size:,}" if isinstance(size, int) else ""
+    out_of = f" of {size:,}" if size is not None else ""
     lead = (
         f"Found by training {trained:,}{out_of} networks: "
         if run.finished
@@ -65,17 +65,17 @@ def verdict(run: Run) -> str:
 
 def tested_value(run: Run) -> float:
     """The winner's metric on the test split, NaN before the end."""
-    return number(section(run.final, "metrics").get(run.metric.on("test")))
+    return number(run.final and run.final.metrics.get(run.metric.on("test")))
 
 
 def rival_value(run: Run, split: str) -> float:
     """The metric of the best random network, NaN without random search."""
-    return number(section(section(run.final, "random"), "metrics").get(run.metric.on(split)))
+    return number(run.rival.metrics.get(run.metric.on(split)))
 
 
 def _against_random(run: Run) -> str:
-    n = section(run.final, "random").get("n")
-    if run.winner is not None and section(run.final, "random").get("id") == run.winner.id:
+    n = run.rival.n
+    if run.winner is not None and run.rival.id == run.winner.id:
         return f"It is the best of {n} random networks too."
     for split, mine in (("test", tested_value(run)), ("val", _winner_value(run))):
         theirs = rival_value(run, split)
@@ -88,7 +88,7 @@ def _against_random(run: Run) -> str:
             )
             noise = gap_noise(run, split, mine, theirs)
             if 0 < abs(gain) < noise:
-                examples = examples_in(section(run.settings, "data"), split)
+                examples = run.record.data.sizes.get(split, 0)
                 text += (
                     f", less than what {plural(examples, 'example')} can tell apart "
                     f"(±{run.metric.gap(noise)})"
@@ -103,7 +103,7 @@ def gap_noise(run: Run, split: str, one: float, two: float) -> float:
     1.96 sqrt((p(1-p) + q(1-q)) / n) for n examples, as if the two networks' mistakes were
     independent; on the same examples they are not quite, so this is on the wide side.
     """
-    n = examples_in(section(run.settings, "data"), split)
+    n = run.record.data.sizes.get(split, 0)
     if run.metric.kind != "acc" or n == 0:
         return 0.0
     return 1.96 * math.sqrt(max(one * (1 - one) + two * (1 - two), 0.0) / n)
@@ -139,7 +139,7 @@ def next_steps(run: Run) -> list[str]:
     edge = _at_the_edge(run)
     if edge:
         steps.append(edge)
-    test = examples_in(section(run.settings, "data"), "test")
+    test = run.record.data.sizes.get("test", 0)
     if run.finished and run.metric.kind == "acc" and 0 < test < 1000:
         steps.append(
             f"The test split has {test} examples, so accuracies closer than about "
@@ -150,10 +150,7 @@ def next_steps(run: Run) -> list[str]:
 
 
 def _predictor_advice(run: Run) -> list[str]:
-    cv = section(run.rank, "cv")
-    names = [str(run.rank.get(key)) for key in ("predictor", "chosen")]
-    used = next((number(section(cv, n).get("mean")) for n in names if n in cv), float("nan"))
-    size = number(section(cv, "n-params").get("mean"))
+    used, size = run.rank.tau(*run.rank.names), run.rank.tau("n-params")
     if np.isfinite(used) and used < 0.3:
         return [
             f"The predictor orders networks weakly (Kendall tau {used:.2f}): train more samples "
@@ -179,7 +176,7 @@ def _tied(run: Run) -> str:
     """Advice when the validation split cannot tell the best networks apart."""
     values = np.array([trial.value for trial in run.ok])
     n = int((values == values.max()).sum()) if len(values) else 0
-    examples = examples_in(section(run.settings, "data"), "val")
+    examples = run.record.data.sizes.get("val", 0)
     if n < 3:
         return ""
     with_n = f" of {plural(examples, 'example')}" if examples else ""
