@@ -5,6 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -196,3 +202,52 @@ def test_no_space_and_wrong_rows_are_refused_in_words(counted):
         Counted(file=counted.file).transform(X)
     with pytest.raises(ft.ForetellError, match="nb201"):
         counted.transform(np.full((1, 6), 99))
+
+
+AUTO = """
+import pathlib, sys, time
+from sklearn.model_selection import cross_val_score
+import foretell as ft
+from counted_evidence import NB201, Counted, asked, rows
+from foretell.evidence import ledger
+
+folder, hang = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+
+class Score(Counted):
+    version = "1"
+    def compute(self, X):
+        if len(asked(self.file)) == hang:
+            (folder / "half-way").touch()
+            time.sleep(1000)
+        return super().compute(X)
+
+X = rows(40)
+y = (X == 3).sum(axis=1).astype(float)
+with ledger(folder / "evidence") as kept:
+    model = ft.predictors.get(
+        "auto",
+        space=NB201,
+        evidence=Score(file=folder / "asked"),
+        candidates=("gp", "bayes-lin"),
+        random_state=0,
+    )
+    print(cross_val_score(model, X, y, cv=5).min(), kept.spent[0].answers)
+"""
+
+
+def test_auto_in_five_folds_and_two_processes_of_which_the_first_is_killed(tmp_path):
+    """40 rows: 40 evaluations in all."""
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-c", AUTO, str(tmp_path)]
+    with subprocess.Popen([*command, "17"], env=env) as first:
+        while not (tmp_path / "half-way").exists():
+            assert first.poll() is None
+            time.sleep(0.01)
+        first.send_signal(signal.SIGKILL)
+    assert len(asked(tmp_path / "asked")) == 17
+    second = subprocess.run([*command, "-1"], env=env, capture_output=True, text=True)
+    assert second.returncode == 0, second.stderr
+    r2, answers = second.stdout.split()
+    assert float(r2) > 0.5
+    assert answers == "40"
+    assert sorted(asked(tmp_path / "asked")) == sorted(map(str, NB201.row_key(X)))

@@ -9,5 +9,6 @@ from __future__ import annotations
 
 from foretell.evidence.base import Evidence, Paid
 from foretell.evidence.ledger import Ledger, current, ledger
+from foretell.evidence.parts.inside import evidence_of, without_evidence
 
-__all__ = ["Evidence", "Ledger", "Paid", "current", "ledger"]
+__all__ = ["Evidence", "Ledger", "Paid", "current", "evidence_of", "ledger", "without_evidence"]

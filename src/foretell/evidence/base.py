@@ -89,7 +89,7 @@ class Evidence(Encoding):
     def encode(self, X: Rows) -> NDArray[np.float32]:
         """Features (n, f); NaN where there is no answer.
 
-        Raises: DataError where none of several rows has an answer.
+        Raises: DataError where it has had no answer to any of the rows that it was ever asked.
         """
         limit = float(np.finfo(np.float32).max)
         values: NDArray[np.float32] = self.values(X).clip(-limit, limit).astype(np.float32)
@@ -103,7 +103,7 @@ class Evidence(Encoding):
             again: whether rows that had no answer are asked once more.
         """
         found = self._ask(X, again)
-        if len(found) > 1 and all(one.reason for one in found):
+        if len(found) > 1 and all(one.reason for one in found) and not self._answered():
             raise DataError(
                 f"evidence {type(self).__name__} has no answer to any of {len(found)} rows",
                 got=found[0].reason,
@@ -130,8 +130,12 @@ class Evidence(Encoding):
     @property
     def cost_s(self) -> float:
         """Seconds that a row costs, by the mean of those that were asked; NaN before the first."""
-        mine = [one for one in self.ledger.spent if one.about.get("book") == self.book]
-        return mine[0].seconds / mine[0].answers if mine else math.nan
+        found = self.ledger.spent_on(self.book)
+        return found.seconds / found.answers if found.answers else math.nan
+
+    def _answered(self) -> bool:
+        found = self.ledger.spent_on(self.book)
+        return found.answers > found.failed
 
     # -- who it is --------------------------------------------------------------------------------
 

@@ -158,19 +158,17 @@ class Ledger:
     @property
     def spent(self) -> list[Spent]:
         """What each kind of evidence has cost so far, the dearest first."""
-        with self._locks.lock:
-            names = sorted(path.stem for path in self.folder.glob("*.jsonl"))
-            books = [self._read(name) for name in names]
-        found = [
-            Spent(
-                one.about,
-                len(one.known),
-                sum(bool(answer.reason) for answer in one.known.values()),
-                math.fsum(answer.seconds for answer in one.known.values()),
-            )
-            for one in books
-        ]
+        found = [self.spent_on(path.stem) for path in sorted(self.folder.glob("*.jsonl"))]
         return sorted(found, key=lambda one: -one.seconds)
+
+    def spent_on(self, book: str) -> Spent:
+        """What one kind of evidence has cost so far."""
+        with self._locks.lock:
+            one = self._read(book)
+            answers = list(one.known.values())
+            seconds = math.fsum(answer.seconds for answer in answers)
+            failed = sum(bool(answer.reason) for answer in answers)
+            return Spent(one.about, len(answers), failed, seconds)
 
     @property
     def seconds(self) -> float:

@@ -1,7 +1,7 @@
 """Predictors: scikit-learn regressors on rows, one method per file. Higher is better.
 
 `base` is the contract; `parts/` what methods are built of, and others may build on. It may import
-`encodings`, `spaces` and `graphs`; `costs`, searches, studies and runs may import it.
+`encodings`, `evidence`, `spaces` and `graphs`; `costs`, searches, studies and runs may import it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from typing import Any
 
 from foretell import _catalog
 from foretell.predictors.base import Predictor
+from foretell.predictors.parts.on_features import OnFeatures
 from foretell.predictors.parts.predicted import predicted
 
-__all__ = ["Predictor", "get", "names", "predicted"]
+__all__ = ["OnFeatures", "Predictor", "get", "names", "predicted"]
 
 
 def names() -> list[str]:

@@ -77,11 +77,11 @@ class Arch2Vec(Predictor):
         return cls(space, random_state=random_state, **{**settings, **changes})
 
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
-        parts = resolve(self.embedding, self.space)
+        parts = resolve(self.embedding, self.space, X)
         if isinstance(self.embedding, str) and isinstance(parts[0], Learnt):
             parts[0].set_params(steps=self.steps)
         if self.encoding is not None:
-            parts += resolve(self.encoding, self.space)
+            parts += resolve(self.encoding, self.space, X)
         seed = int(rng.integers(2**31))
         self.head_ = GP(self.space, encoding=tuple(parts), target=self.target, random_state=seed)
         self.head_.fit(X, y)

@@ -13,8 +13,10 @@ from sklearn.base import clone
 
 from foretell import _catalog
 from foretell._rng import derive
+from foretell.encodings import Encoding
 from foretell.encodings.size import Size
 from foretell.errors import ForetellError, SettingError
+from foretell.evidence import Evidence, evidence_of
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.gp import GP
 from foretell.predictors.parts.blend import (
@@ -82,6 +84,8 @@ class Auto(Predictor):
             would outlast the rest is given up after the fold that shows it. None for no limit.
             Where it binds, results depend on the machine; else, and without it, on `random_state`
             alone.
+        evidence: an `Evidence` or several (`foretell.evidence`): their answers are features of
+            each candidate that takes an encoding.
         random_state: non-negative seed, or None for fresh entropy.
 
     Attributes:
@@ -115,6 +119,7 @@ class Auto(Predictor):
         folds: int | None = None,
         max_rows: int = 1000,
         budget_s: float | None = None,
+        evidence: Evidence | tuple[Evidence, ...] = (),
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -122,6 +127,7 @@ class Auto(Predictor):
         self.folds = folds
         self.max_rows = max_rows
         self.budget_s = budget_s
+        self.evidence = evidence
         self.random_state = random_state
 
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
@@ -155,7 +161,7 @@ class Auto(Predictor):
             one = _catalog.get(
                 "predictor", name, space=self.space, random_state=derive(self.random_state, name)
             )
-            found[name] = _with_size(one) if beside else one
+            found[name] = _with(one, (*(("size",) if beside else ()), *evidence_of(self.evidence)))
         if not found:
             raise SettingError("candidates", expected="at least one predictor", got="none")
         return found
@@ -328,13 +334,13 @@ def _sizes_known(space: Space, remarks: list[str]) -> bool:
     return True
 
 
-def _with_size(model: Predictor) -> Predictor:
-    """The predictor, with size among its features if it takes an encoding."""
+def _with(model: Predictor, more: tuple[str | Encoding, ...]) -> Predictor:
+    """The predictor, with these among its encodings if it takes some."""
     encoding = model.get_params(deep=False).get("encoding")
-    if encoding is None:
+    if encoding is None or not more:
         return model
     parts = encoding if isinstance(encoding, tuple) else (encoding,)
-    model.set_params(encoding=(*parts, "size"))
+    model.set_params(encoding=(*parts, *more))
     return model
 
 

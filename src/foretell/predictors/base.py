@@ -8,11 +8,13 @@ from typing import Any, ClassVar, Literal, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from foretell._rng import stream
-from foretell.errors import DataError, NoUncertaintyError, SettingError
+from foretell.errors import DataError, NoUncertaintyError, SettingError, SpaceError
+from foretell.evidence.base import Evidence
+from foretell.evidence.parts.inside import evidence_of, without_evidence
 from foretell.spaces.base import Rows, Space
 
 Floats = NDArray[np.float64]
@@ -61,7 +63,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
             SpaceError: a row is not of the space.
             DataError: the targets are not n finite numbers.
         """
-        rows = self.space.canonical_form(self.space.check(X))
+        rows = self._rows(X)
         targets = np.asarray(y, dtype=np.float64)
         if targets.shape != (len(rows),) or not len(rows):
             raise DataError(
@@ -76,8 +78,20 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
                 hint="leave failed trials out: history.ok has X and y without them",
             )
         self.n_features_in_ = self.space.d
+        self.learnt_from_ = (rows, targets) if evidence_of(self) else None
         self._fit(rows, targets, stream(self.random_state, "fit"))
         return self
+
+    def screen(self) -> Self | None:
+        """The same predictor without its evidence, fitted on the same results; None without any.
+
+        A ranking asks it of every row, and this one of the best of them alone.
+        """
+        check_is_fitted(self, "n_features_in_")
+        if self.learnt_from_ is None:
+            return None
+        cheap: Self = without_evidence(self).fit(*self.learnt_from_)
+        return cheap
 
     @overload
     def predict(self, X: ArrayLike, return_std: Literal[False] = False) -> Floats: ...
@@ -100,17 +114,44 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
                 hint="call predict(X), or use a predictor with an uncertainty (`foretell list "
                 "predictors` marks them)",
             )
-        rows = self.space.canonical_form(self.space.check(X))
+        rows = self._rows(X)
         if not return_std:
             return self._mean(rows) if len(rows) else np.zeros(0)
         mean, std = self._predict(rows) if len(rows) else (np.zeros(0), np.zeros(0))
         assert std is not None  # has_std promises it
         return mean, std
 
+    def _rows(self, X: ArrayLike) -> Rows:
+        """Checked rows in canonical form."""
+        try:
+            return self.space.canonical_form(self.space.check(X))
+        except SpaceError as error:
+            if getattr(X, "dtype", np.dtype(int)).kind != "f":
+                raise
+            raise SpaceError(
+                f"{type(self).__name__} takes rows of space {self.space.name!r}, not features "
+                f"({error})",
+                hint="what an encoding gives is for a regressor of scikit-learn: "
+                "make_pipeline(encoding, regressor), or foretell.predictors.OnFeatures(space, "
+                "regressor, encoding=...); many predictors take encoding=... themselves",
+            ) from error
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.categorical = True
         return tags
+
+
+def seeded(model: Any, seed: int) -> Any:
+    """A clone of a regressor with this seed wherever it, or a step of it, has a `random_state`.
+
+    Evidence keeps its own: another seed would be another evidence, to be paid again.
+    """
+    other = clone(model)
+    params = other.get_params()
+    theirs = [k for k in params if k.endswith("random_state")]
+    own = [k for k in theirs if not isinstance(params.get(k.rpartition("__")[0]), Evidence)]
+    return other.set_params(**dict.fromkeys(own, seed))
 
 
 P = TypeVar("P", bound=Predictor)

@@ -96,7 +96,7 @@ class BayesLinReg(Predictor):
             X, y = X[part], y[part]
         self.scale_ = Scale.of(y, self.target)
         scores = self.scale_.score(y)
-        self.encodings_ = resolve(self.encoding, self.space)
+        self.encodings_ = resolve(self.encoding, self.space, X)
         blocks = [one.encode(X) for one in self.encodings_]
         self.centre_, weight = standard(blocks)
         self.weight_ = weight / np.sqrt(max((weight > 0).sum(), 1))

@@ -126,7 +126,7 @@ class Bohamiann(Predictor):
                 "rate and friction", expected="above 0, in (0, 1]", got=(self.rate, self.friction)
             )
         self.scale_ = Scale.of(y, self.target)
-        self.metrics_ = [Standard(one, X) for one in resolve(self.encoding, self.space)]
+        self.metrics_ = [Standard(one, X) for one in resolve(self.encoding, self.space, X)]
         F, n = self._features(X), len(y)
         goal = torch.tensor(self.scale_.score(y), dtype=torch.float32)
         generator = torch.Generator().manual_seed(int(rng.integers(2**31)))

@@ -75,4 +75,4 @@ class GP(Exact):
         return cls(space, random_state=random_state, **{**settings, **changes})
 
     def _metrics(self, X: Rows) -> list[Metric]:
-        return [Standard(one, X) for one in resolve(self.encoding, self.space)]
+        return [Standard(one, X) for one in resolve(self.encoding, self.space, X)]

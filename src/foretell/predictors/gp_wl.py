@@ -99,7 +99,7 @@ class GPWL(Exact):
     def _metrics(self, X: Rows) -> list[Metric]:
         if self.iterations < 0:
             raise SettingError("iterations", expected="at least 0", got=self.iterations)
-        beside = [] if self.encoding is None else resolve(self.encoding, self.space)
+        beside = [] if self.encoding is None else resolve(self.encoding, self.space, X)
         graphs = WeisfeilerLehman(self.space, X, self.iterations, self.cumulative)
         return [graphs, *(Standard(one, X) for one in beside)]
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from scipy.stats import loguniform, uniform
 
 from foretell.predictors.base import Floats
-from foretell.predictors.parts.features import FEATURES, Encodings, OnFeatures
+from foretell.predictors.parts.features import FEATURES, Encodings, FeatureRegressor
 from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Space
 
 
-class LGB(OnFeatures):
+class LGB(FeatureRegressor):
     """Boosted regression trees that grow leaf by leaf; squared error on the learnt scale.
 
         f_k = f_{k-1} + rate * argmin_tree sum_i (y_i - f_{k-1}(x_i) - tree(x_i))^2,

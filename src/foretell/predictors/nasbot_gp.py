@@ -116,7 +116,7 @@ class NASBOTGP(Exact):
             raise SettingError("mismatch", expected="0 to 2", got=self.mismatch)
         if self.kernel == "linear":
             raise SettingError("kernel", expected="matern, rbf or exponential", got="'linear'")
-        beside = [] if self.encoding is None else resolve(self.encoding, self.space)
+        beside = [] if self.encoding is None else resolve(self.encoding, self.space, X)
         layers = Transport(self.space, X, self.nus, self.mismatch)
         return [layers, *(Standard(one, X) for one in beside)]
 

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from scipy.stats import loguniform, uniform
 
 from foretell.predictors.base import Floats
-from foretell.predictors.parts.features import FEATURES, Encodings, OnFeatures
+from foretell.predictors.parts.features import FEATURES, Encodings, FeatureRegressor
 from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Rows, Space
 
 _WIDEST = 10.0  # predicted deviation, in those of the targets
 
 
-class NGB(OnFeatures):
+class NGB(FeatureRegressor):
     """Boosted trees for mean and standard deviation of a normal distribution.
 
         theta_k(x) = theta_{k-1}(x) - rate * tree_k(x),    theta = (mean, log std),

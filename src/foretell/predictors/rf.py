@@ -10,12 +10,12 @@ from scipy.stats import loguniform
 from sklearn.ensemble import RandomForestRegressor
 
 from foretell.predictors.base import Floats
-from foretell.predictors.parts.features import FEATURES, Encodings, OnFeatures
+from foretell.predictors.parts.features import FEATURES, Encodings, FeatureRegressor
 from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Space
 
 
-class RF(OnFeatures):
+class RF(FeatureRegressor):
     """A forest of randomised regression trees; the prediction is their mean.
 
         mean(x) = 1/T sum_t f_t(x),        std(x)^2 = 1/T sum_t (f_t(x) - mean(x))^2

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 from scipy.stats import loguniform, uniform
 
-from foretell.predictors.parts.features import FEATURES, Encodings, OnFeatures
+from foretell.predictors.parts.features import FEATURES, Encodings, FeatureRegressor
 from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Space
 
 
-class XGB(OnFeatures):
+class XGB(FeatureRegressor):
     """Boosted regression trees; squared error on the learnt scale.
 
         f_k = f_{k-1} + rate * argmin_tree sum_i (y_i - f_{k-1}(x_i) - tree(x_i))^2 + penalty(tree)

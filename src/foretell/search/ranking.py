@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from foretell._rng import as_rng
 from foretell.errors import SettingError, SpaceError
+from foretell.evidence.base import Evidence
+from foretell.evidence.parts.inside import bound, evidence_of
 from foretell.graphs import hashing
 from foretell.pareto import best, fronts
 from foretell.predictors.parts.predicted import predicted
@@ -32,7 +34,8 @@ class Ranking:
     """Architectures, best predicted first.
 
     Shapes: `X` (k, d), `mean` (k,), `std` (k,) or None where the predictor has no uncertainty,
-    `costs` (k, m) of the m names in `minimize`. `n_scored` is how many predictions it took.
+    `costs` (k, m) of the m names in `minimize`. `n_scored` is how many predictions it took,
+    `n_paid` for how many rows evidence was not known yet, `evidence_s` what it cost in seconds.
     """
 
     X: Rows
@@ -41,6 +44,8 @@ class Ranking:
     n_scored: int
     minimize: tuple[str, ...]
     costs: Floats
+    n_paid: int = 0
+    evidence_s: float = 0.0
 
     def __len__(self) -> int:
         return len(self.X)
@@ -56,6 +61,8 @@ def rank(
     limit: int | None = 1_000_000,
     minimize: Sequence[str] = (),
     measure: Callable[[Rows], Floats] | None = None,
+    screen: Any = None,
+    evidence: int | None = None,
 ) -> Ranking:
     """The `k` rows of `space` with the highest prediction, or the best compromises with costs.
 
@@ -73,6 +80,11 @@ def rank(
     Limits that need a network to be built or measured (`space.within`) are asked only of rows
     that would be among the k, best first.
 
+    A predictor that asks evidence ranks in two stages: `screen`, the same predictor without it,
+    ranks as above, and evidence is paid for the best `evidence` rows of that ranking alone, among
+    which the predictor then chooses. The better of two rows that the screen tells apart may so be
+    lost; `evidence` is how far one trusts the screen.
+
     Args:
         space: where to look.
         predictor: fitted; anything with `predict(X)`, higher is better.
@@ -83,6 +95,12 @@ def rank(
             space of any size.
         minimize: names of costs (`space.measure`).
         measure: costs of rows (n, d), shape (n, m), where `space.measure` would take too long.
+        screen: fitted, asks nothing that costs; None for `predictor.screen()`, which predictors of
+            foretell have.
+        evidence: the number of rows whose evidence may be paid, from k; None for 4 k, at least 100.
+
+    Raises:
+        SettingError: a number is out of range, or a predictor asks evidence and has no screen.
 
     Shapes: see `Ranking`.
 
@@ -98,12 +116,70 @@ def rank(
     """
     if k < 1 or (limit is not None and limit < 1):
         raise SettingError("rank", expected="k and limit of at least 1", got=(k, limit))
+    if costly := evidence_of(predictor):
+        most = payable(k) if evidence is None else evidence
+        if most < k:
+            raise SettingError("rank, evidence", expected=f"at least k = {k}", got=most)
+        first = rank(
+            space,
+            _screen(predictor) if screen is None else screen,
+            most,
+            exclude=exclude,
+            rng=rng,
+            limit=limit,
+            minimize=minimize,
+            measure=measure,
+        )
+        return _paid(space, predictor, k, first, [bound(one, space) for one in costly])
     top = _Top(space, predictor, k, np.asarray(exclude, dtype=np.uint64), tuple(minimize), measure)
     rng = as_rng(rng)
     _look(space.loose, top, rng, limit)
     while not top.screen():  # too few of the reserve are within the limits: behind it are more
         _look(space.loose, top, rng, limit)
     return top.ranking()
+
+
+def payable(k: int) -> int:
+    """The number of rows whose evidence is paid for k of them, unless one says otherwise."""
+    return max(4 * k, 100)
+
+
+def _screen(predictor: Any) -> Any:
+    screen = predictor.screen() if hasattr(predictor, "screen") else None
+    if screen is None:
+        raise SettingError(
+            f"{type(predictor).__name__} asks evidence, which would be paid for the whole space",
+            expected="a `screen`: the same without evidence, fitted on the same results",
+            hint="foretell.predictors.OnFeatures(space, regressor, encoding=...) has one of its "
+            "own; for a Pipeline, rank(..., screen=without_evidence(pipeline).fit(X, y)) of "
+            "foretell.evidence",
+        )
+    return screen
+
+
+def _paid(
+    space: Space, predictor: Any, k: int, first: Ranking, costly: Sequence[Evidence]
+) -> Ranking:
+    """The best of what the screen has chosen, now that evidence is asked."""
+    unknown = [~one.known(first.X) for one in costly]
+    mean, std = predicted(predictor, first.X)
+    spent = sum(
+        float(one.spent(first.X)[new].sum()) for one, new in zip(costly, unknown, strict=True)
+    )
+    F = np.column_stack([mean, -first.costs])
+    F = np.where(np.isnan(F).any(axis=1, keepdims=True), -np.inf, F)
+    order = np.argsort(hashing.mix(space.row_key(first.X)))  # the order of equals
+    order = order[best(F[order], k)]
+    return Ranking(
+        first.X[order],
+        mean[order],
+        None if std is None else std[order],
+        first.n_scored + len(mean),
+        first.minimize,
+        first.costs[order],
+        int(np.any(unknown, axis=0).sum()),
+        spent,
+    )
 
 
 def _look(space: Space, top: _Top, rng: np.random.Generator, limit: int | None) -> None:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 
 from foretell import predictors
 from foretell.errors import SettingError
-from foretell.predictors.base import Floats
+from foretell.evidence import evidence_of, without_evidence
+from foretell.predictors.base import Floats, seeded
 from foretell.predictors.bayes_lin_reg import BayesLinReg
 from foretell.search.history import History
-from foretell.search.ranking import rank
+from foretell.search.ranking import payable, rank
 from foretell.search.strategy import Proposal, Strategy
 from foretell.spaces.base import Rows, Space
 from foretell.strategies.parts.fresh import cost_names, fresh
@@ -38,6 +38,9 @@ class NeuralPredictor(Strategy):
     NSGA-II on (prediction, -costs), which spreads the K rows over the predicted front. Costs that
     a network has to be built or measured for are foretold as well, from those of the results.
 
+    Where a predictor asks evidence, step 3 has two stages: it predicts the whole space without it,
+    and evidence is paid for the best of these alone, among which it then chooses.
+
     While fewer than two results are finished (all failed, or still out) rows are random.
 
     Args:
@@ -51,6 +54,8 @@ class NeuralPredictor(Strategy):
         explore: share of each batch that is random rather than best predicted, 0 to 1.
         limit: rows of a large space that are predicted; None for all of any space.
         minimize: names of costs (`space.measure`) to trade against the value.
+        evidence: rows whose evidence may be paid in each ranking; None for 4 times as many as are
+            proposed, at least 100.
 
     References: Wen et al., Neural Predictor for Neural Architecture Search, ECCV 2020. Differs:
     rounds (`batch`), `explore` and several predictors are options here; the paper has one of
@@ -69,6 +74,7 @@ class NeuralPredictor(Strategy):
     explore: float = 0.0
     limit: int | None = 1_000_000
     minimize: tuple[str, ...] = ()
+    evidence: int | None = None
 
     def __post_init__(self) -> None:
         for name, value, good, expected in (
@@ -77,6 +83,7 @@ class NeuralPredictor(Strategy):
             ("explore", self.explore, 0 <= self.explore <= 1, "0 to 1"),
             ("limit", self.limit, self.limit is None or self.limit >= 1, "at least 1, or None"),
             ("predictor", self.predictor, self.predictor != (), "a predictor"),
+            ("evidence", self.evidence, (self.evidence or 1) >= 1, "at least 1, or None"),
         ):
             if not good:
                 raise SettingError(f"neural-predictor, {name}", expected=expected, got=value)
@@ -112,6 +119,10 @@ class NeuralPredictor(Strategy):
         fitted = time.perf_counter()
         exclude = space.row_key(history.X)
         k = max(n, _RANKED) if space.loose is space else n  # each row may cost a measurement
+        paid, screen = None, None
+        if evidence_of(model):
+            k = paid = max(n, self.evidence or payable(n))  # a ranking of all that was paid
+            screen = without_evidence(model).fit(history.ok.X, history.ok.y)
         ranking = rank(
             space,
             model,
@@ -121,6 +132,8 @@ class NeuralPredictor(Strategy):
             limit=self.limit,
             minimize=self.minimize,
             measure=self._foretold_costs(space, history.ok.X),
+            screen=screen,
+            evidence=paid,
         )
         seconds = (fitted - start, time.perf_counter() - fitted)
         X = ranking.X[:n]
@@ -159,5 +172,4 @@ def unfitted(
     """
     if isinstance(predictor, str):
         return predictors.get(predictor, space=space, **{"random_state": seed, **(settings or {})})
-    model = clone(predictor)
-    return model.set_params(**{k: seed for k in model.get_params() if k.endswith("random_state")})
+    return seeded(predictor, seed)

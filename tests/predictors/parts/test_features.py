@@ -13,7 +13,7 @@ CHAIN = ft.spaces.get("mobile", preset="tiny", input_shape=(1, 8, 8), n_outputs=
 
 def test_spreads_by_the_formula():
     X = CHAIN.sample(200, rng=0)
-    parts = resolve(("graph-stats", "edges", "size"), CHAIN)
+    parts = resolve(("graph-stats", "edges", "size"), CHAIN, X)
     blocks = [part.encode(X) for part in parts]
     centre, weight = standard(blocks)
     F = np.concatenate(blocks, axis=1, dtype=np.float64)

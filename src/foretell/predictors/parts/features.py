@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from foretell import encodings
 from foretell.encodings import Encoding
 from foretell.errors import SettingError
+from foretell.evidence import Evidence
+from foretell.evidence.parts.inside import bound
 from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.parts.predicted import predicted
 from foretell.predictors.parts.targets import Scale, Target
 from foretell.spaces.base import Rows, Space
 
@@ -24,15 +27,48 @@ _BESIDE = 0.3  # least spread of the features of further encodings,
 _SHORT = 4.0  # and that of an encoding of a single feature
 
 
-def resolve(encoding: Encodings, space: Space) -> list[Encoding]:
-    """The encodings of a name, an `Encoding`, or several of them."""
+def resolve(encoding: Encodings, space: Space, X: Rows) -> list[Encoding]:
+    """The encodings of a name, an `Encoding`, or several of them.
+
+    Evidence without a space has this one; a row of which it says nothing is as the mean of the
+    training rows X (n, d).
+    """
     parts = list(encoding) if isinstance(encoding, (tuple, list)) else [encoding]
     found = [encodings.get(one, space) if isinstance(one, str) else one for one in parts]
     if not found or not all(isinstance(one, Encoding) for one in found):
         raise SettingError(
             "encoding", expected="a name, an Encoding, or several", got=repr(encoding)
         )
-    return found
+    return [
+        Filled.by_mean(bound(one, space), X) if isinstance(one, Evidence) else one for one in found
+    ]
+
+
+class Filled(Encoding):
+    """An evidence with a number where it has no answer.
+
+    Args:
+        evidence: may give NaN.
+        instead: what takes its place, (f,).
+    """
+
+    def __init__(self, evidence: Evidence, instead: Floats) -> None:
+        self.evidence = evidence
+        self.instead = instead
+        self.space = evidence.space
+
+    @classmethod
+    def by_mean(cls, evidence: Evidence, X: Rows) -> Filled:
+        """With the mean of the answers to rows (n, d), 0 where there is none."""
+        F = evidence.encode(X)
+        there = ~np.isnan(F)
+        total = np.where(there, F, 0.0).sum(axis=0, dtype=np.float64)
+        return cls(evidence, total / np.maximum(there.sum(axis=0), 1))
+
+    def encode(self, X: Rows) -> NDArray[np.float32]:
+        """Features (n, f), all of them finite."""
+        F = self.evidence.encode(X)
+        return np.where(np.isnan(F), self.instead.astype(np.float32), F)
 
 
 def encode(parts: list[Encoding], X: Rows) -> NDArray[np.float32]:
@@ -54,13 +90,13 @@ def standard(blocks: list[NDArray[np.floating]]) -> tuple[Floats, Floats]:
     return centre, np.divide(wish, spread, out=np.zeros_like(spread), where=spread > 1e-6)
 
 
-class OnFeatures(Predictor):
+class FeatureRegressor(Predictor):
     """Base of predictors that fit a scikit-learn regressor on encoded rows.
 
     Equal targets leave nothing to learn: they are predicted everywhere, with no deviation.
 
-    A subclass lists its parameters, `encoding` and `target` among them, and implements `_make`;
-    one with an uncertainty sets `has_std` and implements `_score` as well.
+    A subclass lists its parameters, `encoding` and `target` among them, and implements `_make`; one
+    with an uncertainty sets `has_std`, and implements `_score` where `predicted` does not find it.
 
     Args:
         space: the space whose rows it sees.
@@ -79,10 +115,10 @@ class OnFeatures(Predictor):
 
     def _score(self, model: Any, F: NDArray[np.float32]) -> tuple[Floats, Floats | None]:
         """Mean (n,) and standard deviation (n,) or None of features (n, f), on the learnt scale."""
-        return np.asarray(model.predict(F), dtype=np.float64), None
+        return predicted(model, F)
 
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
-        self.encodings_ = resolve(self.encoding, self.space)
+        self.encodings_ = resolve(self.encoding, self.space, X)
         self.scale_ = Scale.of(y, self.target)
         self.model_ = self._make(int(rng.integers(2**31)))
         self.constant_ = float(y[0]) if np.ptp(y) == 0 else None

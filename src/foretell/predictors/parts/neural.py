@@ -128,7 +128,7 @@ class Neural(Predictor):
 
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
         self._check_settings()
-        self.encodings_ = [] if self.encoding is None else resolve(self.encoding, self.space)
+        self.encodings_ = [] if self.encoding is None else resolve(self.encoding, self.space, X)
         if self.encodings_:
             blocks = [one.encode(X) for one in self.encodings_]
             self.centre_, self.weight_ = standard(blocks)

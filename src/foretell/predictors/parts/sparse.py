@@ -60,7 +60,7 @@ class Sparse(Predictor):
         if self.smooth not in (0.5, 1.5, 2.5, np.inf):
             raise SettingError("smooth", expected="0.5, 1.5, 2.5 or inf", got=self.smooth)
         self.scale_ = Scale.of(y, self.target)
-        self.metrics_ = [Standard(one, X) for one in resolve(self.encoding, self.space)]
+        self.metrics_ = [Standard(one, X) for one in resolve(self.encoding, self.space, X)]
         F = self._features(X)
         Z = np.unique(F, axis=0)
         if len(Z) > self.points:
