@@ -13,6 +13,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,9 +144,12 @@ def test_an_error_lets_go_of_the_question(tmp_path):
 
 
 WORKER = """
-import os, sys, time
+import os, pathlib, sys, time
 from foretell.evidence.ledger import Answer, Ledger
-folder, begun, done, seconds, first = sys.argv[1:]
+folder, begun, done, seconds, first, others = sys.argv[1:]
+pathlib.Path(f"{begun}-{os.getpid()}").touch()
+while len(list(pathlib.Path(begun).parent.glob("begun-*"))) < int(others):
+    time.sleep(0.001)
 def compute(rows):
     open(begun, "a").write(f"{os.getpid()} {rows[0]}\\n")
     time.sleep(float(seconds))
@@ -157,9 +161,9 @@ assert [got[row].values[0] for row in rows] == rows
 """
 
 
-def worker(tmp_path: Path, seconds: float, first: int = 0) -> subprocess.Popen[bytes]:
+def worker(tmp_path: Path, seconds: float, first: int = 0, others: int = 1) -> Any:
     files = (tmp_path / "e", tmp_path / "begun", tmp_path / "done")
-    args = [*map(str, files), str(seconds), str(first)]
+    args = [*map(str, files), str(seconds), str(first), str(others)]
     return subprocess.Popen([sys.executable, "-c", textwrap.dedent(WORKER), *args])
 
 
@@ -167,9 +171,10 @@ def lines(file: Path) -> list[str]:
     return file.read_text().split("\n")[:-1] if file.exists() else []
 
 
-def test_two_processes_share_the_work(tmp_path):
+@pytest.mark.parametrize("start", [0, 15])
+def test_two_processes_share_the_work(tmp_path, start):
     """Each is computed once, by one of them, whether they begin at the same row or not."""
-    both = [worker(tmp_path, 0.05, first) for first in (0, 0)]
+    both = [worker(tmp_path, 0.02, first, others=2) for first in (0, start)]
     assert [one.wait(60) for one in both] == [0, 0]
     assert sorted(map(int, lines(tmp_path / "done"))) == list(range(30))
     assert len({line.split()[0] for line in lines(tmp_path / "begun")}) == 2
