@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from foretell.errors import RunError
-from foretell.frame import Frame
+from foretell.frame import Frame, columns_of
 
 
 @pytest.fixture
@@ -36,6 +36,14 @@ def test_another_file_is_an_error_that_names_it(text, tmp_path):
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(RunError, match=r"a\.csv"):
         Frame.read(tmp_path / "a.csv", {"arch": str, "value": float})
+
+
+def test_all_columns_come_as_text(frame, tmp_path):
+    frame.write(tmp_path / "a.csv")
+    columns = {"arch": ["a,b", 'c"d'], "value": ["0.1", ""], "rank": ["1", "2"]}
+    assert columns_of(tmp_path / "a.csv") == columns
+    (tmp_path / "a.csv").write_text("")
+    assert columns_of(tmp_path / "a.csv") == {}
 
 
 def test_text_is_aligned(frame):

@@ -81,19 +81,33 @@ class Frame:
 
         Raises: RunError when the file has not got them.
         """
+        texts = columns_of(path)
         try:
-            with path.open(encoding="utf-8", newline="") as file:
-                head, *rows = list(csv.reader(file))
-            texts = dict(
-                zip(head, zip(*rows, strict=True) if rows else [()] * len(head), strict=True)
-            )
             return cls({name: _typed(texts[name], kind) for name, kind in kinds.items()})
-        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-            raise RunError(
-                f"cannot read {path}: {type(error).__name__}: {error}",
-                expected=f"columns {', '.join(kinds)}",
-                hint="restore the file, or start anew with another --out",
-            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise _unreadable(path, error, f"columns {', '.join(kinds)}") from error
+
+
+def columns_of(path: Path) -> dict[str, list[str]]:
+    """All columns of a CSV file that a `Frame` has written, as text; none of an empty file.
+
+    Raises: RunError when it cannot be read, or a line has not as many fields as the first.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            head, *rows = [line for line in csv.reader(file) if line] or [[]]
+        columns = zip(*rows, strict=True) if rows else [()] * len(head)
+        return {name: list(column) for name, column in zip(head, columns, strict=True)}
+    except (OSError, ValueError, csv.Error) as error:
+        raise _unreadable(path, error, "as many fields in each line") from error
+
+
+def _unreadable(path: Path, error: Exception, expected: str) -> RunError:
+    return RunError(
+        f"cannot read {path}: {type(error).__name__}: {error}",
+        expected=expected,
+        hint="restore the file, or start anew with another --out",
+    )
 
 
 def _typed(texts: Sequence[str], kind: type) -> NDArray[Any]:

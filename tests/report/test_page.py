@@ -276,6 +276,17 @@ def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_a_ranking_that_cannot_be_read_is_left_out_and_said(
+    make_run: Callable[..., Path],
+) -> None:
+    folder = make_run()
+    text = (folder / "ranking.csv").read_text()
+    (folder / "ranking.csv").write_text(text + "half a line,0.5\n")
+    _, page = read(folder)
+    (said,) = [words for words in page.words("p") if "ranking.csv was left out: " in words]
+    assert str(folder) not in said
+
+
 def test_a_torn_last_line_is_no_fault(make_run: Callable[..., Path]) -> None:
     folder = make_run(stop="sample")
     with (folder / "trials.jsonl").open("a") as file:

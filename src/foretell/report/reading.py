@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foretell.errors import RunError
+from foretell.frame import columns_of
 from foretell.report.units import Metric
 from foretell.runs import journal
 from foretell.runs.folder import settings_of
@@ -276,13 +277,10 @@ def _columns(path: Path, notes: list[str]) -> dict[str, list[str]]:
     if not path.exists():
         return {}
     try:
-        with path.open(encoding="utf-8", errors="replace", newline="") as file:
-            head, *rows = list(csv.reader(file)) or [[]]
-    except csv.Error as error:
-        notes.append(f"{path.name} was left out: {error}")
+        return columns_of(path)
+    except RunError as error:
+        notes.append(f"{path.name} was left out: {error.__cause__}")
         return {}
-    rows = [row for row in rows if len(row) == len(head)]
-    return {name: [row[j] for row in rows] for j, name in enumerate(head)}
 
 
 def _trial(event: dict[str, Any], metric: Metric) -> Trial:
