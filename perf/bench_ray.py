@@ -21,9 +21,8 @@ import numpy as np
 import ray
 
 import foretell as ft
-from foretell.evaluators.base import Evaluator, Result
+from foretell.evaluators.base import Evaluator, Job, Result
 from foretell.evaluators.executors.ray import RayExecutor
-from foretell.evaluators.parts.guard import Job
 from foretell.evaluators.workers import Workers
 
 
@@ -35,7 +34,7 @@ class Waiting(Evaluator):
     objective = "val_acc"
     space = ft.Space.from_choices({"id": range(10_000)}, build=lambda *_: None)
 
-    def evaluate(self, x: np.ndarray, seed: int = 0) -> Result:
+    def evaluate(self, x: np.ndarray, seed: int = 0, **_: object) -> Result:
         time.sleep(self.seconds)
         return Result({"val_acc": float(x[0]), "pid": float(os.getpid())}, seed=seed)
 

@@ -26,6 +26,7 @@ _LAZY = {
     "Search": "foretell.search.asktell",
     "Table": "foretell.tables.table",
     "Trainer": "foretell.evaluators.trainer",
+    "evaluator": "foretell.evaluators.own",
     "Recipe": "foretell.training.recipe",
     "NAS": "foretell.nas",
     "load": "foretell.winner.load",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from foretell import strategies as strategies
     from foretell.errors import ForetellError as ForetellError
     from foretell.evaluators.base import Result as Result
+    from foretell.evaluators.own import evaluator as evaluator
     from foretell.evaluators.trainer import Trainer as Trainer
     from foretell.nas import NAS as NAS
     from foretell.search.asktell import Search as Search

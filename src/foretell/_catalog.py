@@ -401,6 +401,12 @@ PREDICTORS: tuple[Row, ...] = (
 
 STRATEGIES = (
     Row(
+        "asha",
+        "foretell.strategies.asha:ASHA",
+        "rows go on as soon as they are among the best 1/eta at their rung; no worker waits",
+        "Li et al., MLSys 2020",
+    ),
+    Row(
         "neural-predictor",
         "foretell.strategies.neural_predictor:NeuralPredictor",
         "N random rows, fit, predict the space, then the best predicted rows",
@@ -417,6 +423,12 @@ STRATEGIES = (
         "foretell.strategies.random:Random",
         "rows drawn at random, without replacement",
         "Li & Talwalkar, UAI 2019",
+    ),
+    Row(
+        "successive-halving",
+        "foretell.strategies.successive_halving:SuccessiveHalving",
+        "brackets of rows that are trained a little, of which the best 1/eta go on",
+        "Jamieson & Talwalkar, AISTATS 2016",
     ),
 )
 

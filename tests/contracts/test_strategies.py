@@ -13,7 +13,9 @@ import foretell as ft
 from foretell._rng import stream
 from foretell.errors import SettingError
 from foretell.search.history import History
+from foretell.search.strategy import Proposal
 from foretell.spaces.parts.limited import Limited
+from foretell.strategies.parts.brackets import Fidelities
 from foretell.testing.strategies import CHECKS, check_strategy, made_up_values, mixed_history
 
 # small settings, so that each part of a strategy is reached within the few rows of a check
@@ -59,13 +61,25 @@ def made(name, **more):
 
 @pytest.mark.parametrize("space", spaces().values(), ids=spaces())
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("minimize", [(), ("params",)], ids=["value", "value-params"])
 @pytest.mark.parametrize("name", ft.strategies.names())
-def test_promise(name, minimize, check, space):
-    check(made(name, minimize=minimize), space)
+def test_promise(name, check, space):
+    check(made(name), space)
 
 
-@pytest.mark.parametrize("name", ft.strategies.names())
+def with_costs():
+    """Names of the strategies that trade costs."""
+    kinds = {name: type(made(name)) for name in ft.strategies.names()}
+    return [n for n, kind in kinds.items() if "minimize" in kind.__dataclass_fields__]
+
+
+@pytest.mark.parametrize("space", spaces().values(), ids=spaces())
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", with_costs())
+def test_promise_with_costs(name, check, space):
+    check(made(name, minimize=("params",)), space)
+
+
+@pytest.mark.parametrize("name", with_costs())
 def test_costs_that_no_space_knows(name):
     space = ft.spaces.get("nb201")
     if name != "random":  # it compares nothing
@@ -95,7 +109,8 @@ def test_same_rows_in_another_process():
         "from foretell.testing.strategies import mixed_history;"
         f"settings = {SETTINGS!r}; space = ft.spaces.get('nb201');"
         "print([ft.strategies.get(n, **settings.get(n, {})).propose(space, "
-        "mixed_history(space, 40), 5, stream(0, 'p')).tolist() for n in ft.strategies.names()])"
+        "mixed_history(space, 40).told, 5, stream(0, 'p')).X.tolist() "
+        "for n in ft.strategies.names()])"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
@@ -106,7 +121,7 @@ def test_same_rows_in_another_process():
     )
     space = ft.spaces.get("nb201")
     here = [
-        made(name).propose(space, mixed_history(space, 40), 5, stream(0, "p")).tolist()
+        made(name).propose(space, mixed_history(space, 40).told, 5, stream(0, "p")).X.tolist()
         for name in ft.strategies.names()
     ]
     assert done.stdout.strip() == repr(here)
@@ -116,7 +131,7 @@ class Forgetful(ft.strategies.Strategy):
     """A strategy that breaks the first promise: it proposes what is known."""
 
     def propose(self, space, history, n, rng):
-        return history.X[:n] if len(history) else space.sample(n, rng)
+        return Proposal(history.X[:n] if len(history) else space.sample(n, rng))
 
 
 class Impure(ft.strategies.Strategy):
@@ -128,7 +143,33 @@ class Impure(ft.strategies.Strategy):
         return ft.strategies.get("random").propose(space, history, n, self.own)
 
 
-@pytest.mark.parametrize(("broken", "says"), [(Forgetful(), "known row"), (Impure(), "different")])
+class Restless(Fidelities):
+    """A strategy that trains rows on to epochs that they have already."""
+
+    def promotions(self, history):
+        known = history.ok
+        return Proposal(known.X[:3], known.epochs[:3]) if len(known) else None
+
+    def open(self, history):
+        return True
+
+
+class Silent(ft.strategies.Strategy):
+    """A strategy that waits for ever, though it has no fidelities to wait for."""
+
+    def propose(self, space, history, n, rng):
+        return Proposal(history.X[:0])
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (Forgetful(), "known row"),
+        (Impure(), "different"),
+        (Restless(), "known row"),
+        (Silent(), "asked for 1 rows, got shape"),
+    ],
+)
 def test_the_suite_finds_broken_strategies(broken, says):
     with pytest.raises(AssertionError, match=says):
         check_strategy(broken, ft.spaces.get("nb201"))

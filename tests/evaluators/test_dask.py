@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 
 import foretell as ft
-from foretell.evaluators.base import Evaluator, Result, pulse
-from foretell.evaluators.parts.guard import Job
+from foretell.evaluators.base import Evaluator, Job, Result, pulse
 from foretell.evaluators.trainer import Trainer
 from foretell.evaluators.workers import Workers
 from foretell.runs import journal

@@ -21,10 +21,9 @@ from ray.cluster_utils import Cluster
 
 import foretell as ft
 from foretell.errors import RunError, SettingError, UnknownNameError
-from foretell.evaluators.base import Evaluator, Result
+from foretell.evaluators.base import Evaluator, Job, Result
 from foretell.evaluators.executors import ray as ray_file
 from foretell.evaluators.executors.ray import RayExecutor
-from foretell.evaluators.parts.guard import Job
 from foretell.evaluators.workers import Workers
 from foretell.runs import journal
 

@@ -179,8 +179,8 @@ def test_evaluate_never_reads_the_test_split(tmp_path):
     poisoned = dataclasses.replace(data, x=x, y=y)
     clean = Trainer(cnn_space(), data, FAST)
     dirty = Trainer(cnn_space(), poisoned, FAST)
-    a = clean.evaluate([1, 1], 0, tmp_path / "a.safetensors")
-    b = dirty.evaluate([1, 1], 0, tmp_path / "b.safetensors")
+    a = clean.evaluate([1, 1], 0, weights=tmp_path / "a.safetensors")
+    b = dirty.evaluate([1, 1], 0, weights=tmp_path / "b.safetensors")
     assert (a.metrics, a.curve) == (b.metrics, b.curve)
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
     x[data.split["test"]] = 0.0
@@ -204,7 +204,7 @@ def test_weights_give_the_validation_metrics_again(tmp_path):
     from foretell.training.data import batches
 
     tr = trainer()
-    result = tr.evaluate([1, 1], 0, tmp_path / "deep" / "w.safetensors")
+    result = tr.evaluate([1, 1], 0, weights=tmp_path / "deep" / "w.safetensors")
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["w.safetensors"]
     model = tr._build([1, 1])
     model.load_state_dict(load_file(tmp_path / "deep" / "w.safetensors"))
@@ -216,7 +216,7 @@ def test_weights_give_the_validation_metrics_again(tmp_path):
 
 def test_weights_of_another_network(tmp_path):
     tr = trainer()
-    tr.evaluate([0, 0], 0, tmp_path / "w.safetensors")
+    tr.evaluate([0, 0], 0, weights=tmp_path / "w.safetensors")
     with pytest.raises(DataError, match=r"cannot read the weights .*width=16,dropout=0.0"):
         tr.test([1, 0], tmp_path / "w.safetensors")
     with pytest.raises(DataError, match="cannot read the weights"):
@@ -273,7 +273,7 @@ def stopping(epoch):
 def test_broken_off_after_every_epoch_it_ends_as_in_one_go(make, arch, recipe, tmp_path):
     tr = make(recipe)
     x = row(tr, arch)
-    whole = tr.evaluate(x, 3, tmp_path / "w")
+    whole = tr.evaluate(x, 3, weights=tmp_path / "w")
     expected = everything(tmp_path, whole)
     (tmp_path / "w").unlink()
     trained = len(whole.curve["val_loss"])
@@ -281,16 +281,24 @@ def test_broken_off_after_every_epoch_it_ends_as_in_one_go(make, arch, recipe, t
     assert (trained < recipe.epochs) == bool(recipe.early_stop)
     for epoch in range(trained - 1):
         with pytest.raises(KeyboardInterrupt):
-            tr.evaluate(x, 3, tmp_path / "w", stopping(epoch), state=tmp_path / "s")
+            tr.evaluate(
+                x, 3, weights=tmp_path / "w", on_epoch=stopping(epoch), state=tmp_path / "s"
+            )
         assert [path.name for path in tmp_path.iterdir()] == ["s"]
     seen = []
     last = tr.evaluate(
-        x, 3, tmp_path / "w", lambda epoch, _: seen.append(epoch), state=tmp_path / "s"
+        x,
+        3,
+        weights=tmp_path / "w",
+        on_epoch=lambda epoch, _: seen.append(epoch),
+        state=tmp_path / "s",
     )
     assert everything(tmp_path, last) == expected
     assert seen == [trained - 1]
     assert {path.name for path in tmp_path.iterdir()} == {"w", "s"}
-    last = tr.evaluate(x, 3, tmp_path / "w", lambda *_: seen.append("more"), state=tmp_path / "s")
+    last = tr.evaluate(
+        x, 3, weights=tmp_path / "w", on_epoch=lambda *_: seen.append("more"), state=tmp_path / "s"
+    )
     assert everything(tmp_path, last) == expected
     assert seen == [trained - 1], "what has ended before is not trained again"
 
@@ -299,38 +307,38 @@ def test_broken_off_after_every_epoch_it_ends_as_in_one_go(make, arch, recipe, t
 def test_epochs_in_portions_are_one_training(recipe, tmp_path):
     tr = tabular(recipe)
     x = row(tr)
-    whole = everything(tmp_path, tr.evaluate(x, 3, tmp_path / "w"))
+    whole = everything(tmp_path, tr.evaluate(x, 3, weights=tmp_path / "w"))
     (tmp_path / "w").unlink()
     portions, seen = {}, []
-    for until in (1, 3, 3, 2):  # a driver may ask again for what it has not written down
-        part = portions[until] = tr.evaluate(
-            x, 3, tmp_path / "w", lambda epoch, _: seen.append(epoch),
-            state=tmp_path / "s", until=until,
+    for epochs in (1, 3, 3, 2):  # a driver may ask again for what it has not written down
+        part = portions[epochs] = tr.evaluate(
+            x, 3, weights=tmp_path / "w", on_epoch=lambda epoch, _: seen.append(epoch),
+            state=tmp_path / "s", epochs=epochs,
         )  # fmt: skip
         n = len(part.curve["val_loss"])
-        assert n == min(until, len(whole[1]["val_loss"]))
+        assert n == min(epochs, len(whole[1]["val_loss"]))
         assert part.curve == {name: values[:n] for name, values in whole[1].items()}
         kept = int(np.argmin(part.curve["val_loss"])) if recipe.keep == "best" else n - 1
         assert part.metrics["val_acc"] == part.curve["val_acc"][kept]
         assert [path.name for path in tmp_path.iterdir()] == ["s"]
     assert seen == [0, 1, 2]
     assert portions[1] != portions[3]
-    last = tr.evaluate(x, 3, tmp_path / "w", state=tmp_path / "s", until=99)
+    last = tr.evaluate(x, 3, weights=tmp_path / "w", state=tmp_path / "s", epochs=99)
     assert everything(tmp_path, last) == whole
     assert {path.name for path in tmp_path.iterdir()} == {"w", "s"}
 
 
-def test_until_needs_no_state():
+def test_epochs_need_no_state():
     tr = tabular(RECIPES[0])
-    assert len(tr.evaluate(row(tr), until=2).curve["val_loss"]) == 2
-    for until in (0, -1, 1.5, True):
-        with pytest.raises(SettingError, match="until: expected a whole number of epochs from 1"):
-            tr.evaluate(row(tr), until=until)
+    assert len(tr.evaluate(row(tr), epochs=2).curve["val_loss"]) == 2
+    for epochs in (0, -1, 1.5, True):
+        with pytest.raises(SettingError, match="epochs: expected a whole number from 1"):
+            tr.evaluate(row(tr), epochs=epochs)
 
 
 def test_a_state_of_another_training_is_not_used(tmp_path):
     tr, s = tabular(RECIPES[0]), tmp_path / "s"
-    tr.evaluate(row(tr), 3, state=s, until=2)
+    tr.evaluate(row(tr), 3, state=s, epochs=2)
     state = s.read_bytes()
 
     def first_epoch(tr, x, seed):
@@ -365,7 +373,7 @@ def test_seconds_are_of_all_attempts(tmp_path):
             return super().forward(x)
 
     tr = Trainer(space_of(lambda *_: Slow(4, 2)), tiny_trainer(FAST).data, Recipe(epochs=4))
-    parts = [tr.evaluate([0], state=tmp_path / "s", until=n) for n in (1, 2, 3, 4)]
+    parts = [tr.evaluate([0], state=tmp_path / "s", epochs=n) for n in (1, 2, 3, 4)]
     seconds = np.array([part.seconds for part in parts])
     assert (seconds > 0.04 * np.arange(1, 5)).all()  # two calls of the network an epoch
 
@@ -396,20 +404,22 @@ def test_files_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     nowhere = tmp_path / "file" / "f"
     expected = tr.evaluate(row(tr), 3)
-    result = tr.evaluate(row(tr), 3, tmp_path / "w", state=nowhere)
+    result = tr.evaluate(row(tr), 3, weights=tmp_path / "w", state=nowhere)
     assert (result.metrics, result.curve) == (expected.metrics, expected.curve)
     assert (tmp_path / "w").exists()
     with pytest.raises(RunError, match=r"cannot write the weights .*Next: make room"):
-        tr.evaluate(row(tr), 3, nowhere, state=s)
+        tr.evaluate(row(tr), 3, weights=nowhere, state=s)
     seen = []
-    tr.evaluate(row(tr), 3, tmp_path / "w", lambda epoch, _: seen.append(epoch), state=s)
+    tr.evaluate(
+        row(tr), 3, weights=tmp_path / "w", on_epoch=lambda epoch, _: seen.append(epoch), state=s
+    )
     assert seen == [], "all epochs are in the state"
 
 
 def test_a_network_that_fails_fails_again(tmp_path):
     tr = tabular(Recipe(epochs=6, lr=1e3, clip=0.0, schedule="constant", warmup=0.0))
     linear = row(tr, DEEP.replace("norm=batch", "norm=none"))
-    part = tiny_trainer(Recipe(epochs=3)).evaluate([0], state=tmp_path / "s", until=1)
+    part = tiny_trainer(Recipe(epochs=3)).evaluate([0], state=tmp_path / "s", epochs=1)
     assert part.ok
     for _ in range(2):
         error = tr.evaluate(linear, state=tmp_path / "s").error
@@ -432,13 +442,13 @@ data = load((digits.x[:240].reshape(240, -1), digits.y[:240]))
 recipe = Recipe(epochs=100, batch_size=32)
 tr = Trainer(ft.spaces.get("tabular", max_depth=2), data, recipe, state_every_s=0)
 x = tr.space.from_str([sys.argv[3]])[0]
-whole = tr.evaluate(x, 3, folder / "whole")
+whole = tr.evaluate(x, 3, weights=folder / "whole")
 while True:
     begun, report = os.pipe()
     child = os.fork()
     if not child:
         seen = lambda epoch, row: os.write(report, bytes([epoch]))
-        result = tr.evaluate(x, 3, folder / "w", seen, state=folder / "s")
+        result = tr.evaluate(x, 3, weights=folder / "w", on_epoch=seen, state=folder / "s")
         (folder / "r").write_text(json.dumps([result.metrics, result.curve]))
         os._exit(0)
     os.close(report)
@@ -528,7 +538,7 @@ def forward_raising(error):
 )
 def test_what_goes_wrong_with_a_network_is_a_result(build, message, tmp_path):
     state, threads = torch.get_rng_state(), torch.get_num_threads()
-    result = trainer(space=space_of(build)).evaluate([1], 5, tmp_path / "w.safetensors")
+    result = trainer(space=space_of(build)).evaluate([1], 5, weights=tmp_path / "w.safetensors")
     assert not result.ok
     assert message in result.error
     assert "\n" not in result.error
@@ -573,7 +583,7 @@ def test_reason_is_short():
 def test_cuda(tmp_path):
     tr = trainer(Recipe(epochs=8, device="cuda"))
     state = torch.cuda.get_rng_state()
-    result = tr.evaluate([1, 1], 0, tmp_path / "w.safetensors")
+    result = tr.evaluate([1, 1], 0, weights=tmp_path / "w.safetensors")
     assert result.metrics["val_acc"] > 0.95
     assert torch.equal(torch.cuda.get_rng_state(), state)
     on_gpu = tr.test([1, 1], tmp_path / "w.safetensors")

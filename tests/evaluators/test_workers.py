@@ -20,10 +20,10 @@ import pytest
 
 import foretell as ft
 from foretell.errors import RunError, SettingError
-from foretell.evaluators.base import Evaluator, Result, pulse
+from foretell.evaluators.base import Evaluator, Job, Result, pulse
 from foretell.evaluators.executors.here import InProcess
 from foretell.evaluators.parts import guard, places
-from foretell.evaluators.parts.guard import Job, evaluate
+from foretell.evaluators.parts.guard import evaluate
 from foretell.evaluators.parts.places import threads_per_worker
 from foretell.evaluators.trainer import Trainer
 from foretell.evaluators.workers import Workers
@@ -222,7 +222,7 @@ def test_an_evaluator_is_asked_only_for_what_is_wanted(tmp_path):
 
     x = np.array([0, 0])
     assert evaluate(Strict(tmp_path), Job(0, x, 3)).result.ok
-    for name, value in (("weights", tmp_path / "w"), ("state", tmp_path / "s"), ("until", 2)):
+    for name, value in (("weights", tmp_path / "w"), ("state", tmp_path / "s"), ("epochs", 2)):
         assert name in evaluate(Strict(tmp_path), Job(0, x, 3, **{name: value})).result.error
 
 
@@ -484,9 +484,9 @@ def test_devices_are_asked_for_only_by_what_trains_on_them(tmp_path, monkeypatch
 class Saving(Scripted):
     """Writes its weights, and tells what it was asked for."""
 
-    def evaluate(self, x, seed=0, *, weights=None, state=None, until=None):
+    def evaluate(self, x, seed=0, *, weights=None, state=None, epochs=None):
         weights.write_bytes(b"w" * int(x[1]))
-        (self.folder / f"{int(x[1])}-asked").write_text(f"{weights}|{state}|{until}")
+        (self.folder / f"{int(x[1])}-asked").write_text(f"{weights}|{state}|{epochs}")
         return Result({"val_acc": 1.0}, seed=seed)
 
 
@@ -497,7 +497,7 @@ def test_weights_come_back_where_the_disk_is_not_shared(shared, tmp_path, monkey
     (tmp_path / "log").mkdir()
     folder = tmp_path / "checkpoints"
     todo = [
-        Job(i, np.array([0, i]), 0, folder / f"{i}.w", folder / f"{i}.s", until=5) for i in (7, 9)
+        Job(i, np.array([0, i]), 0, folder / f"{i}.w", folder / f"{i}.s", epochs=5) for i in (7, 9)
     ]
     held = {}
     with ThreadPoolExecutor(2) as pool, Workers(Saving(tmp_path / "log"), executor=pool) as workers:
@@ -506,8 +506,8 @@ def test_weights_come_back_where_the_disk_is_not_shared(shared, tmp_path, monkey
             held[job.id] = job.weights.read_bytes()
     assert held == {7: b"w" * 7, 9: b"w" * 9}
     assert sorted(path.name for path in folder.iterdir()) == ["7.w", "9.w"]
-    weights, state, until = (tmp_path / "log" / "7-asked").read_text().split("|")
-    assert until == "5"
+    weights, state, epochs = (tmp_path / "log" / "7-asked").read_text().split("|")
+    assert epochs == "5"
     if shared:
         assert (weights, state) == (str(folder / "7.w"), str(folder / "7.s"))
     else:

@@ -80,7 +80,7 @@ class Quick(Evaluator):
         network.load_state_dict(load_file(weights))
         return network.eval()
 
-    def evaluate(self, x, seed=0, weights=None, state=None, until=None):
+    def evaluate(self, x, seed=0, *, weights=None, state=None, epochs=None):
         row = tuple(int(v) for v in x)
         time.sleep(self.sleep_s)
         if row in self.fail:
@@ -94,9 +94,9 @@ class Quick(Evaluator):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = self.space.build(x, self.space.input_shape, self.space.n_outputs).eval()
-        whole = until is None or until >= self.epochs
+        whole = epochs is None or epochs >= self.epochs
         if state is not None and not whole:
-            state.write_text(str(until))
+            state.write_text(str(epochs))
         if weights is not None and whole:
             part = weights.with_suffix(f".{os.getpid()}.tmp")
             save_file(network.state_dict(), part)
@@ -104,7 +104,7 @@ class Quick(Evaluator):
         if self.log is not None:
             (self.log / f"{seed}-{time.time_ns()}").touch()
         metrics = self._metrics(network, "val")
-        n = self.epochs if until is None else until
+        n = self.epochs if epochs is None else epochs
         curve = [metrics["val_acc"] * e / self.epochs for e in range(1, n + 1)]
         metrics["val_acc"] = curve[-1]
         return Result(metrics, {"val_acc": curve}, max(self.sleep_s, 0.01) * n, seed)

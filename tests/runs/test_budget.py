@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from foretell.errors import SettingError
 from foretell.runs.budget import Budget, Spent
 
-NOTHING = {"trials": 0, "epochs": 0, "train_s": 0.0, "wall_s": 0.0}
+NOTHING = {"epochs": 0, "train_s": 0.0, "wall_s": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -47,9 +47,7 @@ def test_any_text_is_a_budget_or_refused(text):
         assert isinstance(Budget.of(text), Budget)
 
 
-@pytest.mark.parametrize(
-    ("name", "unit"), [("trials", 3), ("epochs", 30), ("train_s", 60.0), ("wall_s", 90.0)]
-)
+@pytest.mark.parametrize(("name", "unit"), [("epochs", 30), ("train_s", 60.0), ("wall_s", 90.0)])
 def test_each_budget_ends_the_search_by_itself(name, unit):
     budget = Budget(**{name: unit})
     assert budget.used_up(**NOTHING) == ""
@@ -80,5 +78,5 @@ def test_a_network_in_work_counts_with_the_epochs_it_was_given():
     spent.begins(0, 9)  # on to the next rung: the seconds so far stay
     assert "training" in spent.over(Budget(train_s=1.5))
     spent.begins(1, 9)
-    assert "2 networks" in spent.over(Budget(trials=2))
-    assert spent.over(Budget(trials=3, epochs=19)) == ""
+    assert spent.over(Budget(epochs=19)) == ""
+    assert "epochs" in spent.over(Budget(epochs=18))

@@ -16,8 +16,9 @@ from foretell._rng import stream
 from foretell.errors import SettingError, UnknownNameError
 from foretell.metrics import spearman
 from foretell.pareto import hypervolume, nondominated
+from foretell.predictors import unfitted
 from foretell.search.history import History
-from foretell.strategies.neural_predictor import NeuralPredictor, unfitted
+from foretell.strategies.neural_predictor import NeuralPredictor
 from foretell.strategies.regularized_evolution import RegularizedEvolution
 
 SPACE = ft.spaces.get("nb201")
@@ -31,11 +32,17 @@ def run(table, strategy, budget, seed, column="cifar10_val_12ep"):
     return search
 
 
+def results(n):
+    """A history of `n` results."""
+    X = next(SPACE.enumerate())[:n]
+    return History.of(SPACE, X, np.zeros(n))
+
+
 def test_second_phase_is_the_top_of_the_whole_space():
     X = SPACE.sample(40, rng=0)
     history = History.of(SPACE, X, X.sum(axis=1))
     strategy = NeuralPredictor(20, Ridge(alpha=1e-6))
-    got = strategy.propose(SPACE, history, 5, stream(0))
+    got = strategy.propose(SPACE, history, 5, stream(0)).X
     # the sum of the options is linear, so the model is exact and the order can be computed by hand
     everything = np.concatenate(list(SPACE.enumerate()))
     known = np.isin(SPACE.row_key(everything), SPACE.row_key(X))
@@ -47,11 +54,11 @@ def test_phases_and_the_split_of_a_mixed_ask():
     X = SPACE.sample(30, rng=0)
     history = History.of(SPACE, X, X.sum(axis=1))
     strategy = NeuralPredictor(n_train=34, predictor=Ridge())
-    first = strategy.propose(SPACE, history, 10, stream(1))
+    first = strategy.propose(SPACE, history, 10, stream(1)).X
     assert (first[4:].sum(axis=1) >= 22).all()  # 4 random rows are missing, the rest is ranked
     assert first[:4].sum() < 4 * 22
-    assert strategy.explain(SPACE, history, 4, stream(1)).ranking is None
-    told = strategy.explain(SPACE, history, 10, stream(1))
+    assert strategy.propose(SPACE, history, 4, stream(1)).ranking is None
+    told = strategy.propose(SPACE, history, 10, stream(1))
     assert np.array_equal(told.X, first)
     assert len(told.ranking) == 1000
 
@@ -59,7 +66,7 @@ def test_phases_and_the_split_of_a_mixed_ask():
 def test_explore_takes_a_share_at_random():
     X = SPACE.sample(30, rng=0)
     history = History.of(SPACE, X, X.sum(axis=1))
-    got = NeuralPredictor(10, Ridge(), explore=0.5).propose(SPACE, history, 10, stream(2))
+    got = NeuralPredictor(10, Ridge(), explore=0.5).propose(SPACE, history, 10, stream(2)).X
     assert (got.sum(axis=1) >= 22).sum() == 5
 
 
@@ -68,25 +75,29 @@ def test_several_predictors_share_a_round():
     history = History.of(SPACE, X, X[:, 0] + 10.0 * X[:, 5])
     blind = Lasso(alpha=50.0)  # sees nothing: equal predictions everywhere
     strategy = NeuralPredictor(10, (Ridge(alpha=1e-6), blind))
-    got = strategy.propose(SPACE, history, 9, stream(0))
+    got = strategy.propose(SPACE, history, 9, stream(0)).X
     sighted = (got[:, 0] == 4) & (got[:, 5] == 4)
     assert len(np.unique(SPACE.row_key(got))) == 9
     assert sighted[:5].all()
     assert sighted[5:].sum() < 4
     # single asks go round: the next one is the other's
     later = history.append(got[:1], [0.0])
-    assert isinstance(strategy.explain(SPACE, history, 1, stream(0)).model, Ridge)
-    assert isinstance(strategy.explain(SPACE, later, 1, stream(0)).model, Lasso)
+    assert isinstance(strategy.propose(SPACE, history, 1, stream(0)).model, Ridge)
+    assert isinstance(strategy.propose(SPACE, later, 1, stream(0)).model, Lasso)
 
 
 def test_round_size():
-    assert [NeuralPredictor(30).round_size(done) for done in (0, 12, 30, 90)] == [
+    assert [NeuralPredictor(30).round_size(results(done)) for done in (0, 12, 30, 90)] == [
         30,
         18,
         None,
         None,
     ]
-    assert [NeuralPredictor(30, batch=20).round_size(done) for done in (29, 30, 50)] == [1, 20, 20]
+    assert [NeuralPredictor(30, batch=20).round_size(results(done)) for done in (29, 30, 50)] == [
+        1,
+        20,
+        20,
+    ]
 
 
 def test_unfitted_by_name_and_by_example():
@@ -118,7 +129,7 @@ def test_space_too_large_to_enumerate():
     X = space.sample(40, rng=0)
     history = History.of(space, X, X.sum(axis=1))
     strategy = NeuralPredictor(20, Ridge(), limit=2_000)
-    got = strategy.propose(space, history, 6, stream(0))
+    got = strategy.propose(space, history, 6, stream(0)).X
     sampled = space.sample(2_000, rng=1).sum(axis=1).max()
     assert len(got) == 6
     assert (got.sum(axis=1) > sampled).all()  # local improvement goes beyond the sample
@@ -128,7 +139,7 @@ def test_with_costs_the_top_is_spread_over_the_predicted_front():
     X = SPACE.sample(60, rng=0)
     history = History.of(SPACE, X, X.sum(axis=1))
     strategy = NeuralPredictor(20, Ridge(alpha=1e-6), minimize=("params",))
-    told = strategy.explain(SPACE, history, 40, stream(0))
+    told = strategy.propose(SPACE, history, 40, stream(0))
     everything = np.concatenate(list(SPACE.enumerate()))
     everything = everything[~np.isin(SPACE.row_key(everything), SPACE.row_key(X))]
     # the sum of the options is linear, so that the front can be computed without the model; sums
@@ -160,7 +171,7 @@ def test_costs_that_need_a_network_are_foretold():
     X = np.unique(space.sample(60, rng=0), axis=0)
     history = History.of(space, X, X.sum(axis=1))
     strategy = NeuralPredictor(20, Ridge(alpha=1e-6), minimize=("params",))
-    told = strategy.explain(space, history, 12, stream(0))
+    told = strategy.propose(space, history, 12, stream(0))
     assert type(space).built == len(X)
     strategy.propose(space, history, 3, stream(1))
     assert type(space).built == len(X)  # counted once

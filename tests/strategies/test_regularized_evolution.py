@@ -18,12 +18,18 @@ def distance(a, b):
     return int((a != b).sum())
 
 
+def results(n):
+    """A history of `n` results."""
+    X = next(SPACE.enumerate())[:n]
+    return History.of(SPACE, X, np.zeros(n))
+
+
 def test_a_child_is_one_mutation_of_the_winner():
     X = SPACE.sample(30, rng=0)
     y = np.arange(30.0)
     history = History.of(SPACE, X, y)
     greedy = RegularizedEvolution(population=10, sample_size=10)  # everybody is in the tournament
-    children = greedy.propose(SPACE, history, 20, stream(0))
+    children = greedy.propose(SPACE, history, 20, stream(0)).X
     assert [distance(child, X[-1]) for child in children] == [1] * 20
 
 
@@ -33,7 +39,7 @@ def test_members_leave_by_age_and_failed_trials_do_not_count():
     y[5] = 9.0  # the best of all, but too old
     y[25:] = np.nan  # failed
     y[18] = 1.0  # the best of the last 10 that finished: 15 to 24
-    children = RegularizedEvolution(10, 10).propose(SPACE, History.of(SPACE, X, y), 15, stream(0))
+    children = RegularizedEvolution(10, 10).propose(SPACE, History.of(SPACE, X, y), 15, stream(0)).X
     assert [distance(child, X[18]) for child in children] == [1] * 15
 
 
@@ -44,7 +50,7 @@ def test_tournaments_are_drawn_without_replacement():
     strategy = RegularizedEvolution(4, 3)
     wins = np.zeros(4)
     for seed in range(400):
-        child = strategy.propose(SPACE, history, 1, stream(seed))[0]
+        child = strategy.propose(SPACE, history, 1, stream(seed)).X[0]
         wins[np.argmin([distance(child, x) for x in X])] += 1
     assert wins[0] == wins[1] == 0
     assert abs(wins[2] / 400 - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 400)
@@ -52,9 +58,10 @@ def test_tournaments_are_drawn_without_replacement():
 
 def test_random_until_the_population_is_there():
     strategy = RegularizedEvolution(population=20, sample_size=5, batch=4)
-    assert [strategy.round_size(done) for done in (0, 15, 18, 20, 500)] == [20, 5, 4, 4, 4]
+    sizes = [strategy.round_size(results(done)) for done in (0, 15, 18, 20, 500)]
+    assert sizes == [20, 5, 4, 4, 4]
     pending = History.empty(SPACE).with_pending(SPACE.sample(20, rng=0))
-    assert len(strategy.propose(SPACE, pending, 5, stream(0))) == 5
+    assert len(strategy.propose(SPACE, pending, 5, stream(0)).X) == 5
 
 
 def test_with_costs_the_population_is_that_of_nsga2():
@@ -66,13 +73,13 @@ def test_with_costs_the_population_is_that_of_nsga2():
     assert (np.diff(params[:7]) > 0).all()
     history = History.of(SPACE, X, y)
     strategy = RegularizedEvolution(7, 1, minimize=("params",))
-    children = strategy.propose(SPACE, history, 60, stream(0))
+    children = strategy.propose(SPACE, history, 60, stream(0)).X
     parents = [{i for i, x in enumerate(X) if distance(child, x) == 1} for child in children]
     assert all(parents)
     assert set.union(*parents) == set(range(7))  # each of the front, and never the last
     # tournaments of all: the ends of the front are the loneliest, and the first of them wins
     greedy = RegularizedEvolution(7, 7, minimize=("params",))
-    children = greedy.propose(SPACE, history, 20, stream(0))
+    children = greedy.propose(SPACE, history, 20, stream(0)).X
     assert [distance(child, X[0]) for child in children] == [1] * 20
 
 
@@ -82,9 +89,8 @@ def test_costs_take_the_place_of_age():
     small = np.argmin(SPACE.measure(X, ("params",))[:, 0])
     history = History.of(SPACE, X, np.where(np.arange(30) == small, 99.0, y))
     # one row is the best in both: the whole front, and the winner of each full tournament
-    children = RegularizedEvolution(10, 10, minimize=("params",)).propose(
-        SPACE, history, 15, stream(0)
-    )
+    strategy = RegularizedEvolution(10, 10, minimize=("params",))
+    children = strategy.propose(SPACE, history, 15, stream(0)).X
     assert [distance(child, X[small]) for child in children] == [1] * 15
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 from foretell.errors import ForetellError
 from foretell.spaces.base import Rows, Space
+
+OnEpoch = Callable[[int, dict[str, float]], None]
 
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)  # as time.monotonic()
 
@@ -22,9 +26,10 @@ class Result:
         metrics: split-named numbers, e.g. {"val_acc": 0.91, "val_loss": 0.3}. Search reads `val_*`
             only; `test_*` is for the report.
         curve: per-epoch values of some metrics, oldest first.
-        seconds: what it cost, wall clock.
+        seconds: what it cost, wall clock, with the attempts that it went on from.
         seed: the seed of this trial.
         error: empty when all went well, else why the trial failed, in one line.
+        epochs: how far it was trained; the length of the curve unless said.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -32,16 +37,47 @@ class Result:
     seconds: float = 0.0
     seed: int = 0
     error: str = ""
+    epochs: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.epochs:
+            object.__setattr__(self, "epochs", max(map(len, self.curve.values()), default=0))
 
     @property
     def ok(self) -> bool:
         """Whether the trial finished with usable numbers."""
         return not self.error
 
+
+@dataclass(frozen=True)
+class Job:
+    """One evaluation to be done: `x` (d,) with its seed.
+
+    Its weights go to the file `weights`; `state` is where a half-trained network is kept and
+    continued; `epochs` ends the training there.
+    """
+
+    id: int
+    x: Rows
+    seed: int
+    weights: Path | None = None
+    state: Path | None = None
+    epochs: int | None = None
+
+
+class Runs(Protocol):
+    """What evaluates jobs, in parallel or as if: local processes, a cluster, a simulation."""
+
     @property
-    def epochs(self) -> int:
-        """How many it was trained for."""
-        return max(map(len, self.curve.values()), default=0)
+    def now_s(self) -> float:
+        """Seconds on its clock."""
+
+    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Result]]:
+        """The result of each job, in the order in which they end.
+
+        The next job is asked for whenever there is room, so that it may depend on the results so
+        far. None means: nothing now, ask again after the next result.
+        """
 
 
 class TrialTimeout(ForetellError, TimeoutError):  # noqa: N818 - the builtin is TimeoutError
@@ -73,17 +109,53 @@ class Evaluator(ABC):
     A trial that cannot be evaluated is a `Result` with `error` set, never an exception: one bad
     network must not end a run. Only what is not the network's fault passes: `TrialTimeout`, for
     whoever set the `deadline`, and `RunError`, when a disk is full.
-
-    One that trains may also take `weights` (a file to write them to), `state` (a file to continue
-    from) and `until` (epochs after which to stop); workers pass only what a run asks for.
     """
 
     space: Space
-    objective: str  # the metric that search reads: "val_acc", "val_r2", a table's column
-    direction: Literal["max", "min"] = "max"
+    objective: str  # the metric that search reads: "val_acc", "val_r2", "val_loss"
+    direction: Literal["max", "min"] = "max"  # which end of it is good
+    epochs: int = 0  # of a whole evaluation; 0 where there is nothing to train
     device: str = "cpu"  # what it trains on, in torch's words; "auto" for CUDA where there is one
     threads: int = 1  # CPU threads of one evaluation
 
     @abstractmethod
-    def evaluate(self, x: Rows, seed: int = 0) -> Result:
-        """Evaluate the row `x`, shape (d,), with this trial's seed."""
+    def evaluate(
+        self,
+        x: Rows,
+        seed: int = 0,
+        *,
+        epochs: int | None = None,
+        state: Path | None = None,
+        weights: Path | None = None,
+        on_epoch: OnEpoch | None = None,
+    ) -> Result:
+        """Evaluate the row `x`, shape (d,), with this trial's seed.
+
+        Whoever has no use for one of the others leaves it alone.
+
+        Args:
+            x: shape (d,).
+            seed: of this trial; equal seeds give equal results.
+            epochs: how far, 1 to `self.epochs`; None for all the way.
+            state: a file that a half-way evaluation is kept in, and goes on from.
+            weights: a file for the trained weights, once all the way is gone.
+            on_epoch: called after each epoch with its number, from 0, and its metrics.
+        """
+
+    def test(self, x: Rows, weights: Path | None = None) -> dict[str, float]:
+        """`test_*` metrics of the row `x`, (d,), asked once for each network that is reported.
+
+        Args:
+            x: shape (d,).
+            weights: the file that `evaluate` wrote, if it wrote one.
+        """
+        return {}
+
+    def validate(self, model: Any, split: str = "val") -> dict[str, float]:
+        """Metrics of a trained network on a split, to compare one that was read back.
+
+        Args:
+            model: an `nn.Module`.
+            split: "val" or "test".
+        """
+        return {}

@@ -17,7 +17,7 @@ from torch import nn
 from foretell._files import sweep
 from foretell._rng import derive
 from foretell.errors import DataError, ForetellError, RunError, SettingError
-from foretell.evaluators.base import Evaluator, Result, TrialTimeout, pulse
+from foretell.evaluators.base import Evaluator, OnEpoch, Result, TrialTimeout, pulse
 from foretell.nets.devices import pick_device
 from foretell.spaces.base import Rows, Space
 from foretell.training import checkpoint, loop
@@ -56,17 +56,18 @@ class Trainer(Evaluator):
         self.state_every_s = state_every_s
         self.device, self.threads = self.recipe.device, self.recipe.threads
         pick_device(self.recipe.device)  # a wrong name fails here, not in every trial
+        self.epochs = self.recipe.epochs
         self.objective = "val_acc" if data.task == "classification" else "val_r2"
 
     def evaluate(
         self,
         x: Rows,
         seed: int = 0,
-        weights: Path | None = None,
-        on_epoch: loop.OnEpoch | None = None,
         *,
+        epochs: int | None = None,
         state: Path | None = None,
-        until: int | None = None,
+        weights: Path | None = None,
+        on_epoch: OnEpoch | None = None,
     ) -> Result:
         """Train the row `x` and report "val_acc" or "val_r2" and "val_rmse", and "val_loss".
 
@@ -74,28 +75,28 @@ class Trainer(Evaluator):
             x: shape (d,).
             seed: of weights, dropout, order and augmentation; equal seeds give equal results on
                 a CPU.
-            weights: a .safetensors file to write the trained weights to, when all epochs are
-                done; written whole or not.
-            on_epoch: called after each epoch with its number, from 0, and its metrics.
+            epochs: stop after this many and keep `state` for going on; the metrics are those so
+                far, and no weights are written. None: all of the recipe's.
             state: a .safetensors file of the half-trained network. If it is there and of the same
                 row, seed, data and recipe (but for device and threads), training goes on from it,
                 and on a CPU with as many threads to the same bits; any other content is ignored.
                 Written whole or not after epochs, at most every `state_every_s` seconds; a state
                 that cannot be written stays an older one. It outlives the training: whoever asked
                 for it removes it when the result is safe.
-            until: stop after this many epochs and keep `state` for going on; the metrics are those
-                so far, and no weights are written. None: all epochs.
+            weights: a .safetensors file to write the trained weights to, when all epochs are
+                done; written whole or not.
+            on_epoch: called after each epoch with its number, from 0, and its metrics.
 
         Returns: metrics, curves of all epochs so far, and the seconds of all attempts that went on
             from one another.
 
         Raises:
-            SettingError: `until` is not a whole number from 1.
+            SettingError: `epochs` is not a whole number from 1.
             TrialTimeout: the time of the trial is over.
             RunError: the weights cannot be written.
         """
-        if until is not None and (isinstance(until, bool) or int(until) != until or until < 1):
-            raise SettingError("until", expected="a whole number of epochs from 1", got=until)
+        if epochs is not None and (isinstance(epochs, bool) or int(epochs) != epochs or epochs < 1):
+            raise SettingError("epochs", expected="a whole number from 1", got=epochs)
         start = time.perf_counter()
         kept = None
         try:
@@ -108,7 +109,7 @@ class Trainer(Evaluator):
                     kept = checkpoint.State(state, self._identity(x, seed), self.state_every_s)
                 fit = loop.fit(
                     model, self.data, self.recipe, seed, device, on_epoch,
-                    on_step=pulse, state=kept, until=until,
+                    on_step=pulse, state=kept, until=epochs,
                 )  # fmt: skip
                 if weights is not None and fit.ended:
                     _write(model, weights)
@@ -135,7 +136,7 @@ class Trainer(Evaluator):
             "input_shape": self.data.input_shape,
         }
 
-    def test(self, x: Rows, weights: Path) -> dict[str, float]:
+    def test(self, x: Rows, weights: Path | None = None) -> dict[str, float]:
         """Metrics of trained weights on the test split: "test_acc" or "test_r2", "test_loss", ...
 
         Args:
@@ -145,6 +146,8 @@ class Trainer(Evaluator):
         Raises:
             DataError: the file does not hold the weights of this row's network.
         """
+        if weights is None:
+            raise DataError("test", expected="the file of trained weights", got=None)
         with self._alone(0) as device:
             model = self._build(x)
             try:

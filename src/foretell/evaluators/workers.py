@@ -15,9 +15,9 @@ from queue import SimpleQueue
 from typing import Self
 
 from foretell.errors import ForetellError, RunError, SettingError
-from foretell.evaluators.base import Evaluator, Result
+from foretell.evaluators.base import Evaluator, Job, Result
 from foretell.evaluators.executors import choose
-from foretell.evaluators.parts.guard import TOKEN, Guard, Job, Outcome, evaluate
+from foretell.evaluators.parts.guard import TOKEN, Guard, Outcome, evaluate
 
 
 @dataclass
@@ -82,6 +82,7 @@ class Workers:
             if limit is not None and not 0 < limit < math.inf:
                 raise SettingError(name, expected="a number above 0", got=limit)
         self.evaluator, self.workers, self.max_retries = evaluator, workers, max_retries
+        self._began = time.monotonic()
         self._backend = choose.backend(executor, workers, evaluator, devices)
         if memory_gb is not None and self._backend.one_process:
             raise SettingError(
@@ -101,6 +102,11 @@ class Workers:
     def room(self) -> float:
         """How many jobs may be in work at once; infinity where an executor does not say it."""
         return self._backend.room
+
+    @property
+    def now_s(self) -> float:
+        """Seconds since these workers were made."""
+        return time.monotonic() - self._began
 
     def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Result]]:
         """The result of each job, in the order in which they end; a failed one has `error` set.

@@ -28,10 +28,11 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from foretell import _catalog
 from foretell._rng import derive, stream
 from foretell.errors import SettingError, need
+from foretell.predictors import unfitted
 from foretell.predictors.parts.predicted import predicted
 from foretell.search.history import History
 from foretell.spaces.base import Rows, Space
-from foretell.strategies.neural_predictor import NeuralPredictor, unfitted
+from foretell.strategies.neural_predictor import NeuralPredictor
 
 try:
     from optuna.distributions import BaseDistribution
@@ -165,7 +166,7 @@ class PredictorSampler(BaseSampler):
         known = history.ok.y
         liar = known.mean() if len(known) >= 2 else np.nan
         history = history.append(running, np.full(len(running), liar))
-        return strategy.propose(grid.space, history, 1, stream(self.seed, "optuna", number))
+        return strategy.propose(grid.space, history, 1, stream(self.seed, "optuna", number)).X
 
     def _committee(self, grid: Grid) -> tuple[Optimistic, ...]:
         """The predictors, unfitted, on the space of the grid."""

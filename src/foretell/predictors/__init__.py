@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from foretell import _catalog
-from foretell.predictors.base import Predictor
+from foretell.predictors.base import Predictor, seeded
 from foretell.predictors.parts.on_features import OnFeatures
 from foretell.predictors.parts.predicted import predicted
+from foretell.spaces.base import Space
 
-__all__ = ["OnFeatures", "Predictor", "get", "names", "predicted"]
+__all__ = ["OnFeatures", "Predictor", "get", "names", "predicted", "unfitted"]
 
 
 def names() -> list[str]:
@@ -31,3 +33,15 @@ def get(name: str, space: Any, **settings: Any) -> Predictor:
     """
     predictor: Predictor = _catalog.get("predictor", name, space=space, **settings)
     return predictor
+
+
+def unfitted(
+    predictor: Any, space: Space, seed: int, settings: Mapping[str, Any] | None = None
+) -> Any:
+    """The catalog's predictor of that name, or a clone of the given regressor, with this seed.
+
+    A regressor is seeded wherever it, or a step inside of it, has a `random_state`.
+    """
+    if isinstance(predictor, str):
+        return get(predictor, space=space, **{"random_state": seed, **(settings or {})})
+    return seeded(predictor, seed)

@@ -89,10 +89,8 @@ class Budget:
             out[full] = int(value) if whole and value == int(value) else value
         return cls(**out)
 
-    def used_up(self, *, trials: int, epochs: int, train_s: float, wall_s: float) -> str:
-        """Which budget is used up, in words; empty while none is."""
-        if self.trials is not None and trials >= self.trials:
-            return f"the budget of {self.trials:,} networks is used up"
+    def used_up(self, *, epochs: int, train_s: float, wall_s: float) -> str:
+        """Which budget is used up, in words; empty while none is. A loop counts the networks."""
         if self.epochs is not None and epochs >= self.epochs:
             return f"the budget of {self.epochs:,} epochs is used up"
         if self.train_s is not None and train_s >= self.train_s:
@@ -135,6 +133,17 @@ class Spent:
             self.clock[name] += time.monotonic() - started
             self._since = None
 
+    def move(self, one: str, other: str, seconds: float) -> None:
+        """So much of the running part `one` belongs to `other`."""
+        self.clock[one] -= seconds
+        self.clock[other] += seconds
+
+    @property
+    def wall_s(self) -> float:
+        """Seconds of the search, over all calls."""
+        running = 0.0 if self._since is None else time.monotonic() - self._since
+        return self.before + sum(self.clock.get(name, 0.0) for name in self.phases) + running
+
     def begins(self, one: int, epochs: int) -> None:
         """A network is about to be trained to so many epochs."""
         self._networks[one] = (epochs, self._networks.get(one, (0, 0.0))[1])
@@ -145,10 +154,8 @@ class Spent:
 
     def over(self, limits: Budget) -> str:
         """Which limit is used up, in words; empty while none is."""
-        running = 0.0 if self._since is None else time.monotonic() - self._since
         return limits.used_up(
-            trials=len(self._networks),
             epochs=sum(epochs for epochs, _ in self._networks.values()),
             train_s=sum(seconds for _, seconds in self._networks.values()),
-            wall_s=self.before + sum(self.clock.get(name, 0.0) for name in self.phases) + running,
+            wall_s=self.wall_s,
         )

@@ -43,7 +43,7 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Event:
         driver.say("this run has ended before: nothing is trained", final=True)
         return done[-1]
     retrained = verdict(driver) if not done else None
-    winner = driver.best()
+    winner = driver.all.best()
     path, result = driver.weights(winner)
     metrics = (
         done[-1]["metrics"] if done else {**result.metrics, **driver.evaluator.test(winner.x, path)}

@@ -64,7 +64,22 @@ class Trial:
             result = replace(result, error=f"no finite {objective}")
         return replace(self, result=result, value=value if result.ok else math.nan)
 
-    def event(self) -> Event:
+    def at_rung(self, result: Result, value: float, ended_s: float) -> Event:
+        """What the journal says of a trial that may be trained on."""
+        return {
+            "event": "rung",
+            "id": self.id,
+            "seed": self.seed,
+            "epochs": result.epochs,
+            "value": value,
+            "error": "",
+            "seconds": result.seconds,
+            "ended_s": ended_s,
+            "metrics": result.metrics,
+            "curve": result.curve,
+        }
+
+    def event(self, ended_s: float = math.nan) -> Event:
         """What the journal says of a trial that has ended."""
         result = self.result or Result()
         return {
@@ -79,6 +94,7 @@ class Trial:
             "metrics": result.metrics,
             "curve": result.curve,
             "seconds": result.seconds,
+            "ended_s": ended_s,
             "epochs": self.epochs,
             "stopped": self.stopped,
             "replicate": self.replicate,
@@ -92,7 +108,9 @@ def result_of(event: Event) -> Result:
     """The result that an event of the journal holds."""
     metrics = {name: _number(value) for name, value in event["metrics"].items()}
     curve = {name: [_number(v) for v in values] for name, values in event["curve"].items()}
-    return Result(metrics, curve, float(event["seconds"]), int(event["seed"]), event["error"])
+    epochs = int(event.get("epochs") or 0)
+    seconds, seed = float(event["seconds"]), int(event["seed"])
+    return Result(metrics, curve, seconds, seed, event["error"], epochs)
 
 
 def rank(trial: Trial) -> tuple[float, float, int]:

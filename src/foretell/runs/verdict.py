@@ -21,7 +21,7 @@ def verdict(driver: Driver) -> Event | None:
     n = driver.plan.replicates
     if not n:
         return None
-    space, winner, made = driver.space, driver.best(), driver.space.baseline()
+    space, winner, made = driver.space, driver.all.best(), driver.space.baseline()
     rows = np.stack([winner.x] if made is None else [winner.x, made[1]]).astype(winner.x.dtype)
     _, first = np.unique(space.row_key(rows), return_index=True)
     numbers = list(range(1, n + 1)) * len(first)

@@ -1,10 +1,10 @@
-"""What is known: the columnar record of all results."""
+"""What is known: the columnar record of all results, a record a told result."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,83 +14,197 @@ from foretell.spaces.base import Rows, Space
 
 OK, FAILED, PENDING = 0, 1, 2
 
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Curves = Mapping[str, ArrayLike]
+
 
 @dataclass(frozen=True)
 class History:
     """All that a strategy or a predictor may know, oldest first; higher `y` is better.
 
-    Shapes: `X` (n, d); `y`, `seconds` (n,) with y NaN where nothing is known; `status` (n,) of
-    OK, FAILED or PENDING (asked for, not yet answered).
+    A record is a told result. A row that was trained on has a later record with the same id and
+    more epochs. Columns of n records:
+
+    Args:
+        X: rows, (n, d).
+        y: values, (n,), NaN where nothing is known.
+        status: OK, FAILED or PENDING (asked for, not yet answered), (n,).
+        seconds: what the row has cost so far, (n,).
+        epochs: trained for; of a pending record asked for; 0 where there is nothing to train.
+        ended_s: when it was told, in seconds since the search began; NaN where nobody said.
+        ids: of the row, numbered as they came, (n,).
+        asks: number of the ask that brought the row; -1 for one told from elsewhere, (n,).
+        curves: per-epoch values by the name of the metric, (n, e), NaN where there are none.
+        max_epochs: of a whole training; 0 where there is nothing to train.
     """
 
     X: Rows
-    y: NDArray[np.float64]
+    y: Floats
     status: NDArray[np.int8]
-    seconds: NDArray[np.float64]
+    seconds: Floats
+    epochs: Integers
+    ended_s: Floats
+    ids: Integers
+    asks: Integers
+    curves: Mapping[str, Floats] = field(default_factory=dict)
+    max_epochs: int = 0
 
     @classmethod
-    def empty(cls, space: Space) -> Self:
+    def empty(cls, space: Space, max_epochs: int = 0) -> Self:
         """Nothing known yet."""
-        return cls(
-            np.zeros((0, space.d), dtype=space._dtype),
-            np.zeros(0),
-            np.zeros(0, dtype=np.int8),
-            np.zeros(0),
-        )
+        none, whole = np.zeros(0), np.zeros(0, dtype=np.int64)
+        X = np.zeros((0, space.d), dtype=space._dtype)
+        state = np.zeros(0, dtype=np.int8)
+        return cls(X, none, state, none, whole, none, whole, whole, {}, max_epochs)
 
     @classmethod
-    def of(cls, space: Space, X: ArrayLike, y: ArrayLike) -> Self:
-        """A history of finished results; a NaN in `y` is a failed trial."""
-        return cls.empty(space).append(space.check(X), y)
+    def of(
+        cls, space: Space, X: ArrayLike, y: ArrayLike, *, max_epochs: int = 0, **columns: Any
+    ) -> Self:
+        """A history of finished results; a NaN in `y` is a failed trial.
 
-    def append(self, X: Rows, y: ArrayLike, seconds: ArrayLike = 0.0) -> Self:
+        Args:
+            space: of the rows.
+            X: rows, (n, d).
+            y: values, (n,).
+            max_epochs: of a whole training.
+            columns: others by name: `epochs` (the whole training unless said), `seconds`, ...
+        """
+        return cls.empty(space, max_epochs).append(space.check(X), y, **columns)
+
+    def append(
+        self,
+        X: Rows,
+        y: ArrayLike,
+        seconds: ArrayLike = 0.0,
+        *,
+        epochs: ArrayLike | None = None,
+        ended_s: ArrayLike = np.nan,
+        ids: ArrayLike | None = None,
+        asks: ArrayLike = -1,
+        curves: Curves | None = None,
+    ) -> Self:
         """This history and some finished results behind it; NaN means failed."""
         values = np.asarray(y, dtype=np.float64)
         if values.shape != (len(X),):
             raise DataError("results", expected=f"{len(X)} values", got=f"shape {values.shape}")
         bad = ~np.isfinite(values)
-        return self._join(
-            X, np.where(bad, np.nan, values), np.where(bad, FAILED, OK), np.asarray(seconds)
+        more = self._records(X, ids, epochs, curves)
+        return self.then(
+            replace(
+                more,
+                y=np.where(bad, np.nan, values),
+                status=np.where(bad, FAILED, OK).astype(np.int8),
+                seconds=_column(seconds, len(X)),
+                ended_s=_column(ended_s, len(X)),
+                asks=_column(asks, len(X)).astype(np.int64),
+            )
         )
 
-    def with_pending(self, X: Rows) -> Self:
+    def with_pending(
+        self,
+        X: Rows,
+        epochs: ArrayLike | None = None,
+        ids: ArrayLike | None = None,
+        asks: ArrayLike = -1,
+    ) -> Self:
         """This history and rows that are being evaluated right now."""
-        return self._join(X, np.full(len(X), np.nan), np.full(len(X), PENDING), np.zeros(len(X)))
+        more = self._records(X, ids, epochs, None)
+        return self.then(replace(more, asks=_column(asks, len(X)).astype(np.int64)))
 
-    def _join(self, X: Rows, y: ArrayLike, status: ArrayLike, seconds: NDArray[np.float64]) -> Self:
+    def _records(
+        self, X: Rows, ids: ArrayLike | None, epochs: ArrayLike | None, curves: Curves | None
+    ) -> Self:
+        """Pending records of rows; new ids and whole trainings where nothing is said."""
+        n = len(X)
+        first = int(self.ids.max(initial=-1)) + 1
         return type(self)(
-            np.concatenate([self.X, X.astype(self.X.dtype, copy=False)]),
-            np.concatenate([self.y, np.asarray(y, dtype=np.float64)]),
-            np.concatenate([self.status, np.asarray(status, dtype=np.int8)]),
-            np.concatenate([self.seconds, np.broadcast_to(seconds, len(X)).astype(np.float64)]),
+            X=X.astype(self.X.dtype, copy=False),
+            y=np.full(n, np.nan),
+            status=np.full(n, PENDING, dtype=np.int8),
+            seconds=np.zeros(n),
+            epochs=_column(self.max_epochs if epochs is None else epochs, n).astype(np.int64),
+            ended_s=np.full(n, np.nan),
+            ids=np.arange(first, first + n) if ids is None else _column(ids, n).astype(np.int64),
+            asks=np.full(n, -1),
+            curves={name: _matrix(name, values, n) for name, values in (curves or {}).items()},
+            max_epochs=self.max_epochs,
         )
+
+    def then(self, other: Self) -> Self:
+        """The records of `other` behind these."""
+        columns = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _N}
+        names = dict.fromkeys([*self.curves, *other.curves])
+        curves = {name: _behind(name, self, other) for name in names}
+        return replace(self, **columns, curves=curves)  # type: ignore[arg-type]  # none is a number
 
     def __len__(self) -> int:
         return len(self.y)
 
     @property
     def ok(self) -> Self:
-        """The finished results alone."""
-        return self._where(self.status == OK)
+        """The finished results alone, whatever their epochs."""
+        return self[self.status == OK]
 
     @property
     def told(self) -> Self:
         """The results that have come, failed ones too; nothing pending."""
-        return self._where(self.status != PENDING)
+        return self[self.status != PENDING]
 
-    def _where(self, keep: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Self:
-        return type(self)(self.X[keep], self.y[keep], self.status[keep], self.seconds[keep])
+    @property
+    def pending(self) -> Self:
+        """What is asked for and not yet answered."""
+        return self[self.status == PENDING]
+
+    @property
+    def full(self) -> Self:
+        """The finished results of whole trainings."""
+        return self[(self.status == OK) & (self.epochs >= self.max_epochs)]
+
+    @property
+    def latest(self) -> Self:
+        """One record a row, its last, in the order in which the rows first came."""
+        ids, back = np.unique(self.ids[::-1], return_index=True)
+        return self if len(ids) == len(self) else self[len(self) - 1 - back]
+
+    def __getitem__(self, keep: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Self:
+        """Some of the records."""
+        columns = {name: getattr(self, name)[keep] for name in _N}
+        return replace(self, **columns, curves={k: v[keep] for k, v in self.curves.items()})
 
     def best(self) -> int:
-        """Index of the highest value; the oldest one on ties."""
-        if not (self.status == OK).any():
+        """Index of the highest value among the results with most epochs; the oldest on ties.
+
+        A value after few epochs says little beside one after many: those count only while
+        nothing has got further.
+        """
+        ok = self.status == OK
+        if not ok.any():
             raise DataError("no result yet", expected="at least one finished trial", got=0)
-        return int(np.nanargmax(self.y))
+        return int(
+            np.nanargmax(np.where(ok & (self.epochs == self.epochs[ok].max()), self.y, np.nan))
+        )
 
 
-def joined(histories: Iterable[History]) -> History:
-    """Several histories behind each other."""
-    first, *rest = histories
-    for one in rest:
-        first = first._join(one.X, one.y, one.status, one.seconds)
-    return first
+_N = tuple(entry.name for entry in fields(History) if entry.name not in ("curves", "max_epochs"))
+
+
+def _column(values: ArrayLike, n: int) -> NDArray[Any]:
+    return np.broadcast_to(np.asarray(values, dtype=np.float64), (n,)).copy()
+
+
+def _matrix(name: str, values: ArrayLike, n: int) -> Floats:
+    found = np.asarray(values, dtype=np.float64)
+    if found.ndim != 2 or len(found) != n:
+        raise DataError(f"curve {name!r}", expected=f"shape ({n}, epochs)", got=f"{found.shape}")
+    return found
+
+
+def _behind(name: str, first: History, second: History) -> Floats:
+    """The curves of two histories, as wide as the longer ones."""
+    parts = [one.curves.get(name, np.zeros((len(one), 0))) for one in (first, second)]
+    out = np.full((len(first) + len(second), max(part.shape[1] for part in parts)), np.nan)
+    for part, at in zip(parts, (0, len(first)), strict=True):
+        out[at : at + len(part), : part.shape[1]] = part
+    return out

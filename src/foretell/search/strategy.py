@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foretell.search.history import History
 from foretell.spaces.base import Rows, Space
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 class Proposal(NamedTuple):
     """What a strategy proposes, and the fitted predictor and ranking behind it, where it has them.
 
-    Shapes: `X` (n, d). `fit_s` and `predict_s` are seconds of wall clock.
+    Shapes: `X` (n, d); `epochs` (n,), how far each row shall be trained, None for all the way.
+    `fit_s` and `predict_s` are seconds of wall clock.
     """
 
     X: Rows
+    epochs: NDArray[np.int64] | None = None
     model: Any = None
     ranking: Ranking | None = None
     fit_s: float = 0.0
@@ -28,28 +31,41 @@ class Proposal(NamedTuple):
 
 
 class Strategy(ABC):
-    """A function of the past; a frozen dataclass that holds settings and no state."""
+    """A function of the past; a frozen dataclass that holds settings and no state.
+
+    One that is synchronous is asked for `round_size` rows when all that it had asked for is
+    told, so what a search does depends on its settings and never on the number of workers. One
+    that is `asynchronous` is asked whenever a worker is free.
+    """
+
+    asynchronous: ClassVar[bool] = False
 
     @abstractmethod
-    def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Rows:
-        """`n` rows to evaluate next, none of them in `history` (by `space.row_key`).
+    def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:
+        """At most `n` rows to evaluate next, and how far.
 
-        Fewer than `n` only when the space has no new ones left. Shapes: returns (n, d).
+        A row that `history` does not have (by `space.row_key`) is new; one that it has is to be
+        trained on, to more epochs than it has. Fewer rows than `n` mean: wait for what is out, or,
+        when nothing is out, that there is nothing left to do.
+
+        Shapes: `X` at most (n, d).
         """
 
-    def explain(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:
-        """What `propose` returns, together with what it was chosen by."""
-        return Proposal(self.propose(space, history, n, rng))
+    def promotions(self, history: History) -> Proposal | None:
+        """Known rows that are due to be trained on, best first; `propose` begins with them.
+
+        They are all that a search still does when its budget of networks is used up.
+        """
+        return None
 
     @classmethod
     def scaled(cls, budget: int) -> dict[str, Any]:
         """Settings that suit a search of `budget` networks better than the defaults."""
         return {}
 
-    def round_size(self, done: int) -> int | None:
-        """How many rows to ask for before the next tell, after `done` results; None: no matter.
+    def round_size(self, history: History) -> int | None:
+        """How many new rows to ask for before the next tell; None: as many as the budget has.
 
-        A driver with parallel workers asks for this many at once, so that what a search does
-        depends on its settings and never on the number of workers.
+        0: none now, ask again when something is told.
         """
         return None

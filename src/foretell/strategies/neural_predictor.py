@@ -12,7 +12,7 @@ import numpy as np
 from foretell import predictors
 from foretell.errors import SettingError
 from foretell.evidence import evidence_of, without_evidence
-from foretell.predictors.base import Floats, seeded
+from foretell.predictors.base import Floats
 from foretell.predictors.bayes_lin_reg import BayesLinReg
 from foretell.search.history import History
 from foretell.search.ranking import payable, rank
@@ -63,8 +63,11 @@ class NeuralPredictor(Strategy):
 
     >>> import foretell as ft
     >>> search = ft.Search(ft.spaces.get("nb201"), NeuralPredictor(n_train=20, batch=10))
-    >>> search.round_size, search.strategy.round_size(done=20)
-    (20, 10)
+    >>> search.round_size
+    20
+    >>> search.tell(X := search.ask(20), range(20))
+    >>> search.round_size
+    10
     """
 
     n_train: int = 30
@@ -89,17 +92,16 @@ class NeuralPredictor(Strategy):
                 raise SettingError(f"neural-predictor, {name}", expected=expected, got=value)
         cost_names("neural-predictor", self.minimize)
 
-    def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Rows:
-        """Random rows until N are known or out, then the best predicted ones."""
-        return self.explain(space, history, n, rng).X
+    def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:
+        """Random rows until N are known or out, then the best predicted ones.
 
-    def explain(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:
-        """The rows of `propose`, the first predictor that had a turn, its best 1,000 rows."""
-        known = history.ok
-        n_random = min(n, max(self.n_train - len(history), 0)) if len(known) >= 2 else n
+        With them come the first predictor that had a turn, and its best 1,000 rows.
+        """
+        known, n_known = history.ok.latest, len(history.latest)
+        n_random = min(n, max(self.n_train - n_known, 0)) if len(known) >= 2 else n
         n_random += round(self.explore * (n - n_random))
         committee = self.predictor if isinstance(self.predictor, tuple) else (self.predictor,)
-        turn = len(history) % len(committee)  # so that single asks go round as well
+        turn = n_known % len(committee)  # so that single asks go round as well
         X = fresh(space, history, n_random, lambda k: space.sample(k, rng), rng)
         first: Proposal | None = None
         for i in range(min(len(committee), n - n_random)):
@@ -113,16 +115,19 @@ class NeuralPredictor(Strategy):
         self, predictor: Any, space: Space, history: History, n: int, rng: np.random.Generator
     ) -> Proposal:
         """The `n` best predicted rows that are not in `history`."""
-        model = unfitted(predictor, space, int(rng.integers(2**31)), self.predictor_settings)
+        model = predictors.unfitted(
+            predictor, space, int(rng.integers(2**31)), self.predictor_settings
+        )
         start = time.perf_counter()
-        model.fit(history.ok.X, history.ok.y)
+        known = history.ok.latest
+        model.fit(known.X, known.y)
         fitted = time.perf_counter()
         exclude = space.row_key(history.X)
         k = max(n, _RANKED) if space.loose is space else n  # each row may cost a measurement
         paid, screen = None, None
         if evidence_of(model):
             k = paid = max(n, self.evidence or payable(n))  # a ranking of all that was paid
-            screen = without_evidence(model).fit(history.ok.X, history.ok.y)
+            screen = without_evidence(model).fit(known.X, known.y)
         ranking = rank(
             space,
             model,
@@ -131,15 +136,16 @@ class NeuralPredictor(Strategy):
             rng=rng,
             limit=self.limit,
             minimize=self.minimize,
-            measure=self._foretold_costs(space, history.ok.X),
+            measure=self._foretold_costs(space, known.X),
             screen=screen,
             evidence=paid,
         )
         seconds = (fitted - start, time.perf_counter() - fitted)
         X = ranking.X[:n]
-        known = history.with_pending(X)
-        more = fresh(space, known, n - len(X), lambda k: space.sample(k, rng), rng)
-        return Proposal(np.concatenate([X, more]), model, ranking, *seconds)
+        more = fresh(
+            space, history.with_pending(X), n - len(X), lambda k: space.sample(k, rng), rng
+        )
+        return Proposal(np.concatenate([X, more]), None, model, ranking, *seconds)
 
     def _foretold_costs(self, space: Space, X: Rows) -> Callable[[Rows], Floats] | None:
         """A guess of costs that need a network, from those of `X`; None where none is needed."""
@@ -158,18 +164,7 @@ class NeuralPredictor(Strategy):
             models.append(model.fit(X[known], np.log1p(costs[known])))
         return lambda rows: np.stack([np.expm1(model.predict(rows)) for model in models], axis=1)
 
-    def round_size(self, done: int) -> int | None:
+    def round_size(self, history: History) -> int | None:
         """The rest of the N random rows, then `batch`."""
+        done = len(history.told.latest)
         return self.n_train - done if done < self.n_train else self.batch
-
-
-def unfitted(
-    predictor: Any, space: Space, seed: int, settings: Mapping[str, Any] | None = None
-) -> Any:
-    """The catalog's predictor of that name, or a clone of the given regressor, with this seed.
-
-    A regressor is seeded wherever it, or a step inside of it, has a `random_state`.
-    """
-    if isinstance(predictor, str):
-        return predictors.get(predictor, space=space, **{"random_state": seed, **(settings or {})})
-    return seeded(predictor, seed)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from foretell.search.history import History
-from foretell.search.strategy import Strategy
-from foretell.spaces.base import Rows, Space
+from foretell.search.strategy import Proposal, Strategy
+from foretell.spaces.base import Space
 from foretell.strategies.parts.fresh import cost_names, fresh
 
 
@@ -28,6 +28,6 @@ class Random(Strategy):
     def __post_init__(self) -> None:
         cost_names("random", self.minimize)
 
-    def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Rows:
+    def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:
         """`n` new random rows."""
-        return fresh(space, history, n, lambda k: space.sample(k, rng), rng)
+        return Proposal(fresh(space, history, n, lambda k: space.sample(k, rng), rng))

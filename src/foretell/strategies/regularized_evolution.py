@@ -10,7 +10,7 @@ import numpy as np
 from foretell.errors import SettingError
 from foretell.pareto import best
 from foretell.search.history import History
-from foretell.search.strategy import Strategy
+from foretell.search.strategy import Proposal, Strategy
 from foretell.spaces.base import Rows, Space
 from foretell.strategies.parts.fresh import cost_names, fresh
 
@@ -73,13 +73,13 @@ class RegularizedEvolution(Strategy):
         population = min(max(budget // 4, 2), 50)
         return {"population": population, "sample_size": max(population // 5, 2)}
 
-    def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Rows:
+    def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:
         """Random rows until `population` are known or out, then mutants of tournament winners."""
-        members = self._members(space, history.ok)
-        n_random = n if not len(members) else min(n, max(self.population - len(history), 0))
+        members = self._members(space, history.ok.latest)
+        n_random = n if not len(members) else min(n, max(self.population - len(history.latest), 0))
         first = fresh(space, history, n_random, lambda k: space.sample(k, rng), rng)
         if n_random == n:
-            return first
+            return Proposal(first)
 
         def mutants(k: int) -> Rows:
             size = min(self.sample_size, len(members))
@@ -91,15 +91,16 @@ class RegularizedEvolution(Strategy):
             return space.mutate(members.X[winner], rng)
 
         known = history.with_pending(first)
-        return np.concatenate([first, fresh(space, known, n - n_random, mutants, rng)])
+        rest = fresh(space, known, n - n_random, mutants, rng)
+        return Proposal(np.concatenate([first, rest]))
 
     def _members(self, space: Space, known: History) -> History:
         """The population: the youngest; with costs the best, best first."""
         if not self.minimize:
-            return known._where(slice(-self.population, None))
+            return known[-self.population :]
         F = np.column_stack([known.y, -space.measure(known.X, self.minimize)])
-        return known._where(best(F, self.population))
+        return known[best(F, self.population)]
 
-    def round_size(self, done: int) -> int:
+    def round_size(self, history: History) -> int:
         """The rest of the random rows, then `batch` children."""
-        return max(self.population - done, self.batch)
+        return max(self.population - len(history.told.latest), self.batch)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from foretell import metrics
+from foretell.predictors import unfitted
 from foretell.predictors.parts.predicted import predicted
 from foretell.spaces.base import Space
-from foretell.strategies.neural_predictor import unfitted
 from foretell.studies._splits import Split
 from foretell.studies._study import Cell
 from foretell.studies._tuning import Tuning, tune

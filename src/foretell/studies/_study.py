@@ -47,15 +47,17 @@ class Study(Generic[R]):
         return {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
 
 
-def open_table(path: str | Path, space: Space | str | None, *columns: str) -> Table:
-    """The table with just these numeric columns; a file of a benchmark knows its space."""
+def open_table(path: str | Path, space: Space | str | None, *columns: str | None) -> Table:
+    """The table with just these numeric columns and curves; a benchmark's file knows its space."""
     if isinstance(space, str):
         from foretell.spaces.parts.load import load
 
         space = load(space)
     table = Table.open(path, space=space)
-    kept = {name: table.column(name) for name in columns}
-    return Table(table.space, table.X, kept, source=table.source)
+    names = [name for name in dict.fromkeys(columns) if name is not None]
+    curves = {name: table.curve(name) for name in names if name in table.curves}
+    kept = {n: table.column(n) for n in names if n in table.columns or n not in curves}
+    return Table(table.space, table.X, kept, curves, source=table.source)
 
 
 def seeds_of(seeds: int | Sequence[int]) -> list[int]:

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from foretell import strategies as catalog
 from foretell.errors import SettingError
+from foretell.evaluators.lookup import Lookup
+from foretell.evaluators.simulated import Simulated
 from foretell.metrics import mean_interval
 from foretell.search.asktell import Search
+from foretell.search.loop import Loop
 from foretell.search.strategy import Strategy
 from foretell.spaces.base import Space
 from foretell.spaces.parts.listed import listed
@@ -31,7 +34,6 @@ from foretell.studies._study import (
     seeds_of,
     write_summary,
 )
-from foretell.tables.table import Table
 
 CHECKPOINTS = (10, 20, 50, 100, 130, 150, 200, 300, 500, 1_000, 2_000, 5_000, 10_000)
 
@@ -42,7 +44,9 @@ class SearchRecord:
 
     `values` has None for a row without a value (a failed trial, which costs a network as well);
     `test` belongs to the row with the best value, None without a test column. `seconds` is
-    processor time of the search itself.
+    processor time of the search itself. Of searches that stop trainings early, `epochs` has the
+    epochs of each value and `rows` the number of its network; with a clock, `ended_s` the seconds
+    since the beginning, of as many workers as are simulated.
     """
 
     strategy: str
@@ -52,6 +56,29 @@ class SearchRecord:
     test: float | None = None
     seconds: float = 0.0
     error: str = ""
+    epochs: tuple[int, ...] = ()
+    rows: tuple[int, ...] = ()
+    ended_s: tuple[float, ...] = ()
+
+    def incumbents(self, direction: Literal["max", "min"]) -> NDArray[np.float64]:
+        """Best value known when 1, 2, ... networks have a result, (networks,).
+
+        Of values after different numbers of epochs those with most count.
+        """
+        sign = 1.0 if direction == "max" else -1.0
+        y = sign * np.array(self.values, dtype=np.float64)  # None becomes NaN
+        if not self.epochs:
+            return sign * np.fmax.accumulate(y) if len(y) else y
+        best, far, out = np.nan, 0, np.full(len(set(self.rows)), np.nan)
+        seen: set[int] = set()
+        for value, epochs, row in zip(y, self.epochs, self.rows, strict=True):
+            seen.add(row)
+            if epochs > far and np.isfinite(value):
+                best, far = value, epochs
+            elif epochs == far:
+                best = np.fmax(best, value)
+            out[len(seen) - 1] = best
+        return sign * out
 
 
 @dataclass(frozen=True)
@@ -71,14 +98,13 @@ class SearchStudy(Study[SearchRecord]):
 
         A search that ended early because the space was used up keeps its last value.
         """
-        rows = [r.values for r in self.records if r.strategy == strategy and not r.error]
-        best = np.fmax if self.direction == "max" else np.fmin
-        out = np.full((len(rows), self.budget), np.nan)
-        for curve, values in zip(out, rows, strict=True):
-            known = np.array(values, dtype=np.float64)  # None becomes NaN
+        mine = [r for r in self.records if r.strategy == strategy and not r.error]
+        out = np.full((len(mine), self.budget), np.nan)
+        for curve, record in zip(out, mine, strict=True):
+            known = record.incumbents(self.direction)
             if len(known):
-                curve[: len(known)] = best.accumulate(known)
-                curve[len(known) :] = curve[len(known) - 1]
+                curve[: len(known)] = known
+                curve[len(known) :] = known[-1]
         return out
 
     def best_at(self, strategy: str, n: int) -> list[float]:
@@ -161,13 +187,18 @@ def run_searches(
     test_column: str | None = None,
     on_progress: OnProgress = None,
     direction: Literal["max", "min"] = "max",
+    seconds_column: str | None = None,
+    workers_simulated: int = 1,
 ) -> SearchStudy:
     """Run each strategy on the table with each seed, and compare the best values seen.
 
     Every distinct row queried costs one network; a search sees `column` alone, and `test_column`
     is read once, for the row with the best value at the end. When the table holds only a part of
-    the space, the searches move in that part. What is asked between two tells is the strategy's
-    own `round_size`.
+    the space, the searches move in that part. Strategies that stop trainings early need the
+    learning curve of `column`.
+
+    Each search runs on workers with a virtual clock (`Simulated`): what a synchronous strategy
+    finds does not depend on their number, but when it finds it does.
 
     Every finished search is a line of `out/results.jsonl`: an interrupted study goes on where it
     was, and a later call may name more strategies or seeds. `summary.csv` and `summary.md` are
@@ -185,6 +216,8 @@ def run_searches(
         test_column: for the report.
         on_progress: called with a `Progress` after each search.
         direction: "min" where small values are good.
+        seconds_column: seconds of a whole training, for the clock.
+        workers_simulated: networks that are trained at the same time, on that clock.
 
     Raises:
         RunError: `out` holds a study with another table, column, budget or direction.
@@ -200,7 +233,8 @@ def run_searches(
             expected="a strategy and a budget of at least 1",
             got=f"{len(made)} strategies, budget {budget}",
         )
-    table = open_table(table_path, space, *dict.fromkeys([column, test_column or column]))
+    table = open_table(table_path, space, column, test_column, seconds_column)
+    lookup = Lookup(table, column, direction, test_column, seconds_column)
     settings = {
         "study": "searches",
         **describe(table_path, table),
@@ -208,48 +242,55 @@ def run_searches(
         "test_column": test_column,
         "direction": direction,
         "budget": budget,
+        "seconds_column": seconds_column,
+        "workers_simulated": workers_simulated if workers_simulated > 1 else None,
     }
     cells: list[Cell] = [
         {"strategy": name, "settings": " ".join(repr(strategy).split()), "seed": seed}
         for seed in seeds_of(seeds)
         for name, strategy in made.items()
     ]
-    work = functools.partial(_search, table, column, test_column, direction, budget, made)
+    work = functools.partial(_search, lookup, budget, workers_simulated, made)
     found = collect(out, settings, cells, work, workers, on_progress)
-    records = (
-        SearchRecord(**{**cell, "values": tuple(cell.get("values") or ())}) for cell in found
-    )
+    records = map(_record, found)
     study = SearchStudy(tuple(records), Path(out), budget, direction)
     write_summary(study.out, study.summary_rows(), study.summary())
     return study
 
 
 def _search(
-    table: Table,
-    column: str,
-    test_column: str | None,
-    direction: Literal["max", "min"],
-    budget: int,
-    made: Mapping[str, Strategy],
-    cell: Cell,
+    lookup: Lookup, budget: int, workers: int, made: Mapping[str, Strategy], cell: Cell
 ) -> Cell:
     started = time.process_time()
+    table = lookup.table
     whole = len(table) >= table.space.size
     space = table.space if whole else listed(table.space, table.X)
-    search = Search(space, made[cell["strategy"]], seed=cell["seed"], direction=direction)
-    while (left := budget - len(search.values)) > 0:
-        X = search.ask(min(search.round_size or left, left))
-        if not len(X):
-            break
-        search.tell(X, table.query(X, column, missing="nan"))
-    test = np.nan
-    if test_column and np.isfinite(search.values).any():
-        test = table.query(search.best[None], test_column, missing="nan")[0]
-    return {
+    search = Search(
+        space,
+        made[cell["strategy"]],
+        seed=cell["seed"],
+        direction=lookup.direction,
+        max_epochs=lookup.epochs,
+    )
+    for _ in Loop(search, lookup, Simulated(lookup, workers), networks=budget).run():
+        pass
+    told = search.history.told
+    tested = lookup.test(search.best) if len(told.ok) else {}
+    record: Cell = {
         "values": [float(v) for v in search.values],
-        "test": float(test) if np.isfinite(test) else None,
+        "test": next(iter(tested.values()), None),
         "seconds": time.process_time() - started,
     }
+    if (told.epochs != lookup.epochs).any():
+        record |= {"epochs": told.epochs.tolist(), "rows": told.ids.tolist()}
+    if lookup.seconds is not None:
+        record["ended_s"] = told.ended_s.tolist()
+    return record
+
+
+def _record(cell: Cell) -> SearchRecord:
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in cell.items()}
+    return SearchRecord(**fields)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -241,15 +241,7 @@ class Table:
             raise SettingError("missing", expected="'error' or 'nan'", got=repr(missing))
         values = self.column(column)
         rows = self.space.check(X)
-        at, known = self._find(rows)
-        if not known.all():
-            i = int(np.argmin(known))
-            raise UnknownArchitectureError(
-                f"{self.source} does not hold architecture {self.space.to_str(rows[i : i + 1])[0]}"
-                f" (row {i})",
-                hint="ask only for rows of table.X, or test with table.contains(X)",
-            )
-        out = values[at]
+        out = values[self.find(rows)]
         if missing == "error":
             absent = np.isnan(out)
             if absent.any():
@@ -260,6 +252,22 @@ class Table:
                     hint="pass missing='nan', or leave these rows out",
                 )
         return out
+
+    def find(self, X: ArrayLike) -> NDArray[np.intp]:
+        """Where each row of X, (n, d), stands in `self.X`, (n,).
+
+        Raises: UnknownArchitectureError naming the first row that the table does not hold.
+        """
+        rows = self.space.check(X)
+        at, known = self._find(rows)
+        if not known.all():
+            i = int(np.argmin(known))
+            raise UnknownArchitectureError(
+                f"{self.source} does not hold architecture {self.space.to_str(rows[i : i + 1])[0]}"
+                f" (row {i})",
+                hint="ask only for rows of table.X, or test with table.contains(X)",
+            )
+        return at
 
     def contains(self, X: ArrayLike) -> NDArray[np.bool_]:
         """Which rows the table holds, (n,)."""

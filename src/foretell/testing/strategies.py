@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,8 @@ from foretell.search.history import History
 from foretell.search.strategy import Strategy
 from foretell.spaces.base import Costs, Rows, Space, choice
 from foretell.testing._globals import global_states
+
+MAX_EPOCHS = 4  # of a whole training in these checks
 
 
 class Tiny(Space):
@@ -56,40 +58,66 @@ def mixed_history(space: Space, n: int, seed: int = 0) -> History:
     X = X[np.sort(first)][: min(n + 2, space.size // 2)]
     y = made_up_values(space, X)
     y[::5] = np.nan
-    return History.of(space, X[:-2], y[:-2]).with_pending(X[-2:])
+    epochs = 1 + np.arange(len(X)) % MAX_EPOCHS
+    told = History.of(space, X[:-2], y[:-2], epochs=epochs[:-2], asks=0, max_epochs=MAX_EPOCHS)
+    return told.with_pending(X[-2:], epochs[-2:])
 
 
 def check_new_rows(strategy: Strategy, space: Space) -> None:
-    """Proposals are rows of the space (within its limits), as many as asked, different and new."""
+    """Proposals are rows of the space (within its limits), different, as many as asked.
+
+    New rows have no record; a known one is to be trained on, to more epochs than it has.
+    """
     for size in (0, 1, 12, 40):
-        history = mixed_history(space, size) if size else History.empty(space)
+        history = mixed_history(space, size) if size else History.empty(space, MAX_EPOCHS)
         for n in (1, 7):
             n = min(n, space.size - len(history))
-            X = strategy.propose(space, history, n, stream(0, "new", size))
-            assert X.shape == (n, space.d), f"asked for {n} rows, got shape {X.shape}"
+            proposal = strategy.propose(space, history, n, stream(0, "new", size))
+            X, epochs = proposal.X, proposal.epochs
+            waits = len(X) < n and _may_wait(strategy)
+            assert waits or X.shape == (n, space.d), f"asked for {n} rows, got shape {X.shape}"
             assert bool(space.contains(X).all()), "a proposed row is not of the space"
             keys = space.row_key(X)
-            assert len(np.unique(keys)) == n, "a row was proposed twice"
-            assert not np.isin(keys, space.row_key(history.X)).any(), "a known row was proposed"
+            assert len(np.unique(keys)) == len(X), "a row was proposed twice"
+            if epochs is not None:
+                assert epochs.shape == (len(X),), f"{len(X)} rows, epochs of shape {epochs.shape}"
+                assert ((epochs >= 1) & (epochs <= MAX_EPOCHS)).all(), "epochs out of range"
+            known = history.latest
+            far = dict(zip(space.row_key(known.X).tolist(), known.epochs.tolist(), strict=True))
+            wanted = [0] * len(X) if epochs is None else epochs.tolist()
+            again = [i for i, key in enumerate(keys.tolist()) if key in far]
+            assert all(wanted[i] > far[int(keys[i])] for i in again), "a known row was proposed"
+
+
+def _may_wait(strategy: Strategy) -> bool:
+    """Whether it has several fidelities: then fewer rows than asked may mean to wait."""
+    return type(strategy).promotions is not Strategy.promotions
+
+
+def check_promotions(strategy: Strategy, space: Space) -> None:
+    """`promotions` are rows with a result, and `propose` begins with them."""
+    history = mixed_history(space, 40).told
+    due = strategy.promotions(history)
+    if due is None:
+        return
+    assert due.epochs is not None, "a promotion does not say how far"
+    assert len(due.X), "promotions of no row: None is how to say it"
+    assert np.isin(space.row_key(due.X), space.row_key(history.ok.X)).all(), "promotes no result"
+    first = strategy.propose(space, history, len(due.X), stream(0, "due"))
+    assert np.array_equal(first.X, due.X), "propose does not begin with the promotions"
+    assert first.epochs is not None, "propose does not say how far a promotion goes"
+    assert np.array_equal(first.epochs, due.epochs), "propose trains them to other epochs"
 
 
 def check_determinism(strategy: Strategy, space: Space) -> None:
     """Equal history and equal generator give equal rows; the history is left as it was."""
     history = mixed_history(space, 40)
-    before = [array.copy() for array in (history.X, history.y, history.status, history.seconds)]
+    before = copy.deepcopy(history)
     first, second = (strategy.propose(space, history, 5, stream(0, "same")) for _ in range(2))
-    assert np.array_equal(first, second), "equal history and generator gave different rows"
-    after: tuple[Any, ...] = (history.X, history.y, history.status, history.seconds)
-    for old, new in zip(before, after, strict=True):
+    assert np.array_equal(first.X, second.X), "equal history and generator gave different rows"
+    for name in ("X", "y", "status", "seconds", "epochs", "ended_s", "ids", "asks"):
+        old, new = getattr(before, name), getattr(history, name)
         assert np.array_equal(old, new, equal_nan=True), "propose changed the history"
-
-
-def check_explanation(strategy: Strategy, space: Space) -> None:
-    """`explain` gives the rows of `propose`."""
-    history = mixed_history(space, 40)
-    X = strategy.propose(space, history, 5, stream(0, "explain"))
-    told = strategy.explain(space, history, 5, stream(0, "explain"))
-    assert np.array_equal(told.X, X), "explain tells of other rows than propose gives"
 
 
 def check_global_randomness(strategy: Strategy, space: Space) -> None:
@@ -104,12 +132,12 @@ def check_global_randomness(strategy: Strategy, space: Space) -> None:
 
 def check_replay(strategy: Strategy, space: Space) -> None:
     """A search that is rebuilt from its journal goes on as if it had never stopped."""
-    first, second = Search(space, strategy, seed=1), Search(space, strategy, seed=1)
+    first, second = (Search(space, strategy, seed=1, max_epochs=MAX_EPOCHS) for _ in range(2))
     for k in range(4):
-        X = first.ask(min(6, space.size // 8))
+        X, epochs = first.ask_epochs(min(6, space.size // 8))
         values = made_up_values(space, X)
         values[k % 2 :: 3] = np.nan
-        second.replay(X)
+        second.replay(X, epochs)
         for search in (first, second):
             search.tell(X[1:], values[1:])  # the first row of each round stays out
     assert np.array_equal(first.ask(3), second.ask(3)), "the rebuilt search went another way"
@@ -126,40 +154,43 @@ def check_hard_histories(strategy: Strategy, space: Space) -> None:
         ("equal values", np.ones(len(X))),
     ):
         n = min(4, space.size - len(X))
-        got = strategy.propose(space, History.of(space, X, y), n, stream(0, name))
+        history = History.of(space, X, y, max_epochs=MAX_EPOCHS)
+        got = strategy.propose(space, history, n, stream(0, name)).X
         assert len(got) == n, f"{name}: asked for {n} rows, got {len(got)}"
 
 
 def check_asks_without_tells(strategy: Strategy, space: Space) -> None:
     """Asking again and again while nothing comes back gives different rows."""
-    search = Search(space, strategy, seed=2)
+    search = Search(space, strategy, seed=2, max_epochs=MAX_EPOCHS)
     X = np.concatenate([search.ask(1) for _ in range(min(12, space.size))])
     assert len(np.unique(space.row_key(X))) == len(X), "a row was given out twice"
 
 
 def check_round_size(strategy: Strategy, space: Space) -> None:
     """`round_size` is None or at least 1 at every point of a search."""
-    for done in range(200):
-        size = strategy.round_size(done)
-        assert size is None or size >= 1, f"round_size({done}) is {size}"
+    for done in range(0, 200, 5):
+        X = space.sample(done, stream(0, "round", done))
+        told = History.of(space, X, made_up_values(space, X), max_epochs=MAX_EPOCHS)
+        size = strategy.round_size(told)
+        assert size is None or size >= 1, f"round_size after {done} results is {size}"
 
 
 def check_using_up(strategy: Strategy, space: Space) -> None:
     """A tiny space is used up to the last row, and then nothing more is proposed."""
     del space
     tiny = Tiny()
-    search = Search(tiny, strategy, seed=0)
-    for _ in range(tiny.size):
+    search = Search(tiny, strategy, seed=0, max_epochs=MAX_EPOCHS)
+    for _ in range(MAX_EPOCHS * tiny.size):
         X = search.ask(min(search.round_size or 5, 5))
         search.tell(X, made_up_values(tiny, X))
-    assert len(search.history) == tiny.size, f"found {len(search.history)} of {tiny.size} rows"
+    assert search.n_rows == tiny.size, f"found {search.n_rows} of {tiny.size} rows"
     assert search.ask(3).shape == (0, tiny.d), "a used-up space gave another row"
 
 
 CHECKS: tuple[Callable[[Strategy, Space], None], ...] = (
     check_new_rows,
     check_determinism,
-    check_explanation,
+    check_promotions,
     check_global_randomness,
     check_replay,
     check_hard_histories,

@@ -15,26 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from foretell.errors import RunError, SettingError
-from foretell.evaluators.base import Evaluator, Result, TrialTimeout, deadline
-from foretell.spaces.base import Rows
+from foretell.evaluators.base import Evaluator, Job, Result, TrialTimeout, deadline
 
 TOKEN = ".driver"  # a file in the folder of the weights: who sees it shares the driver's disk
-
-
-@dataclass(frozen=True)
-class Job:
-    """One trial to be done: `x` (d,) with its seed.
-
-    Its weights go to the file `weights`; `state` is where a half-trained network is kept and
-    continued; `until` ends the training after so many epochs.
-    """
-
-    id: int
-    x: Rows
-    seed: int
-    weights: Path | None = None
-    state: Path | None = None
-    until: int | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +85,7 @@ def evaluate(evaluator: Evaluator, job: Job, guard: Guard = Guard()) -> Outcome:
 @contextlib.contextmanager
 def _files(job: Job, guard: Guard) -> Iterator[dict[str, Any]]:
     """What the evaluator is asked beside the row; a folder of its own without a shared disk."""
-    asked = {"weights": job.weights, "state": job.state, "until": job.until}
+    asked = {"weights": job.weights, "state": job.state, "epochs": job.epochs}
     if job.weights is None or not guard.token or _shared(job.weights.parent, guard.token):
         yield asked
         return
