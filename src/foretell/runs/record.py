@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from foretell.errors import RunError
-from foretell.runs.settings import OPTIONS, SAVED, Settings, saved
+from foretell.errors import RunError, SettingError
+from foretell.runs.settings import OPTIONS, SAVED, Settings, saved, sound
 from foretell.runs.typed import REST, Reader, plain, short
 from foretell.training.recipe import Recipe
 
@@ -104,6 +104,12 @@ class RunRecord:
         for name, kind in SAVED.items():
             if name in raw:
                 reader.into(options, name, kind, raw[name])
+            if name in options:
+                try:
+                    sound(name, options[name])
+                except SettingError as error:
+                    del options[name]
+                    reader.damaged(name, str(error))
         own = {key: value for key, value in raw.items() if key != "options"}
         return replace(reader.record(cls, own), options=Settings(**options))
 

@@ -295,6 +295,12 @@ def meant(settings: Settings, name: str) -> Any:
     return OPTIONS[name].means(getattr(settings, name))
 
 
+def sound(name: str, value: Any) -> None:
+    """Raises: SettingError for a value of an option that is not valid by itself."""
+    OPTIONS[name].check(name, value)
+    OPTIONS[name].means(value)
+
+
 def check(settings: Settings) -> None:
     """Raises: SettingError naming the first option that is not valid by itself, or whose
     value does not go with another."""

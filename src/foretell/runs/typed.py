@@ -60,7 +60,7 @@ class Reader:
         try:
             return kind(**found)
         except ForetellError as error:  # values that do not go together
-            self._wrong(_WrongError(path.rstrip("."), str(error)))
+            self.damaged(path.rstrip("."), str(error))
             return kind()
 
     def into(self, found: dict[str, Any], name: str, kind: Any, value: Any, path: str = "") -> None:
@@ -69,6 +69,10 @@ class Reader:
             found[name] = self._value(kind, value, path + name)
         except _WrongError as wrong:
             self._wrong(wrong)
+
+    def damaged(self, path: str, why: str) -> None:
+        """What is at `path` is of the right type and not valid all the same."""
+        self._wrong(_WrongError(path, why))
 
     def _value(self, kind: Any, value: Any, path: str) -> Any:
         if kind is Any:
@@ -114,6 +118,7 @@ class _WrongError(Exception):
     """A value of another type than was expected."""
 
     def __init__(self, path: str, expected: str, got: Any = ...) -> None:
+        super().__init__(path)
         self.path, self.expected, self.got = path, expected, got
 
     def error(self, source: str | Path, hint: str | None = "") -> RunError:
