@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -99,3 +100,17 @@ class Live:
         if err.is_terminal and self._width:
             sys.stderr.write("\n")
             self._width = 0
+
+
+@contextlib.contextmanager
+def live() -> Iterator[Live]:
+    """A line of progress; Ctrl-C ends the command (exit code 130), not what it has written down."""
+    line = Live()
+    try:
+        yield line
+    except KeyboardInterrupt:
+        line.close()
+        fail("stopped; nothing finished is lost. Next: the same command continues")
+        raise SystemExit(130) from None
+    finally:
+        line.close()

@@ -6,20 +6,19 @@ code 2; Ctrl-C is safe; the last line names a path and the next command.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from foretell import _console as console
-from foretell.errors import ForetellError, SettingError, unknown_name
+from foretell.errors import ForetellError, SettingError, plural, unknown_name
 from foretell.runs import settings
-from foretell.runs.options import Flag, words
+from foretell.runs.options import Flag, whole, words
 
 app = typer.Typer(
     name="foretell",
@@ -124,7 +123,7 @@ def _run(options: dict[str, Any], data: object, target: str | None) -> Any:
     from foretell.nas import NAS
 
     nas = NAS(**options)
-    with _live() as live:
+    with console.live() as live:
         nas.fit(data, target=target, on_event=lambda event: live.update(str(event), event.final))
     return nas
 
@@ -239,7 +238,7 @@ def data_import(
     from foretell.tables import convert
 
     given = load(space) if space else None
-    with _live() as live:
+    with console.live() as live:
         started = time.perf_counter()
 
         def show(share: float) -> None:
@@ -268,10 +267,10 @@ def list_catalog(
     """List what the catalog has of one kind."""
     from foretell import _catalog
 
-    plural = {_plural(name): name for name in _catalog.KINDS}
-    if kind not in plural:
-        raise unknown_name("kind of component", kind, plural)
-    rows = sorted(_catalog.KINDS[plural[kind]], key=lambda row: row.name)
+    kinds = {plural(name): name for name in _catalog.KINDS}
+    if kind not in kinds:
+        raise unknown_name("kind of component", kind, kinds)
+    rows = sorted(_catalog.KINDS[kinds[kind]], key=lambda row: row.name)
     if json:
         console.show_json(
             [
@@ -284,10 +283,6 @@ def list_catalog(
             ("name", "what it is", "reference", "extra"),
             ((r.name, r.summary, r.reference, r.extra) for r in rows),
         )
-
-
-def _plural(kind: str) -> str:
-    return kind[:-1] + "ies" if kind.endswith("y") else kind + "s"
 
 
 @app.command()
@@ -341,8 +336,8 @@ def bench_predictors(
     from foretell.report.study import write
     from foretell.studies.predictors import run_predictors
 
-    sizes = [_whole(word, "--train-sizes") for word in words(train_sizes)]
-    with _live() as live:
+    sizes = [whole(word, "--train-sizes") for word in words(train_sizes)]
+    with console.live() as live:
         study = run_predictors(
             table,
             space,
@@ -380,7 +375,7 @@ def bench_search(
     """Compare search strategies on a table: best value over the number of networks."""
     from foretell.studies.searches import run_searches
 
-    with _live() as live:
+    with console.live() as live:
         study = run_searches(
             table,
             space,
@@ -396,32 +391,9 @@ def bench_search(
     _show_study(study, out, json, out / "summary.md")
 
 
-@contextlib.contextmanager
-def _live() -> Iterator[console.Live]:
-    """A line of progress; Ctrl-C ends the command, not what it has written down."""
-    live = console.Live()
-    try:
-        yield live
-    except KeyboardInterrupt:
-        live.close()
-        console.fail("stopped; nothing finished is lost. Next: the same command continues")
-        raise typer.Exit(130) from None
-    finally:
-        live.close()
-
-
 def _show_study(study: Any, out: Path, json: bool, page: Path) -> None:
     if json:
         console.show_json(study.frame())
     else:
         typer.echo(study.summary())
         typer.echo(f"results: {out / 'summary.csv'}   next: open {page}")
-
-
-# -- parsing --------------------------------------------------------------------------------------
-
-
-def _whole(word: str, option: str) -> int:
-    if not word.isdigit() or int(word) < 1:
-        raise SettingError(option, expected="whole numbers from 1, separated by commas", got=word)
-    return int(word)

@@ -89,8 +89,17 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameEr
     return UnknownNameError(
         f"unknown {kind} {name!r}",
         expected="one of " + ", ".join(names),
-        hint=f"did you mean {near[0]!r}?" if near else f"see `foretell list {kind}s`",
+        hint=f"did you mean {near[0]!r}?" if near else f"see `foretell list {plural(kind)}`",
     )
+
+
+def plural(kind: str) -> str:
+    """Several of a kind.
+
+    >>> plural("space"), plural("strategy")
+    ('spaces', 'strategies')
+    """
+    return kind[:-1] + "ies" if kind.endswith("y") else kind + "s"
 
 
 def need(module: str, extra: str, what: str) -> MissingExtraError:

@@ -94,6 +94,13 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(word for word in (part.strip() for part in text.split(",")) if word)
 
 
+def whole(word: str, flag: str) -> int:
+    """A whole number from 1."""
+    if not word.isdigit() or int(word) < 1:
+        raise SettingError(flag, expected="whole numbers from 1, separated by commas", got=word)
+    return int(word)
+
+
 def assignments(pairs: Sequence[str] | None, flag: str) -> dict[str, Any]:
     """`["lr=0.1", "augment=none"]` as a dict; values are read as numbers where they are.
 
