@@ -51,6 +51,16 @@ def test_list_for_people_and_machines(kind: str) -> None:
     assert all(row["name"] in text for row in rows)
 
 
+def test_list_marks_predictors_with_an_uncertainty() -> None:
+    _, text, _ = call("list", "predictors")
+    _, line, _ = call("list", "predictors", "--json")
+    sure = {row["name"]: row["uncertainty"] for row in json.loads(line)}
+    assert (sure["gp"], sure["xgb"]) == (True, False)
+    lines = {words[0]: words[-1] for words in map(str.split, text.splitlines()) if words}
+    assert {name for name, last in lines.items() if last == "yes"} == {n for n in sure if sure[n]}
+    assert "uncertainty" not in call("list", "spaces", "--json")[1]
+
+
 def test_doctor() -> None:
     code, line, _ = call("doctor", "--json")
     assert code == 0

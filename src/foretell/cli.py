@@ -271,18 +271,22 @@ def list_catalog(
     if kind not in kinds:
         raise unknown_name("kind of component", kind, kinds)
     rows = sorted(_catalog.KINDS[kinds[kind]], key=lambda row: row.name)
+    table: dict[str, list[Any]] = {
+        "name": [r.name for r in rows],
+        "summary": [r.summary for r in rows],
+        "reference": [r.reference for r in rows],
+        "extra": [r.extra for r in rows],
+    }
+    sure = ["std" in r.tags for r in rows]
+    if any(sure):
+        table["uncertainty"] = sure if json else ["yes" * one for one in sure]
     if json:
         console.show_json(
-            [
-                {"name": r.name, "summary": r.summary, "reference": r.reference, "extra": r.extra}
-                for r in rows
-            ]
+            [dict(zip(table, r, strict=True)) for r in zip(*table.values(), strict=True)]
         )
     else:
-        console.show_table(
-            ("name", "what it is", "reference", "extra"),
-            ((r.name, r.summary, r.reference, r.extra) for r in rows),
-        )
+        head = ["what it is" if name == "summary" else name for name in table]
+        console.show_table(head, zip(*table.values(), strict=True))
 
 
 @app.command()

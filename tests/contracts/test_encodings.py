@@ -10,6 +10,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline, make_union
 
 import foretell as ft
+from foretell import _catalog
 from foretell.errors import ForetellError
 
 
@@ -28,11 +29,6 @@ SPACES = {
     "nb101": ft.spaces.get("nb101"),
     "own": Own(input_shape=(4,)),
 }
-# what is learnt is learnt quickly: a contract does not need good features
-SETTINGS = {
-    "arch2vec": {"rows": 64, "steps": 5},
-    "cate": {"rows": 64, "steps": 5},
-}
 pytestmark = [
     pytest.mark.parametrize("name", ft.encodings.names()),
     pytest.mark.parametrize("space", SPACES.values(), ids=SPACES),
@@ -40,7 +36,7 @@ pytestmark = [
 
 
 def make(name, space):
-    return ft.encodings.get(name, space, **SETTINGS.get(name, {}))
+    return ft.encodings.get(name, space, **_catalog.row("encoding", name).quick)
 
 
 def test_rows_to_finite_float32(name, space):

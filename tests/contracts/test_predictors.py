@@ -21,51 +21,6 @@ from foretell.testing.predictors import CHECKS, check_learns, check_predictor, e
 
 NAMES = ft.predictors.names()
 ROWS = {row.name: row for row in _catalog.PREDICTORS}
-# what is slow is made small: a contract does not need good predictions
-SETTINGS = {
-    "bananas": {"epochs": 10, "min_steps": 10, "members": 2},
-    "bohamiann": {"burn_in": 20, "samples": 2, "every": 5, "chains": 2},
-    "dngo": {"epochs": 10, "min_steps": 10, "members": 2},
-    "arch2vec": {"steps": 5},
-    "auto": {"candidates": ("gp", "rf"), "folds": 2},
-    "bonas": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
-    "brp": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
-    "flan": {"members": 2, "layers": 2, "epochs": 5, "min_steps": 10},
-    "gates": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
-    "gcn": {"epochs": 10},
-    "lgb": {"trees": 30},
-    "mlp": {"epochs": 10, "min_steps": 10, "members": 2},
-    "nar-former": {"hidden": 16, "blocks": 1, "epochs": 5, "min_steps": 10},
-    "nao": {"hidden": 8, "members": 1, "epochs": 2, "min_steps": 5},
-    "ngb": {"trees": 20},
-    "pinat": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
-    "ranker": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
-    "rf": {"trees": 20},
-    "seminas": {
-        "unlabelled": 30,
-        "epochs": 1,
-        "settings": {"hidden": 8, "members": 1, "epochs": 2, "min_steps": 5},
-    },
-    "sparse-gp": {"points": 10, "steps": 5},
-    "var-sparse-gp": {"points": 10, "steps": 5},
-    "ta-gates": {"steps": 2, "layers": 2, "members": 2, "epochs": 5, "min_steps": 10},
-    "xgb": {"trees": 30},
-}
-LEARNING = {
-    "bananas": {"epochs": 100},
-    "bohamiann": {"burn_in": 300, "every": 20},
-    "dngo": {"epochs": 100},
-    **{name: {"min_steps": 80} for name in ("bonas", "brp", "gates", "ranker", "ta-gates")},
-    "nao": {"min_steps": 80, "lr": 3e-2},
-    "seminas": {"unlabelled": 60, "epochs": 10, "settings": {"hidden": 8, "min_steps": 80}},
-    "flan": {"min_steps": 80},
-    "nar-former": {"min_steps": 80},
-    "pinat": {"min_steps": 80},
-    "gcn": {"epochs": 100},
-    "mlp": {"epochs": 100},
-    "ngb": {"trees": 100},
-    "rf": {"trees": 100},
-}
 
 
 class Own(ft.Space):
@@ -90,9 +45,7 @@ def make(name: str, space: ft.Space, **settings):
     missing = [p for p in ROWS[name].packages if importlib.util.find_spec(p) is None]
     if missing:
         pytest.skip(f"extra {ROWS[name].extra!r} is not installed ({', '.join(missing)})")
-    return ft.predictors.get(
-        name, space=space, random_state=0, **{**SETTINGS.get(name, {}), **settings}
-    )
+    return ft.predictors.get(name, space=space, random_state=0, **{**ROWS[name].quick, **settings})
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -104,7 +57,7 @@ def test_promises(name, space, check):
 
 @pytest.mark.parametrize("name", [n for n in NAMES if "baseline" not in ROWS[n].tags])
 def test_learns_an_additive_target(name):
-    check_learns(make(name, SPACES["own"], **LEARNING.get(name, {})))
+    check_learns(make(name, SPACES["own"], **ROWS[name].learns))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -189,13 +142,39 @@ def test_checks_can_fail(broken_promise):
         check_predictor(Liar(SPACES["nb201"], 0))
 
 
-@pytest.mark.parametrize("room", ["predictors", "strategies", "encodings", "acquisition"])
+@pytest.mark.parametrize("name", [n for n in NAMES if "baseline" not in ROWS[n].tags])
+def test_settings_of_its_paper(name):
+    """`paper` is another model of the class, with seed and changes as given."""
+    model = make(name, SPACES["nb201"])
+    if not hasattr(model, "paper"):
+        pytest.skip("it is of no paper")
+    found = type(model).paper(SPACES["nb201"], random_state=3)
+    settings = found.get_params(deep=False)
+    assert type(found) is type(model)
+    assert settings["random_state"] == 3
+    assert repr(clone(found)) == repr(found)
+    kept = {key: settings[key] for key in settings if key not in ("space", "random_state")}
+    key = next(iter(kept))
+    changed = type(model).paper(SPACES["nb201"], random_state=3, **{key: "changed"})
+    assert changed.get_params(deep=False)[key] == "changed"
+
+
+@pytest.mark.parametrize("row", _catalog.PREDICTORS, ids=lambda row: row.name)
+def test_each_has_a_test_of_its_name(row):
+    stem = row.target.partition(":")[0].rpartition(".")[2]
+    text = (Path(__file__).parents[1] / "predictors" / f"test_{stem}.py").read_text()
+    assert "def test_" in text
+
+
+@pytest.mark.parametrize("room", ["graphs", "encodings", "predictors", "search", "strategies"])
 def test_no_method_knows_a_space_by_name(room):
     """Apart from docstrings, no string or import in these rooms is a space of the catalog."""
     spaces = {row.name for row in _catalog.SPACES}
     modules = {row.target.partition(":")[0] for row in _catalog.SPACES}
     root = Path(ft.__file__).parent
-    for path in [*(root / room).rglob("*.py"), *root.glob(f"{room}.py")]:
+    paths = list((root / room).rglob("*.py"))
+    assert len(paths) > 1
+    for path in paths:
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):

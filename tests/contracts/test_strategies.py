@@ -7,9 +7,9 @@ import sys
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
 
 import foretell as ft
+from foretell import _catalog
 from foretell._rng import stream
 from foretell.errors import SettingError
 from foretell.search.history import History
@@ -18,11 +18,7 @@ from foretell.spaces.parts.limited import Limited
 from foretell.strategies.parts.brackets import Fidelities
 from foretell.testing.strategies import CHECKS, check_strategy, made_up_values, mixed_history
 
-# small settings, so that each part of a strategy is reached within the few rows of a check
-SETTINGS = {
-    "neural-predictor": {"n_train": 10, "predictor": Ridge(), "batch": 4, "explore": 0.25},
-    "regularized-evolution": {"population": 8, "sample_size": 3, "batch": 2},
-}
+QUICK = {row.name: dict(row.quick) for row in _catalog.STRATEGIES}
 
 
 class Narrow(ft.Space):
@@ -56,7 +52,7 @@ def spaces():
 
 
 def made(name, **more):
-    return ft.strategies.get(name, **SETTINGS.get(name, {}), **more)
+    return ft.strategies.get(name, **QUICK[name], **more)
 
 
 @pytest.mark.parametrize("space", spaces().values(), ids=spaces())
@@ -94,9 +90,7 @@ def test_costs_that_no_space_knows(name):
 @pytest.mark.parametrize("name", ft.strategies.names())
 def test_settings_are_frozen_and_print(name):
     strategy = made(name)
-    assert all(
-        f"{key}={value!r}" in repr(strategy) for key, value in SETTINGS.get(name, {}).items()
-    )
+    assert all(f"{key}={value!r}" in repr(strategy) for key, value in QUICK[name].items())
     assert made(name) == strategy
     with pytest.raises(AttributeError):
         strategy.anything = 1
@@ -104,11 +98,11 @@ def test_settings_are_frozen_and_print(name):
 
 def test_same_rows_in_another_process():
     script = (
-        "import foretell as ft; from sklearn.linear_model import Ridge;"
+        "import foretell as ft;"
         "from foretell._rng import stream;"
         "from foretell.testing.strategies import mixed_history;"
-        f"settings = {SETTINGS!r}; space = ft.spaces.get('nb201');"
-        "print([ft.strategies.get(n, **settings.get(n, {})).propose(space, "
+        f"settings = {QUICK!r}; space = ft.spaces.get('nb201');"
+        "print([ft.strategies.get(n, **settings[n]).propose(space, "
         "mixed_history(space, 40).told, 5, stream(0, 'p')).X.tolist() "
         "for n in ft.strategies.names()])"
     )

@@ -47,14 +47,9 @@ def test_an_embedding_from_a_file(tmp_path):
     assert np.allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
-def test_settings_of_the_paper():
-    model = Arch2Vec.paper(NB201, random_state=0)
-    assert model.encoding is None
-    assert model.target == "value"
-    embedding = model.embedding
-    shape = (embedding.latent, embedding.hidden, embedding.layers, embedding.directed)
-    assert shape == (16, 128, 5, False)
+def test_settings_of_the_paper_learn_too():
     X, y = examples()
+    embedding = Arch2Vec.paper(NB201, random_state=0).embedding
     small = type(embedding).paper(NB201, hidden=8, rows=64, steps=3)
     assert np.isfinite(Arch2Vec.paper(NB201, 0, embedding=small).fit(X, y).predict(X)).all()
 

@@ -12,7 +12,7 @@ import foretell as ft
 from foretell import _catalog
 from foretell.errors import SettingError, UnknownNameError
 from foretell.predictors import auto
-from foretell.predictors.auto import CORE, FEW, NEXT, Auto
+from foretell.predictors.auto import Auto, _installed
 from foretell.predictors.base import Predictor
 from foretell.predictors.gp import GP
 from foretell.predictors.parts.blend import clearly_worse, kendall_error, weigh
@@ -188,8 +188,16 @@ def test_all_the_others_with_a_budget(monkeypatch):
     assert "no time" not in model.note_
 
 
-def test_core_and_the_next_are_of_the_catalog():
-    assert {*FEW, *CORE, *NEXT} < set(ft.predictors.names())
+def test_candidates_are_those_of_the_docstring(monkeypatch):
+    rows = tuple(dataclasses.replace(row, packages=()) for row in _catalog.PREDICTORS)
+    monkeypatch.setattr(_catalog, "PREDICTORS", rows)
+    few = ("gp", "gp-wl", "var-sparse-gp", "bonas")
+    assert _installed(49, False) == few
+    assert _installed(50, False) == (*few, "bayes-lin", "xgb", "ranker")
+    everyone = _installed(10, True)
+    assert everyone[:7] == _installed(50, False)
+    baselines = {"mean", "n-params", "n-flops"}
+    assert sorted(everyone) == sorted(set(ft.predictors.names()) - baselines - {"auto"})
 
 
 @pytest.fixture

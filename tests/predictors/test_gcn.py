@@ -1,4 +1,4 @@
-"""The Neural Predictor: oracles of network, losses and maps; edge cases; real tables."""
+"""The Neural Predictor: oracles of network and maps; edge cases; real tables."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from foretell.errors import DataError, SettingError
 from foretell.graphs.tensors import batch
 from foretell.metrics import kendall
 from foretell.predictors.gcn import GCN
-from foretell.predictors.gcn_two_stage import TwoStageGCN, _otsu
 from foretell.predictors.parts.graph_net import GraphNet, inputs
-from foretell.predictors.parts.losses import LOSSES
 from foretell.spaces.base import Graphs, Space
 from foretell.testing._globals import global_states
 
@@ -155,65 +153,6 @@ def test_dropout_keeps_the_mean_and_drops_whole_channels():
     assert abs(float(H.mean()) - 1.0) < 0.05
 
 
-def test_losses_equal_their_definitions_pair_by_pair():
-    rng = np.random.default_rng(0)
-    scores, target = rng.normal(size=(3, 7)), np.array([1.0, 2.0, 2.0, 0.5, 3.0, -1.0, 0.5])
-    pairs = [(i, j) for i in range(7) for j in range(7) if target[i] > target[j]]
-    assert len(pairs) == 21 - 2
-    expected = {"rank": 0.0, "hinge": 0.0}
-    for s in scores:
-        gaps = np.array([s[i] - s[j] for i, j in pairs])
-        expected["rank"] += np.log1p(np.exp(-gaps)).mean()
-        expected["hinge"] += np.maximum(0, 0.1 - gaps).mean()
-    wish = 1 / (1 + np.exp(target[None, :] - target[:, None]))
-    each = [(i, j) for i in range(7) for j in range(7) if i != j]
-    expected["soft"] = sum(
-        np.mean(
-            [
-                -wish[i, j] * np.log(1 / (1 + np.exp(s[j] - s[i])))
-                - wish[j, i] * np.log(1 / (1 + np.exp(s[i] - s[j])))
-                for i, j in each
-            ]
-        )
-        for s in scores
-    )
-    expected["mse"] = sum(((s - target) ** 2).mean() for s in scores)
-    expected["mae"] = sum(np.abs(s - target).mean() for s in scores)
-    share = np.array([1.0, 0.0, 0.5, 1.0, 0.0, 0.25, 1.0])
-    p = 1 / (1 + np.exp(-scores))
-    expected["bce"] = -(share * np.log(p) + (1 - share) * np.log(1 - p)).mean(axis=1).sum()
-    for name, loss in LOSSES.items():
-        goal = torch.from_numpy(share if name == "bce" else target)
-        assert float(loss(torch.from_numpy(scores), goal)) == pytest.approx(expected[name])
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_losses_of_members_that_leave_rows_out(name):
-    """NaN targets of a member: its loss is that of the rows that it sees."""
-    rng = np.random.default_rng(1)
-    scores, target = torch.from_numpy(rng.normal(size=(2, 6))), torch.from_numpy(rng.random(6))
-    hidden = target.repeat(2, 1)
-    hidden[0, 2], hidden[1, [0, 5]] = torch.nan, torch.nan
-    scores.requires_grad_()
-    total = LOSSES[name](scores, hidden)
-    kept = [~row.isnan() for row in hidden]
-    parts = [LOSSES[name](s[k][None], target[k]) for s, k in zip(scores, kept, strict=True)]
-    torch.testing.assert_close(total, sum(parts))
-    total.backward()
-    assert not scores.grad[hidden.isnan()].any()
-    assert scores.grad.any()
-
-
-def test_otsu_against_every_split():
-    rng = np.random.default_rng(0)
-    y = np.concatenate([rng.normal(10, 1, 5), rng.normal(90, 2, 30)]).round(1)
-    within = {
-        t: (y < t).sum() * y[y < t].var() + (y >= t).sum() * y[y >= t].var()
-        for t in np.unique(y)[1:]
-    }
-    assert _otsu(y) == min(within, key=within.get)
-
-
 # -- the scale of predictions -------------------------------------------------------------------
 
 
@@ -248,9 +187,7 @@ def test_map_to_units_of_y_keeps_every_order():
 # -- edge cases ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [GCN, TwoStageGCN])
-def test_few_equal_and_repeated_rows(make):
-    settings = FAST if make is GCN else {"settings": FAST}
+def test_few_equal_and_repeated_rows():
     T = NB201.sample(30, rng=9)
     for X, y in [
         (T[:1], [3.0]),
@@ -259,13 +196,13 @@ def test_few_equal_and_repeated_rows(make):
         (T[[0, 0, 0, 1]], [1.0, 2.0, 3.0, 1.0]),
         (T[[0] * 6], [1.0, 2.0, 3.0, 1.0, 5.0, 6.0]),
     ]:
-        mean, std = make(NB201, random_state=0, **settings).fit(X, y).predict(T, return_std=True)
+        mean, std = GCN(NB201, random_state=0, **FAST).fit(X, y).predict(T, return_std=True)
         assert np.isfinite(mean).all()
         assert np.isfinite(std).all()
         assert (std >= 0).all()
         if len(set(y)) == 1:
             np.testing.assert_allclose(mean, y[0])
-        assert make(NB201, random_state=0, **settings).fit(X, y).predict(T[:0]).shape == (0,)
+        assert GCN(NB201, random_state=0, **FAST).fit(X, y).predict(T[:0]).shape == (0,)
 
 
 def test_equal_graphs_get_equal_scores():
@@ -324,9 +261,6 @@ def test_wrong_settings_and_targets_are_named():
             GCN(NB201, **{name: value}).fit(X, np.arange(4.0))
     with pytest.raises(DataError, match="bce"):
         GCN(NB201, loss="bce").fit(X, np.arange(4.0))
-    for settings in ({"loss": "bce"}, {"width": 3}):
-        with pytest.raises(SettingError, match="settings: expected"):
-            TwoStageGCN(NB201, settings=settings).fit(X, np.arange(4.0))
 
 
 # -- contract -----------------------------------------------------------------------------------
@@ -335,26 +269,12 @@ def test_wrong_settings_and_targets_are_named():
 def test_parameters_are_stored_cloned_and_do_not_touch_global_randomness():
     model = GCN(NB201, random_state=3, **FAST)
     assert clone(model).get_params() == model.get_params()
-    paper = GCN.paper(NB201, members=2)
-    assert (paper.hidden, paper.loss, paper.target, paper.members) == (144, "mse", "value", 2)
     before = global_states()
     X = NB201.sample(20, rng=0)
     model.fit(X, np.arange(20.0)).predict(X)
     assert global_states() == before
     copy = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(copy.predict(X), model.predict(X))
-
-
-def test_both_stages_have_the_settings():
-    X = NB201.sample(40, rng=0)
-    y = np.where((X == 3).any(axis=1), 90.0 + (X == 3).sum(axis=1), 10.0)
-    model = TwoStageGCN.paper(NB201, random_state=0)
-    assert model.settings["loss"] == "mse"
-    model.settings["epochs"] = 2
-    model.fit(X, y)
-    same = {"hidden": 144, "members": 1, "epochs": 2}
-    assert model.classifier_.get_params().items() >= (same | {"loss": "bce"}).items()
-    assert model.regressor_.get_params().items() >= (same | {"loss": "mse"}).items()
 
 
 def test_same_seed_same_prediction_in_another_process():
@@ -400,18 +320,6 @@ def test_beats_the_size_of_the_network(table):
     tau = kendall(truth, GCN(NB201, random_state=0).fit(X, y).predict(T))
     size = kendall(truth, ft.predictors.get("n-params", space=NB201).fit(X, y).predict(T))
     assert tau > size + 0.1
-
-
-def test_two_stages_reject_what_is_broken(table):
-    X, y, T, truth = protocol(table, seed=101, n=172)
-    model = TwoStageGCN(NB201, random_state=0).fit(X, y)
-    mean, _ = model.predict(T, return_std=True)
-    broken = truth < model.threshold_
-    rejected = mean < model.threshold_ - model.margin_ * 0.999
-    assert 0.02 < broken.mean() < 0.5
-    assert (broken == rejected).mean() > max(broken.mean(), 1 - broken.mean()) + 0.02
-    assert mean[rejected].max() < mean[~rejected].min()
-    assert kendall(truth, mean) > 0.5
 
 
 @pytest.mark.slow

@@ -37,12 +37,6 @@ def test_members_are_the_networks_of_scikit_learn():
     assert np.allclose(model.predict(new), expected, atol=1e-4)
 
 
-def test_settings_of_the_study():
-    model = MLP.paper(SPACE, epochs=7)
-    assert (model.width, model.layers, model.members, model.epochs) == (20, 20, 1, 7)
-    assert (model.encoding, model.loss, model.target) == ("adjacency-one-hot", "mae", "value")
-
-
 def test_absolute_errors_bear_wrong_labels():
     """A tenth of the labels is far off: the absolute error learns the others, the squared not."""
     X = SPACE.sample(200, rng=0)

@@ -1,4 +1,4 @@
-"""NAO and SemiNAS: the decoder's book-keeping, invariance, the student's rows; a real table."""
+"""NAO: the decoder's book-keeping, invariance; a real table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from foretell.encodings.sequence import PAD
 from foretell.errors import SettingError
 from foretell.metrics import kendall
 from foretell.predictors.nao import NAO, Network
-from foretell.predictors.seminas import SemiNAS
 from foretell.spaces.base import Graphs
 
 NB201 = ft.spaces.get("nb201")
@@ -69,8 +68,7 @@ def test_the_decoder_learns_the_architecture():
     assert model.net_.networks[0].fidelity(unseen) > float(commonest) + 0.05
 
 
-@pytest.mark.parametrize("kind", [NAO, SemiNAS])
-def test_unchanged_when_vertices_are_renamed(kind):
+def test_unchanged_when_vertices_are_renamed():
     """A space that numbers its vertices otherwise gives the same predictions."""
 
     class Renamed(type(NB201)):
@@ -80,76 +78,28 @@ def test_unchanged_when_vertices_are_renamed(kind):
             return Graphs(ops[:, order], adjacency[:, order][:, :, order])
 
     settings = {"random_state": 0, "encoding": None, **FAST}
-    if kind is SemiNAS:
-        nao = {name: one for name, one in settings.items() if name != "random_state"}
-        settings = {"random_state": 0, "unlabelled": 50, "epochs": 1, "settings": nao}
     X = NB201.sample(30, rng=0)
-    one, other = (fitted(kind(space, **settings))[0].predict(X) for space in (NB201, Renamed()))
+    one, other = (fitted(NAO(space, **settings))[0].predict(X) for space in (NB201, Renamed()))
     assert np.allclose(one, other, atol=1e-6)
 
 
-def test_settings_of_the_papers():
-    model = NAO.paper(NB201, random_state=1)
-    assert (model.step, model.loss, model.members, model.hidden) == ("token", "mse", 1, 64)
-    fast = NAO.paper(NB201, random_state=1, epochs=1)
-    assert np.isfinite(fitted(fast)[0].predict(NB201.sample(5, rng=1))).all()
-    semi = SemiNAS.paper(NB201, random_state=1)
-    assert (semi.unlabelled, semi.repeats) == (10_000, 10)
-    assert semi.settings["step"] == "token"
-
-
-def test_the_student_sees_measured_and_predicted_rows(monkeypatch):
-    """Rows and targets of both fits: n measured; then repeated measured rows, and predictions."""
-    calls, before = [], NAO.fit
-
-    def fit(self, X, y):
-        calls.append((X, y))
-        return before(self, X, y)
-
-    monkeypatch.setattr(NAO, "fit", fit)
-    _, X = fitted(SemiNAS(NB201, 100, epochs=1, settings=FAST, random_state=0), n=20)
-    (first, y), (second, both) = calls
-    assert len(first) == 20
-    assert np.array_equal(second[:100], np.repeat(X, 5, axis=0))  # as many as are predicted
-    assert np.array_equal(both[:100], np.repeat(y, 5))
-    assert len(second) == len(both) == 200
-    assert NB201.contains(second[100:]).all()
-    assert len(np.unique(second[100:], axis=0)) > 90
-    calls.clear()
-    SemiNAS(NB201, 30, repeats=2, epochs=1, settings=FAST, random_state=0).fit(X, y)
-    assert len(calls[1][0]) == 2 * 20 + 30
-
-
 @pytest.mark.parametrize(
-    ("kind", "settings", "word"),
+    ("settings", "word"),
     [
-        (NAO, {"step": "word"}, "step"),
-        (NAO, {"weight": 1.0}, "weight"),
-        (NAO, {"hidden": 0}, "hidden"),
-        (SemiNAS, {"unlabelled": 0}, "unlabelled"),
-        (SemiNAS, {"repeats": 0}, "repeats"),
-        (SemiNAS, {"settings": {"width": 3}}, "'width'"),
+        ({"step": "word"}, "step"),
+        ({"weight": 1.0}, "weight"),
+        ({"hidden": 0}, "hidden"),
     ],
 )
-def test_settings_are_checked(kind, settings, word):
+def test_settings_are_checked(settings, word):
     with pytest.raises(SettingError, match=word):
-        fitted(kind(NB201, **settings))
+        fitted(NAO(NB201, **settings))
 
 
-@pytest.mark.parametrize("name", ["nao", "seminas"])
-def test_ranks_a_real_table(name, data_dir):
-    """60 cells of NAS-Bench-201 rank 500 others; published at 78 are .47 (nao) and .54."""
-    space = NB201
-    table = ft.Table.open(data_dir / "nb201.csv.gz", space=space)
+def test_ranks_a_real_table(data_dir):
+    """60 cells of NAS-Bench-201 rank 500 others; published at 78 is .47."""
+    table = ft.Table.open(data_dir / "nb201.csv.gz", space=NB201)
     rows = np.random.default_rng(123).permutation(len(table.X))[:560]
     X, y = table.X[rows], table.query(table.X[rows], "cifar10_test_200ep")
-    settings = {
-        "nao": {"members": 1, "min_steps": 80, "epochs": 1},
-        "seminas": {
-            "unlabelled": 300,
-            "epochs": 4,
-            "settings": {"members": 1, "min_steps": 60, "epochs": 1},
-        },
-    }
-    model = ft.predictors.get(name, space=space, random_state=0, **settings[name])
+    model = NAO(NB201, random_state=0, members=1, min_steps=80, epochs=1)
     assert kendall(y[60:], model.fit(X[:60], y[:60]).predict(X[60:])) > 0.6

@@ -1,4 +1,4 @@
-"""`sparse-gp` and `var-sparse-gp` against the exact process and against Titsias' closed form."""
+"""`sparse-gp` against the exact process and against Titsias' closed form."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 import foretell as ft
 from foretell.errors import SettingError
 from foretell.metrics import kendall
+from foretell.predictors.sparse_gp import SparseGP
 
 pytest.importorskip("gpytorch")
 SPACE = ft.spaces.get("nb201")
-both = pytest.mark.parametrize("name", ["sparse-gp", "var-sparse-gp"])
 
 
 def made(n, seed=0):
@@ -21,26 +21,22 @@ def made(n, seed=0):
     return X, np.log1p(SPACE.costs(X).params) + 0.1 * np.random.default_rng(seed).normal(size=n)
 
 
-def model_of(name, **settings):
+def model_of(**settings):
     settings = {"encoding": "one-hot", "target": "value", "random_state": 0, **settings}
-    return ft.predictors.get(name, space=SPACE, **settings)
+    return SparseGP(SPACE, **settings)
 
 
 def parts(model):
     """Scale, length, noise and inducing points of a fitted model with one encoding."""
-    kernel, noise = model.model_.kernel, model.model_.likelihood.noise.item()
-    if hasattr(kernel, "inducing_points"):
-        kernel, Z = kernel.base_kernel, kernel.inducing_points
-    else:
-        Z = model.model_.variational_strategy.inducing_points
+    noise, kernel = model.model_.likelihood.noise.item(), model.model_.kernel.base_kernel
+    Z = model.model_.kernel.inducing_points
     length = kernel.base_kernel.lengthscale.item()
     return kernel.outputscale.item(), length, noise, Z.detach().numpy()
 
 
-@both
-def test_all_rows_as_points_give_the_exact_process(name):
+def test_all_rows_as_points_give_the_exact_process():
     X, y = made(40)
-    model = model_of(name, points=40, steps=0).fit(X, y)
+    model = model_of(points=40, steps=0).fit(X, y)
     scale, length, noise, Z = parts(model)
     F = model.metrics_[0].features
     assert np.allclose(Z, np.unique(F, axis=0))
@@ -54,11 +50,10 @@ def test_all_rows_as_points_give_the_exact_process(name):
     assert np.allclose(std, deviation * y.std(), rtol=1e-2)
 
 
-@both
-def test_trained_with_few_points_against_the_closed_form(name):
+def test_trained_with_few_points_against_the_closed_form():
     """Given Z and kernel, the best q has A = K_zz + K_zx K_xz / noise and mean K_xz A^-1 K_zx y."""
     X, y = made(80)
-    model = model_of(name, points=12, steps=10).fit(X, y)
+    model = model_of(points=12, steps=10).fit(X, y)
     scale, length, noise, Z = parts(model)
     kernel = ConstantKernel(scale) * Matern(length, nu=1.5)
     F, z = model.metrics_[0].features, (y - y.mean()) / y.std()
@@ -74,16 +69,7 @@ def test_trained_with_few_points_against_the_closed_form(name):
     assert len(Z) == 12
 
 
-@both
-def test_settings_of_the_study(name):
-    X, y = made(60)
-    model = type(model_of(name)).paper(SPACE, random_state=0, steps=20)
-    assert (model.points, model.encoding) == (10, "adjacency-one-hot")
-    assert kendall(y, model.fit(X, y).predict(X)) > 0.3
-
-
-@both
-def test_wrong_settings(name):
+def test_wrong_settings():
     X, y = made(5)
     for settings, message in (
         ({"points": 0}, "points: expected at least 1, got 0"),
@@ -91,16 +77,15 @@ def test_wrong_settings(name):
         ({"smooth": 2}, "smooth: expected 0.5, 1.5, 2.5 or inf"),
     ):
         with pytest.raises(SettingError, match=message):
-            model_of(name, **settings).fit(X, y)
+            model_of(**settings).fit(X, y)
 
 
-@both
-def test_on_the_real_table(name, data_dir):
+def test_on_the_real_table(data_dir):
     table = ft.Table.open(data_dir / "nb201.csv.gz", space=SPACE)
     order = np.random.default_rng(0).permutation(len(table))
     test, train = order[:1000], order[2000:2172]
     y = table.column("cifar10_test_200ep")
-    model = ft.predictors.get(name, space=SPACE, random_state=0).fit(table.X[train], y[train])
+    model = SparseGP(SPACE, random_state=0).fit(table.X[train], y[train])
     baseline = ft.predictors.get("n-params", space=SPACE).fit(table.X[train], y[train])
     tau = kendall(y[test], model.predict(table.X[test]))
     assert tau > kendall(y[test], baseline.predict(table.X[test])) + 0.1

@@ -35,10 +35,6 @@ from foretell.predictors.parts.predicted import predicted
 from foretell.predictors.parts.targets import Scale
 from foretell.spaces.base import Rows, Space
 
-FEW = ("gp", "gp-wl", "var-sparse-gp", "bonas")  # always compared
-CORE = (*FEW, "bayes-lin", "xgb", "ranker")  # with so many results:
-_SOME = 50  # fewer mislead pairs, products and trees
-NEXT = ("gates", "gcn", "brp", "lgb", "sparse-gp", "nasbot-gp", "rf")  # then these, then others
 _FOLDS, _FEWER, _MANY = 5, 3, 100  # with many results fits take long, and lack little in a fold
 _FEWEST = 10  # results below which nothing can be compared
 _UNCOMPARED = ("gp", BASELINE)  # what is averaged then
@@ -155,7 +151,7 @@ class Auto(Predictor):
         beside = sizes and (len(y) < _FEWEST or self._sizes_say(X, y))
         names = self.candidates
         if names is None:
-            names = _installed(FEW if len(y) < _SOME else CORE, self.budget_s is not None)
+            names = _installed(len(y), self.budget_s is not None)
         found: dict[str, Predictor] = {}
         for name in (BASELINE, *names) if sizes else names:
             one = _catalog.get(
@@ -316,12 +312,18 @@ def _predict_unseen(
     return Unseen(score, variance, (time.monotonic() - start) / n_folds * last)
 
 
-def _installed(core: tuple[str, ...], more: bool) -> tuple[str, ...]:
-    """Names of the catalog whose packages can be imported: the core, and with `more` the rest."""
-    rows = {row.name: row for row in _catalog.PREDICTORS}
-    rest = [n for n, row in rows.items() if n != "auto" and "baseline" not in row.tags]
-    wanted = dict.fromkeys((*core, *CORE, *NEXT, *rest) if more else core)
-    return tuple(n for n in wanted if n in rows and all(find_spec(p) for p in rows[n].packages))
+def _installed(n: int, more: bool) -> tuple[str, ...]:
+    """Names whose packages can be imported: those for `n` results, with `more` all in that order.
+
+    Few results mislead pairs, products and trees.
+    """
+    return tuple(
+        row.name
+        for row in _catalog.PREDICTORS
+        if (more or (row.auto_from is not None and row.auto_from <= n))
+        and not (row.name == "auto" or "baseline" in row.tags)
+        and all(find_spec(package) for package in row.packages)
+    )
 
 
 def _sizes_known(space: Space, remarks: list[str]) -> bool:
