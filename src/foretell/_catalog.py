@@ -267,7 +267,7 @@ PREDICTORS: tuple[Row, ...] = (
         "ensemble of bidirectional graph networks, trained to rank",
         "Wen et al., ECCV 2020",
         tags=frozenset({"std"}),
-        quick={"epochs": 10},
+        quick={"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10},
         learns={"epochs": 100},
     ),
     Row(
@@ -320,8 +320,8 @@ PREDICTORS: tuple[Row, ...] = (
         "a graph network rejects broken networks, another ranks the others",
         "Wen et al., ECCV 2020",
         tags=frozenset({"std"}),
-        quick={"settings": {"epochs": 10}},
-        learns={"settings": {"epochs": 100}},
+        quick={"settings": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10}},
+        learns={"settings": {"members": 2, "min_steps": 80}},
     ),
     Row(
         "ta-gates",
