@@ -138,7 +138,8 @@ def test_the_files_of_a_run_are_those_of_its_page(tmp_path: Path) -> None:
     made = (p for p in (tmp_path / "run").iterdir() if not p.name.startswith("."))
     files = {p.name + "/" * p.is_dir() for p in made}
     inside = {p.name for p in (tmp_path / "run" / "best").iterdir()}
-    assert named == files | inside | {"checkpoints/"}  # which is gone when a run is done
+    # the one is gone when a run is done, the other there where a predictor asks evidence
+    assert named == files | inside | {"checkpoints/", "evidence/"}
 
 
 def guarded(code: str) -> str:

@@ -31,12 +31,13 @@ _LAZY = {
     "NAS": "foretell.nas",
     "load": "foretell.winner.load",
 }
-_MODULES = ("encodings", "metrics", "predictors", "spaces", "strategies")
+_MODULES = ("encodings", "evidence", "metrics", "predictors", "spaces", "strategies")
 
 __all__ = ["__version__", *_LAZY, *_MODULES]
 
 if TYPE_CHECKING:
     from foretell import encodings as encodings
+    from foretell import evidence as evidence
     from foretell import metrics as metrics
     from foretell import predictors as predictors
     from foretell import spaces as spaces

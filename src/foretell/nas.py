@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 from foretell.evaluators.executors.ray import RayExecutor
 from foretell.evaluators.trainer import Trainer
 from foretell.evaluators.workers import Workers
+from foretell.evidence import ledger
 from foretell.frame import Frame
 from foretell.runs.assemble import Parts, remember, versions
 from foretell.runs.driver import Driver
@@ -84,7 +85,7 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         parts = Parts.of(self, data)
         watchers = watch(self.log, parts.folder, self.optuna)
         folder = RunFolder(parts.folder)
-        with folder.lock():
+        with folder.lock(), ledger(folder.evidence):
             settings = parts.record().to_dict()
             settings = folder.settle(settings) or settings  # of run.json: who watches knows it by
             with Journal(folder.journal) as journal, parts.cluster() as executor:

@@ -38,6 +38,7 @@ class RunFolder:
         self.journal = self.path / "trials.jsonl"
         self.checkpoints = self.path / "checkpoints"
         self.cache = self.path / "cache"
+        self.evidence = self.path / "evidence"
         self.best = self.path / "best"
         self.ranking = self.path / "ranking.csv"
         self.predictions = self.path / "predictions.csv"

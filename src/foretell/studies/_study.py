@@ -19,6 +19,7 @@ import numpy as np
 from foretell._files import write_text
 from foretell.errors import ForetellError, RunError, SettingError
 from foretell.evaluators.parts import places
+from foretell.evidence import ledger
 from foretell.metrics import mean_interval
 from foretell.runs.folder import RunFolder
 from foretell.runs.journal import Journal
@@ -104,7 +105,8 @@ def collect(
         raise SettingError("workers", expected="at least 1", got=workers)
     folder = RunFolder(out)
     names = list(cells[0])
-    with folder.lock(), Journal(folder.path / "results.jsonl") as journal:
+    results = folder.path / "results.jsonl"
+    with folder.lock(), Journal(results) as journal, ledger(folder.evidence):
         folder.settle(settings)
         known = {_key(event, names): event for event in journal.events if not event["error"]}
         todo = [cell for cell in cells if _key(cell, names) not in known]
