@@ -105,6 +105,8 @@ def test_the_page_again_and_of_an_unfinished_study(table: str, tmp_path: Path):
     [
         ({"study": "predictors"}, None, "no results of a study of predictors"),
         ({"study": "searches"}, None, "is a study of searches, which has no page"),
+        ({"study": "predictors", "split": "x"}, None, "damaged at split: expected uniform or"),
+        ({"study": "predictors", "tune": 7}, None, "damaged at tune: expected a text, got 7"),
         ({"study": "predictors"}, {"predictor": "gp"}, "cell that this foretell cannot read"),
         (
             {"study": "predictors"},

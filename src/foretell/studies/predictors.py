@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from foretell import _catalog
 from foretell.errors import RunError, SettingError
 from foretell.runs import journal
 from foretell.runs.folder import settings_of
+from foretell.runs.typed import Reader
 from foretell.spaces.base import Space
 from foretell.studies._predictor_study import PredictorStudy, baselines
 from foretell.studies._scoring import (
@@ -42,6 +43,22 @@ __all__ = ["PredictorRecord", "PredictorStudy", "read", "run_predictors"]
 
 N_TEST: Mapping[Kind, int] = {"uniform": 2_000, "mutation": 200}  # fewer where a table is small
 ALL = "all"
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """run.json of a study of predictors."""
+
+    study: str = ""
+    table: str = ""
+    sha256: str = ""
+    space: str = ""
+    space_size: int | None = None
+    column: str = ""
+    direction: Literal["max", "min"] = "max"
+    split: Kind | None = None
+    tune: str | None = None
+    n_test: int | None = None
 
 
 def run_predictors(
@@ -153,6 +170,7 @@ def read(out: str | Path) -> PredictorStudy:
     """
     out = Path(out)
     settings = {k: v for k, v in settings_of(out).items() if k != "format"}
+    Reader(out / "run.json").record(StudyRecord, settings)
     path = out / "results.jsonl"
     cells = journal.read(path) if settings.get("study") == "predictors" and path.exists() else []
     names = {field.name for field in fields(PredictorRecord)}
