@@ -47,9 +47,6 @@ Data = Annotated[
         help="'digits', a folder of images (one sub-folder a class), a .npz or a .csv file.",
     ),
 ]
-SpaceName = Annotated[
-    str, typer.Option("--space", help="A catalog name, or file.py:Name for your own.")
-]
 
 
 def main() -> None:
@@ -303,7 +300,6 @@ def doctor(json: Json = False) -> None:
 
 # -- comparing methods ----------------------------------------------------------------------------
 
-TablePath = Annotated[Path, typer.Option("--table", help="A .csv, .csv.gz or .parquet file.")]
 StudyOut = Annotated[Path, typer.Option(help="Folder of the study; the same command continues it.")]
 
 
@@ -361,8 +357,8 @@ def bench_predictors(
 
 @bench_app.command("search")
 def bench_search(
-    table: TablePath,
-    space: SpaceName,
+    table: Annotated[Path, typer.Option(help="A .csv, .csv.gz or .parquet file.")],
+    space: Annotated[str, typer.Option(help="A catalog name, or file.py:Name for your own.")],
     target: Annotated[str, typer.Option(help="Column that a search may see, higher is better.")],
     strategies: Annotated[str, typer.Option(help="Catalog names, separated by commas.")] = (
         "neural-predictor,regularized-evolution,random"
