@@ -57,7 +57,7 @@ def test_clones_copies_and_other_objects_share_them(counted):
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_cross_validation_asks_each_row_once(counted, n_jobs):
-    """Before there was a ledger: 160 times for 40 rows in five folds."""
+    """Before there was a ledger: 40 times in each fold, by another clone."""
     model = make_pipeline(make_union(counted, ft.encodings.get("one-hot", NB201)), Ridge())
     scores = cross_val_score(model, X, Y, cv=5, n_jobs=n_jobs)
     search = RandomizedSearchCV(
