@@ -17,9 +17,10 @@ from foretell.evidence import ledger
 from foretell.frame import Frame
 from foretell.runs.assemble import Parts, remember, versions
 from foretell.runs.driver import Driver
+from foretell.runs.events import Final
 from foretell.runs.finish import finish, trained
 from foretell.runs.folder import RunFolder
-from foretell.runs.journal import Event, Journal
+from foretell.runs.journal import Journal
 from foretell.runs.progress import Progress
 from foretell.runs.settings import Settings, check
 from foretell.runs.summary import lines, summary
@@ -158,17 +159,20 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             self.summary_lines_.append(parts.latency.note)
             folder.note(parts.latency.note)
 
-    def _found(self, driver: Driver, final: Event) -> None:
+    def _found(self, driver: Driver, final: Final) -> None:
         """What the run has found, as fitted attributes."""
-        space, winner = driver.evaluator.space, driver.trials[final["id"]]
+        space, winner = driver.evaluator.space, driver.trials[final.id]
         self.best_model_ = trained(space, winner.x, driver.folder.best / "model.safetensors")
         self.best_arch_ = winner.arch
-        self.best_metrics_: dict[str, float] = final["metrics"]
+        self.best_metrics_ = final.metrics
         trials = [trial for trial in driver.ended if trial.phase != "verdict"]
-        self.history_ = History.empty(space).append(
+        self.history_ = History.of(
+            space,
             np.stack([trial.x for trial in trials]),
             [trial.value for trial in trials],
-            [trial.result.seconds if trial.result else 0.0 for trial in trials],
+            seconds=[trial.result.seconds if trial.result else 0.0 for trial in trials],
+            epochs=[trial.epochs for trial in trials],
+            max_epochs=driver.evaluator.epochs,
         )
         self.summary_ = summary(driver, final)
         self.summary_lines_ = lines(self.summary_)

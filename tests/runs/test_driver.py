@@ -147,14 +147,14 @@ def test_the_winner_is_the_best_in_validation_and_tested_with_its_own_weights(ru
     out = run()
     ok = out.driver.trials.values()
     winner = max(ok, key=lambda t: t.value)
-    assert out.final["id"] == winner.id
-    assert out.final["random"] is None
-    assert out.final["metrics"]["val_acc"] == winner.value
+    assert out.final.id == winner.id
+    assert out.final.random is None
+    assert out.final.metrics["val_acc"] == winner.value
     network = ft.load(tmp_path / "run" / "best")
     evaluator = out.driver.evaluator
     assert evaluator.validate(network)["val_acc"] == pytest.approx(winner.value, abs=1e-6)
     assert evaluator._metrics(network, "test")["test_acc"] == pytest.approx(
-        out.final["metrics"]["test_acc"], abs=1e-6
+        out.final.metrics["test_acc"], abs=1e-6
     )
     config = config_of(tmp_path / "run" / "best")
     assert config["trial"] == {"id": winner.id, "seed": winner.seed, "phase": winner.phase}
@@ -172,7 +172,7 @@ def test_ties_go_to_the_lower_loss(run, quick, monkeypatch):
     tied = [t for t in out.driver.trials.values() if t.value == 0.5]
     assert len(tied) > 1
     losses = {t.id: t.result.metrics["val_loss"] for t in tied}
-    assert out.final["id"] == min(losses, key=losses.get)
+    assert out.final.id == min(losses, key=losses.get)
 
 
 def test_test_data_is_read_once_for_each_reported_network(run, monkeypatch, quick):
@@ -182,7 +182,7 @@ def test_test_data_is_read_once_for_each_reported_network(run, monkeypatch, quic
         quick, "test", lambda self, x, w: (seen.append(tuple(x)), real(self, x, w))[1]
     )
     out = run(replace(PLAN, compare_random=True))
-    chosen = {out.final["id"], out.final["random"]["id"]}
+    chosen = {out.final.id, out.final.random.id}
     assert sorted(seen) == sorted(tuple(out.driver.trials[i].x) for i in chosen)
     run(replace(PLAN, compare_random=True))
     assert len(seen) == len(chosen), "a finished run is not tested again"
@@ -195,16 +195,16 @@ def test_the_baseline_is_what_random_search_has_with_the_same_seed(run, space):
     value = {t.arch: t.value for t in out.driver.trials.values()}
     assert set(archs) <= set(value)
     winner = max(archs, key=value.__getitem__)
-    assert out.driver.trials[out.final["random"]["id"]].arch == winner
-    assert out.final["random"]["n"] == 12
-    assert out.final["random"]["metrics"]["val_acc"] == value[winner]
+    assert out.driver.trials[out.final.random.id].arch == winner
+    assert out.final.random.n == 12
+    assert out.final.random.metrics["val_acc"] == value[winner]
 
 
 def test_random_search_is_its_own_baseline(run):
     plan = Plan(strategies.get("random"), 3, 8, 12, compare_random=True)
     out = run(plan)
     assert len(out.driver.trials) == 12
-    assert out.final["random"]["id"] == out.final["id"]
+    assert out.final.random.id == out.final.id
     assert {t.phase for t in out.driver.trials.values()} == {"sample"}
     assert np.isnan(out.ranking["predicted"]).all()
     measured = out.ranking["measured"]
@@ -299,7 +299,7 @@ def test_a_read_back_network_of_another_quality_is_refused(run, quick, monkeypat
         run()
     assert not (tmp_path / "run" / "best").exists()
     assert not events(tmp_path / "run", "final")
-    assert run().final["id"] >= 0, "the same command ends the run"
+    assert run().final.id >= 0, "the same command ends the run"
 
 
 def test_another_device_may_round_otherwise(run, quick, monkeypatch):
@@ -323,7 +323,7 @@ def test_a_failed_network_fails_alone(run, space, rows_of, tmp_path):
     assert bad["status"] == "failed"
     assert "does not train" in bad["error"]
     assert out.told[-1].failed == 3
-    assert out.final["id"] not in (0, 1, 2)
+    assert out.final.id not in (0, 1, 2)
     again = run(fail=rows[:3])
     assert again.metrics == out.metrics
 

@@ -15,6 +15,7 @@ from foretell.frame import Frame
 from foretell.runs import journal
 from foretell.runs.budget import Budget
 from foretell.runs.driver import Driver
+from foretell.runs.events import HandMade
 from foretell.runs.finish import finish
 from foretell.runs.folder import RunFolder
 from foretell.runs.halving import Halving
@@ -94,7 +95,7 @@ def test_bad_networks_are_stopped_and_the_winner_has_all_epochs(run, tmp_path):
     # every network grows evenly here, so the first epoch tells all
     best = max(first, key=lambda event: event["metrics"]["val_acc"] / event["epochs"])
     assert best["epochs"] == 9
-    assert not driver.trials[final["id"]].stopped
+    assert not driver.trials[final.id].stopped
     reached = {event["id"] for event in events(tmp_path / "run", "rung")}
     assert reached == set(range(12)), "all have been at the first rung"
 
@@ -141,7 +142,7 @@ def test_a_budget_ends_the_search_and_a_larger_one_goes_on(limits, trained, run,
     assert "budget" in driver.stopped_by
     assert len(events(tmp_path / "run", "stop")) == 1
     winner = max(driver.searched, key=lambda trial: trial.value)
-    assert final["id"] == winner.id
+    assert final.id == winner.id
 
     _again, same, told = run(plan)
     assert same == final
@@ -156,7 +157,7 @@ def test_a_budget_ends_the_search_and_a_larger_one_goes_on(limits, trained, run,
     assert len(ids) == len(set(ids)) == 12
     names = [path.name.split("-")[0] for path in log.iterdir()]
     assert len(set(names)) >= 12 - trained
-    assert final["id"] == max(more.searched, key=lambda trial: trial.value).id
+    assert final.id == max(more.searched, key=lambda trial: trial.value).id
 
 
 @pytest.mark.parametrize("kind", ["sync", "asha"])
@@ -184,7 +185,7 @@ def test_a_budget_that_ends_before_any_network_is_whole_still_gives_one(run, tmp
     plan = replace(HALVED, budget=Budget(epochs=7))
     driver, final, told = run(plan)
     assert [t.epochs for t in driver.ended if not t.stopped] == [9]
-    assert driver.trials[final["id"]].epochs == 9
+    assert driver.trials[final.id].epochs == 9
     assert any("to its last epoch" in line for line in told)
 
 
@@ -193,12 +194,12 @@ def test_a_budget_that_ends_before_any_network_is_whole_still_gives_one(run, tmp
 
 def test_winner_and_hand_made_network_are_trained_again(run, space, tmp_path):
     driver, final, _ = run(replace(PLAN, replicates=3))
-    verdict = final["verdict"]
+    verdict = final.verdict
     name, row = space.baseline()
-    assert verdict["baseline"] == {"name": name, "arch": space.to_str(row[None])[0]}
+    assert verdict.baseline == HandMade(name, space.to_str(row[None])[0])
     trials = {event["id"]: event for event in events(tmp_path / "run", "trial")}
-    winner = driver.trials[final["id"]]
-    for ids, x in ((verdict["winner"], winner.x), (verdict["baseline_trials"], row)):
+    winner = driver.trials[final.id]
+    for ids, x in ((verdict.winner, winner.x), (verdict.baseline_trials, row)):
         key = int(space.row_key(np.asarray(x)[None])[0])
         assert [trials[i]["x"] for i in ids] == [list(map(int, x))] * 3
         assert [trials[i]["seed"] for i in ids] == [derive(0, "trial", key, r) for r in (1, 2, 3)]
@@ -206,7 +207,7 @@ def test_winner_and_hand_made_network_are_trained_again(run, space, tmp_path):
         assert all({"val_acc", "test_acc"} <= trials[i]["metrics"].keys() for i in ids)
     assert all(event["phase"] == "verdict" for i, event in trials.items() if i >= 12)
     searched = {event["id"] for event in trials.values() if "test_acc" in event["metrics"]}
-    assert searched == {*verdict["winner"], *verdict["baseline_trials"]}, "no test in the search"
+    assert searched == {*verdict.winner, *verdict.baseline_trials}, "no test in the search"
 
 
 @pytest.mark.parametrize("stop_after", [13, 16, 18])
@@ -220,14 +221,14 @@ def test_a_verdict_that_was_interrupted_goes_on(stop_after, run, tmp_path):
     assert known(tmp_path / "run") == known(tmp_path / "whole")
     driver, again, _ = run(plan)
     assert again == final
-    results = [driver.trials[i].result for i in final["verdict"]["winner"]]
+    results = [driver.trials[i].result for i in final.verdict.winner]
     assert all(result.ok for result in results), "of a run that has ended before, too"
 
 
 def test_replicates_may_be_added_to_a_run_that_has_ended(run, tmp_path):
     _, first, _ = run()
     _, final, _ = run(replace(PLAN, replicates=2))
-    assert (final["id"], final["metrics"]) == (first["id"], first["metrics"])
+    assert (final.id, final.metrics) == (first.id, first.metrics)
     assert len(events(tmp_path / "run", "trial")) == 12 + 4
 
 
@@ -245,7 +246,7 @@ def test_the_front_is_what_nothing_beats(run, tmp_path):
             (v >= value and c <= cost) and (v > value or c < cost) for v, c in points.values()
         )
     }
-    assert set(final["pareto"]) == front
+    assert set(final.pareto) == front
     kinds = {"arch": str, "val_acc": float, "params": float}
     frame = Frame.read(tmp_path / "run" / "pareto.csv", kinds)
     assert frame["val_acc"].tolist() == sorted((points[i][0] for i in front), reverse=True)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foretell.errors import RunError
-from foretell.runs.journal import EVENTS, Journal, read
+from foretell.runs.events import KINDS, Ask, Final, Stop, Trial
+from foretell.runs.journal import Journal, read
 
 EVENT = {
     "event": "trial", "id": 3, "x": [1, 2], "error": "", "seed": 1, "seconds": 0.5,
@@ -37,8 +38,8 @@ def test_events_come_back_in_order(path):
     assert read(path) == events
     with Journal(path) as journal:
         assert journal.events == events
-        assert journal.of("trial") == events
-        assert journal.of("ask") == []
+        assert [trial.id for trial in journal.of(Trial)] == list(range(5))
+        assert journal.of(Ask) == []
 
 
 def test_every_kind_of_event_is_written_and_read_back(path):
@@ -53,7 +54,7 @@ def test_every_kind_of_event_is_written_and_read_back(path):
         {"event": "session", "wall_s": 1.5, "phases": {"train": 1.0}},
         {"event": "cell", "error": ""},
     ]
-    assert {event["event"] for event in events} == set(EVENTS)
+    assert {event["event"] for event in events} == set(KINDS)
     written(path, *events)
     with Journal(path) as journal:
         assert journal.events == events
@@ -62,9 +63,9 @@ def test_every_kind_of_event_is_written_and_read_back(path):
 def test_the_journal_of_format_1_is_read_and_written_on(path):
     path.write_bytes((Path(__file__).parent / "data" / "format1" / "trials.jsonl").read_bytes())
     with Journal(path) as journal:
-        assert [event["id"] for event in journal.of("trial")] == [1, 2, 3, 0, 4, 5]
-        assert journal.of("final")[0]["id"] == 5
-        journal.append({"event": "stop", "reason": "enough"})
+        assert [trial.id for trial in journal.of(Trial)] == [1, 2, 3, 0, 4, 5]
+        assert journal.of(Final)[0].id == 5
+        journal.append(Stop("enough"))
     assert len(read(path)) == 11
 
 
@@ -143,8 +144,28 @@ def test_any_bytes_give_events_or_a_run_error(tmp_path_factory, data):
 
 
 def test_numbers_that_json_lacks_become_null(path):
-    text = written(path, {**EVENT, "metrics": {"a": float("nan"), "b": [np.inf, 1.5]}})
-    assert json.loads(text, parse_constant=pytest.fail)["metrics"] == {"a": None, "b": [None, 1.5]}
+    event = {**EVENT, "metrics": {"a": float("nan")}, "curve": {"b": [np.inf, 1.5]}}
+    found = json.loads(written(path, event), parse_constant=pytest.fail)
+    assert (found["metrics"], found["curve"]) == ({"a": None}, {"b": [None, 1.5]})
+    with Journal(path) as journal:
+        (trial,) = journal.of(Trial)
+    assert np.isnan(trial.result.metrics["a"])
+    assert np.isnan(trial.result.curve["b"][0])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"id": "3"}, r'trial is damaged at id: expected a whole number, got "3"'),
+        ({"metrics": {"a": "high"}}, r"metrics.a: expected a number"),
+        ({"curve": {"a": [1, [2]]}}, r"curve.a\[1\]"),
+        ({"seconds": None}, r"seconds: expected a number, got nothing"),
+    ],
+)
+def test_an_event_of_wrong_values_is_named_with_its_field(path, change, says):
+    path.write_text(json.dumps(EVENT) + "\n" + json.dumps({**EVENT, **change}) + "\n")
+    with pytest.raises(RunError, match=rf"line 2 .*{says}"):
+        Journal(path)
 
 
 def test_a_full_disk_is_an_error_and_leaves_no_half_line(path, monkeypatch):
@@ -174,7 +195,7 @@ def test_a_disk_that_is_really_full_loses_nothing(tiny_disk):
     with Journal(path) as journal:
         journal.append(EVENT)
         tiny_disk.fill()
-        large = {**EVENT, "metrics": {"a": [1.5] * 5000}}  # more than what the last page has left
+        large = {**EVENT, "curve": {"a": [1.5] * 5000}}  # more than what the last page has left
         with pytest.raises(RunError, match=r"No space left.*finished trials are kept"):
             journal.append(large)
         assert read(path) == [EVENT]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from foretell.errors import RunError
 from foretell.frame import columns_of
 from foretell.report.units import Metric
-from foretell.runs import journal
+from foretell.runs import events, journal
+from foretell.runs.events import Final, Rank, Rival, Session
 from foretell.runs.folder import settings_of
 from foretell.runs.record import RunRecord, SpaceRecord
 from foretell.runs.settings import meant
@@ -22,6 +23,7 @@ from foretell.spaces.base import Rows, Space
 from foretell.spaces.parts.load import load
 
 Floats = NDArray[np.float64]
+E = TypeVar("E", bound=events.Record)
 
 
 @dataclass(frozen=True)
@@ -48,82 +50,6 @@ class Trial:
         """What it costs by one name: "params", "flops", "seconds" or one of the run's own."""
         own = {"params": self.params, "flops": self.flops, "seconds": self.seconds}
         return {**own, **self.costs}.get(name, math.nan)
-
-
-@dataclass(frozen=True)
-class Score:
-    """Cross-validated Kendall tau of a predictor."""
-
-    mean: float | None = None
-    std: float | None = None
-
-
-@dataclass(frozen=True)
-class Rank:
-    """What a predictor said in one round."""
-
-    predictor: str = ""
-    chosen: str = ""
-    note: str = ""
-    cv: dict[str, Score] = field(default_factory=dict)  # of it and of what it has to beat
-    n_scored: int | None = None
-    fit_s: float | None = None
-    predict_s: float | None = None
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """Under which `cv` may have it."""
-        return self.predictor, self.chosen
-
-    def tau(self, *names: str) -> float:
-        """The mean of the first of some names that was cross-validated, or NaN."""
-        return next((number(self.cv[name].mean) for name in names if name in self.cv), math.nan)
-
-
-@dataclass(frozen=True)
-class Session:
-    """One call of the command that came to its end."""
-
-    wall_s: float | None = None
-    workers: int = 1
-    phases: dict[str, float] = field(default_factory=dict)  # seconds
-
-
-@dataclass(frozen=True)
-class Rival:
-    """The best of random search."""
-
-    id: int = -1
-    n: int | None = None  # networks that it is the best of
-    metrics: dict[str, float | None] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class HandMade:
-    """The hand-made network of the space."""
-
-    name: str = ""
-
-
-@dataclass(frozen=True)
-class Again:
-    """Ids of the trainings with other seeds."""
-
-    replicates: int = 0
-    winner: tuple[int, ...] = ()
-    baseline: HandMade | None = None
-    baseline_trials: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Final:
-    """The end of the run."""
-
-    id: int = -1
-    metrics: dict[str, float | None] = field(default_factory=dict)
-    random: Rival | None = None
-    verdict: Again | None = None
-    stopped_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -154,7 +80,7 @@ class Run:
     @property
     def rank(self) -> Rank:
         """What the last predictor said; empty before it."""
-        return self.ranks[-1] if self.ranks else Rank()
+        return self.ranks[-1] if self.ranks else Rank("", "")
 
     @property
     def ok(self) -> tuple[Trial, ...]:
@@ -205,6 +131,19 @@ class Run:
         return X if self.space.contains(X).all() else None
 
 
+class _Said:
+    """The records of a journal, with what can be read of damaged ones."""
+
+    def __init__(self, path: Path) -> None:
+        reader = Reader(path, [])
+        found = journal.read(path) if path.exists() else []
+        self._records = [events.record_of(event, reader) for event in found]
+
+    def of(self, kind: type[E]) -> list[E]:
+        """Those of one kind, oldest first."""
+        return [record for record in self._records if type(record) is kind]
+
+
 def read(folder: Path, space: Space | None = None) -> Run:
     """What the run folder holds.
 
@@ -222,23 +161,19 @@ def read(folder: Path, space: Space | None = None) -> Run:
     if space is None:
         space, why = _space(record.space)
     path = folder / "trials.jsonl"
-    events = journal.read(path) if path.exists() else []
-    kinds: dict[str, list[dict[str, Any]]] = {}
-    for event in events:
-        kinds.setdefault(str(event.get("event")), []).append(event)
-    reader = Reader(path, [])
-    final = next((reader.record(Final, event) for event in reversed(kinds.get("final", []))), None)
-    latest = {trial.id: trial for trial in (_trial(e, metric) for e in kinds.get("trial", []))}
-    last_stop = kinds.get("stop", [{}])[-1].get("reason", "")
+    said = _Said(path)
+    final = next(iter(reversed(said.of(events.Final))), None)
+    latest = {event.id: _trial(event, metric) for event in said.of(events.Trial)}
+    last_stop = [stop.reason for stop in said.of(events.Stop)][-1:]
     return Run(
         folder=folder,
         record=record,
         trials=tuple(trial for trial in latest.values() if trial.phase != "verdict"),
         again=tuple(trial for trial in latest.values() if trial.phase == "verdict"),
-        ranks=tuple(reader.record(Rank, event) for event in kinds.get("rank", [])),
-        sessions=tuple(reader.record(Session, event) for event in kinds.get("session", [])),
-        spreads=_spreads(kinds.get("cost", [])),
-        stopped_by=str((final and final.stopped_by) or last_stop or ""),
+        ranks=tuple(said.of(events.Rank)),
+        sessions=tuple(said.of(events.Session)),
+        spreads=_spreads(said.of(events.Cost)),
+        stopped_by=(final and final.stopped_by) or "".join(last_stop),
         final=final,
         ranking=_columns(folder / "ranking.csv", notes),
         predictions=_columns(folder / "predictions.csv", notes),
@@ -283,49 +218,34 @@ def _columns(path: Path, notes: list[str]) -> dict[str, list[str]]:
         return {}
 
 
-def _trial(event: dict[str, Any], metric: Metric) -> Trial:
-    metrics = {str(k): number(v) for k, v in _object(event, "metrics").items()}
-    value = metrics.get(metric.name, math.nan)
-    ok = event.get("status") == "ok" and not np.isnan(value)
-    x = event.get("x")
-    error = str(event.get("error") or ("" if ok else f"no {metric.name}"))
+def _trial(event: events.Trial, metric: Metric) -> Trial:
+    result = event.result
+    value = number(result.metrics.get(metric.name))
+    ok = event.status == "ok" and not np.isnan(value)
     return Trial(
-        id=integer(event.get("id")),
-        phase=str(event.get("phase", "")),
-        arch=str(event.get("arch", "")),
-        x=tuple(integer(v) for v in x) if isinstance(x, list) else (),
+        id=event.id,
+        phase=event.phase,
+        arch=event.arch,
+        x=event.x,
         ok=ok,
-        error="" if ok else error,
+        error="" if ok else event.error or f"no {metric.name}",
         value=value if ok else math.nan,
-        metrics=metrics,
-        curve={
-            str(name): [number(v) for v in values]
-            for name, values in _object(event, "curve").items()
-            if isinstance(values, list)
-        },
-        seconds=number(event.get("seconds")),
-        params=number(event.get("params")),
-        flops=number(event.get("flops")),
-        epochs=integer(event.get("epochs"), 0),
-        stopped=event.get("stopped") is True,
-        costs={str(name): number(value) for name, value in _object(event, "costs").items()},
+        metrics=result.metrics,
+        curve=result.curve,
+        seconds=number(event.seconds),
+        params=number(event.params),
+        flops=number(event.flops),
+        epochs=event.epochs,
+        stopped=event.stopped,
+        costs={name: number(value) for name, value in event.costs.items()},
     )
 
 
-def _object(event: dict[str, Any], key: str) -> dict[str, Any]:
-    value = event.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _spreads(events: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+def _spreads(costs: list[events.Cost]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
-    for event in events:
-        columns = [event.get(key) for key in ("archs", "spreads")]
-        if all(isinstance(column, list) for column in columns):
-            pairs = zip(*columns, strict=False)
-            found.setdefault(str(event.get("name")), {}).update(
-                {str(arch): number(spread) for arch, spread in pairs}
-            )
+    for cost in costs:
+        pairs = zip(cost.archs, map(number, cost.spreads), strict=False)
+        found.setdefault(cost.name, {}).update(pairs)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import platform
 import re
 import sys
@@ -23,6 +24,7 @@ from foretell.errors import SettingError
 from foretell.evaluators.executors.ray import RayExecutor
 from foretell.evaluators.trainer import Trainer
 from foretell.nets.devices import pick_device
+from foretell.runs.events import Cost
 from foretell.runs.journal import Journal
 from foretell.runs.plan import Plan
 from foretell.runs.record import DataRecord, RunRecord, SpaceRecord, StrategyRecord
@@ -214,20 +216,14 @@ def versions() -> dict[str, str]:
 
 def remember(latency: Latency, journal: Journal) -> None:
     """Measured latencies go to the journal, and what it has is not measured again."""
-    for event in journal.of("cost"):
-        if event["name"] == "latency_ms":
-            for arch, *found in zip(event["archs"], event["values"], event["spreads"], strict=True):
-                latency.known[arch] = tuple(found)
+    for cost in journal.of(Cost):
+        if cost.name == "latency_ms":
+            for arch, *found in zip(cost.archs, cost.values, cost.spreads, strict=True):
+                value, spread = (math.nan if one is None else one for one in found)
+                latency.known[arch] = value, spread
 
     def write(archs: Sequence[str], values: Sequence[float], spreads: Sequence[float]) -> None:
-        journal.append(
-            {
-                "event": "cost",
-                "name": "latency_ms",
-                "archs": list(archs),
-                "values": [float(v) for v in values],
-                "spreads": [float(v) for v in spreads],
-            }
-        )
+        numbers = (tuple(map(float, some)) for some in (values, spreads))
+        journal.append(Cost("latency_ms", tuple(archs), *numbers))
 
     latency.on_measured = write

@@ -14,7 +14,7 @@ from torch import nn
 
 from foretell.errors import RunError
 from foretell.runs.driver import Driver
-from foretell.runs.journal import Event
+from foretell.runs.events import Final, Rival
 from foretell.runs.trial import Trial
 from foretell.runs.verdict import verdict
 from foretell.spaces.base import Space
@@ -23,7 +23,7 @@ from foretell.winner import best
 from foretell.winner.base import Winner
 
 
-def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Event:
+def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Final:
     """Choose by validation, test the choice once, write `best/`; does only what is not done yet.
 
     Args:
@@ -36,18 +36,17 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Event:
     Raises:
         RunError: `best/` does not give back the network that was trained.
     """
-    done = [event for event in driver.journal.of("final") if _still_holds(event, driver)]
+    done = [event for event in driver.journal.of(Final) if _still_holds(event, driver)]
     if done:
         driver.recall("verdict")
     if done and all((driver.folder.best / name).is_file() for name in best.FILES):
         driver.say("this run has ended before: nothing is trained", final=True)
         return done[-1]
     retrained = verdict(driver) if not done else None
-    winner = driver.all.best()
+    known = {k: math.nan if v is None else v for k, v in done[-1].metrics.items()} if done else {}
+    winner = driver.desk.all.best()
     path, result = driver.weights(winner)
-    metrics = (
-        done[-1]["metrics"] if done else {**result.metrics, **driver.evaluator.test(winner.x, path)}
-    )
+    metrics = known if done else {**result.metrics, **driver.evaluator.test(winner.x, path)}
 
     module = trained(driver.evaluator.space, winner.x, path)
 
@@ -91,32 +90,32 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Event:
     )
     if done:
         return done[-1]
-    event = {
-        "event": "final",
-        "id": winner.id,
-        "metrics": metrics,
-        "random": _baseline(driver, winner, metrics),
-        "verdict": retrained,
-        "pareto": [trial.id for trial in driver.pareto()] if driver.plan.minimize else None,
-        "searched": len(driver.searched),
-        "stopped_by": driver.stopped_by,
-    }
-    driver.append(event)
-    return driver.journal.of("final")[-1]
+    driver.desk.append(
+        Final(
+            id=winner.id,
+            metrics=dict(metrics),
+            random=_baseline(driver, winner, metrics),
+            verdict=retrained,
+            pareto=tuple(t.id for t in driver.pareto()) if driver.plan.minimize else None,
+            searched=len(driver.searched),
+            stopped_by=driver.stopped_by,
+        )
+    )
+    return driver.journal.of(Final)[-1]
 
 
-def _still_holds(final: Event, driver: Driver) -> bool:
+def _still_holds(final: Final, driver: Driver) -> bool:
     """Whether nothing has been asked for since that changes what was found at the end."""
-    replicates = (final.get("verdict") or {}).get("replicates", 0)
-    searched = final.get("searched", len(driver.searched))
-    return bool(searched == len(driver.searched) and replicates >= driver.plan.replicates)
+    replicates = final.verdict.replicates if final.verdict else 0
+    same = final.searched in (None, len(driver.searched))
+    return same and replicates >= driver.plan.replicates
 
 
 def _same(one: float, other: float) -> bool:
     return math.isclose(one, other, abs_tol=best.TOLERANCE, rel_tol=best.TOLERANCE)
 
 
-def _baseline(driver: Driver, winner: Trial, metrics: dict[str, float]) -> dict[str, Any] | None:
+def _baseline(driver: Driver, winner: Trial, metrics: dict[str, float]) -> Rival | None:
     """The best of as many random networks, chosen and tested in the same way."""
     trial = driver.best_random()
     if trial is None:
@@ -124,7 +123,7 @@ def _baseline(driver: Driver, winner: Trial, metrics: dict[str, float]) -> dict[
     if trial.id != winner.id:
         path, result = driver.weights(trial)
         metrics = {**result.metrics, **driver.evaluator.test(trial.x, path)}
-    return {"id": trial.id, "n": driver.n_random, "metrics": metrics}
+    return Rival(trial.id, driver.n_random, dict(metrics))
 
 
 def trained(space: Space, x: Any, weights: Path) -> nn.Module:

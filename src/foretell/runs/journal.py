@@ -7,38 +7,15 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from foretell._files import sync
 from foretell.errors import RunError
+from foretell.runs.events import KINDS, Record, record_of
+from foretell.runs.typed import Reader, load
 
 Event = dict[str, Any]
-EVENTS: dict[str, dict[str, type | tuple[type, ...]]] = {  # and the fields that a run relies on
-    "ask": {"phase": str, "ids": list, "archs": list},
-    "trial": {
-        "id": int,
-        "seed": int,
-        "error": str,
-        "seconds": (int, float),
-        "metrics": dict,
-        "curve": dict,
-    },
-    "rank": {"chosen": str, "note": str},
-    "final": {"id": int, "metrics": dict, "random": (dict, type(None))},
-    "rung": {  # of successive halving: a network that may go on from here
-        "id": int,
-        "seed": int,
-        "epochs": int,
-        "error": str,
-        "seconds": (int, float),
-        "metrics": dict,
-        "curve": dict,
-    },
-    "cost": {"name": str, "archs": list, "values": list, "spreads": list},  # measured
-    "stop": {"reason": str},  # a budget is used up
-    "session": {"wall_s": (int, float), "phases": dict},  # one call of the command has ended
-    "cell": {"error": str},  # of a study
-}
+E = TypeVar("E", bound=Record)
 
 
 class Journal:
@@ -58,16 +35,20 @@ class Journal:
     >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> with Journal(Path(folder.name) / "trials.jsonl") as journal:
-    ...     journal.append({"event": "rank", "chosen": "rf", "note": ""})
+    ...     from foretell.runs.events import Stop
+    ...     journal.append(Stop("enough"))
+    ...     journal.of(Stop)
+    [Stop(reason='enough')]
     >>> read(Path(folder.name) / "trials.jsonl")
-    [{'event': 'rank', 'chosen': 'rf', 'note': ''}]
+    [{'event': 'stop', 'reason': 'enough'}]
     >>> folder.cleanup()
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.note = ""
-        self.events: list[Event] = []
+        self.events: list[Event] = []  # as the file has them
+        self.records: list[Record] = []
         try:
             self._file = open(path, "a+b", buffering=0)  # noqa: SIM115  # closed by `close`
         except OSError as error:
@@ -83,7 +64,7 @@ class Journal:
     def _read(self) -> None:
         self._file.seek(0)
         data = self._file.read()
-        self.events, sound, torn = _parse(data, self.path, strict=True)
+        self.events, self.records, sound, torn = _parse(data, self.path, strict=True)
         if not data:
             sync(self.path.parent)
         if torn:
@@ -92,14 +73,15 @@ class Journal:
         elif data and not data.endswith(b"\n"):
             self._write(b"\n")
 
-    def append(self, event: Event) -> None:
-        """Add one event; it is on disk when this returns.
+    def append(self, record: Record | Event) -> None:
+        """Add one event, a record or as JSON has it; it is on disk when this returns.
 
         Numbers that JSON does not have (NaN, infinity) become null.
 
         Raises: RunError when it cannot be written; the file is then as it was before, or where
             even that cannot be, has a torn last line.
         """
+        event = record.written() if isinstance(record, Record) else record
         line = json.dumps(_plain(event), allow_nan=False, separators=(",", ":")).encode() + b"\n"
         before = os.fstat(self._file.fileno()).st_size
         try:
@@ -109,15 +91,16 @@ class Journal:
                 self._file.truncate(before)
             raise _cannot("write", self.path, error) from error
         self.events.append(json.loads(line))
+        self.records.append(record_of(self.events[-1], Reader(self.path)))
 
     def _write(self, data: bytes) -> None:
         while data:  # a raw write may take less than all of it
             data = data[self._file.write(data) :]
         os.fsync(self._file.fileno())
 
-    def of(self, kind: str) -> list[Event]:
+    def of(self, kind: type[E]) -> list[E]:
         """The events of one kind, oldest first."""
-        return [event for event in self.events if event["event"] == kind]
+        return [record for record in self.records if type(record) is kind]
 
     def close(self) -> None:
         """Let go of the file."""
@@ -143,39 +126,48 @@ def read(path: Path) -> list[Event]:
         raise _cannot("read", path, error) from error
 
 
-def _parse(data: bytes, path: Path, strict: bool = False) -> tuple[list[Event], int, bytes]:
-    """Events, how many bytes of the file are sound, and the torn rest."""
+def _parse(
+    data: bytes, path: Path, strict: bool = False
+) -> tuple[list[Event], list[Record], int, bytes]:
+    """Events, their records where all must be sound, how many bytes are, and the torn rest."""
     *lines, last = data.split(b"\n")
-    events = []
+    events, records = [], []
     for number, line in enumerate(lines, start=1):
-        event = _event(line, strict)
+        event, record, why = _event(line, strict)
         if event is None:
             raise RunError(
-                f"{path}, line {number} is not an event of a run",
-                expected=f'a JSON object with "event" one of {", ".join(EVENTS)}',
+                f"{path}, line {number} is not an event of a run{why}",
+                expected=f'a JSON object with "event" one of {", ".join(KINDS)}',
                 got=repr(line[:60].decode(errors="replace")),
                 hint="restore the file from a copy; without one, take the line out if it was a "
                 "trial (that network is trained again), or start anew with another --out",
             )
         events.append(event)
-    whole = _event(last, strict) if last else None
-    if whole is not None:  # complete but for its newline
-        return [*events, whole], len(data), b""
-    return events, len(data) - len(last), last
+        records += [record] if record is not None else []
+    event, record, _ = _event(last, strict) if last else (None, None, "")
+    if event is not None:  # complete but for its newline
+        return [*events, event], [*records, *([record] if record else [])], len(data), b""
+    return events, records, len(data) - len(last), last
 
 
-def _event(line: bytes, strict: bool) -> Event | None:
+def _event(line: bytes, strict: bool) -> tuple[Event | None, Record | None, str]:
+    """The event of a line, its record where it must be sound, and what is wrong with it."""
     try:
-        event = json.loads(line)
+        event = load(line.decode())
     except ValueError:
-        return None
+        return None, None, ""
     kind = event.get("event") if isinstance(event, dict) else None
-    if not isinstance(kind, str) or kind not in EVENTS:
-        return None
-    sound = all(
-        field in event and isinstance(event[field], types) for field, types in EVENTS[kind].items()
-    )
-    return event if sound or not strict else None
+    if not isinstance(kind, str) or kind not in KINDS:
+        return None, None, ""
+    if not strict:
+        return event, None, ""
+    lacking = [name for name in KINDS[kind].required() if name not in event]
+    if lacking:
+        return None, None, f": {kind} without {lacking[0]}"
+    try:
+        return event, record_of(event, Reader(kind)), ""
+    except RunError as error:
+        return None, None, f": {str(error).partition('. Next')[0]}"
 
 
 def _plain(value: Any) -> Any:

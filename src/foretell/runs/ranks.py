@@ -13,10 +13,11 @@ from foretell import predictors
 from foretell._rng import derive
 from foretell.frame import Frame
 from foretell.metrics import kendall
+from foretell.runs.events import Rank, Score
 from foretell.runs.folder import RunFolder
 from foretell.search.history import History
 from foretell.spaces.base import Rows, Space
-from foretell.strategies import Proposal
+from foretell.strategies import Proposal, Strategy
 
 Floats = NDArray[np.float64]
 
@@ -46,8 +47,8 @@ def cross_validate(model: Any, space: Space, known: History, seed: int) -> tuple
 
 
 def scores(
-    proposal: Proposal, space: Space, known: History, seed: int
-) -> tuple[dict[str, Any], Floats]:
+    proposal: Proposal, space: Space, known: History, seed: int, strategy: Strategy
+) -> tuple[Rank, Floats]:
     """The `rank` event of a proposal, and the out-of-fold prediction of each known result.
 
     A predictor that has compared candidates itself (`cv_scores_`, `oof_`) is believed; any other
@@ -55,31 +56,29 @@ def scores(
     """
     model = proposal.model
     name = getattr(model, "chosen_", "") or type(model).__name__.lower()
-    cv = {
-        str(key): {"mean": float(mean), "std": float(std)}
-        for key, (mean, std) in getattr(model, "cv_scores_", {}).items()
-    }
+    cv = {str(key): found for key, found in getattr(model, "cv_scores_", {}).items()}
     oof = getattr(model, "oof_", None)
     taus = np.zeros(0)
     if oof is None:
         oof, taus = cross_validate(model, space, known, seed)
     if not cv and len(taus):
-        cv[name] = {"mean": float(taus.mean()), "std": float(taus.std())}
+        cv[name] = taus.mean(), taus.std()
         for baseline in ("n-params", "mean") if space.closed_form_costs else ("mean",):
             if baseline in predictors.names():
                 _, taus = cross_validate(predictors.get(baseline, space=space), space, known, seed)
-                cv[baseline] = {"mean": float(taus.mean()), "std": float(taus.std())}
+                cv[baseline] = taus.mean(), taus.std()
     assert proposal.ranking is not None  # the caller has looked
-    event = {
-        "event": "rank",
-        "chosen": name,
-        "note": str(getattr(model, "note_", "")),
-        "cv": cv,
-        "n_known": len(known),
-        "n_scored": proposal.ranking.n_scored,
-        "fit_s": proposal.fit_s,
-        "predict_s": proposal.predict_s,
-    }
+    predictor = getattr(strategy, "predictor", "")
+    event = Rank(
+        chosen=name,
+        note=str(getattr(model, "note_", "")),
+        cv={key: Score(float(mean), float(std)) for key, (mean, std) in cv.items()},
+        n_known=len(known),
+        n_scored=proposal.ranking.n_scored,
+        fit_s=proposal.fit_s,
+        predict_s=proposal.predict_s,
+        predictor=predictor if isinstance(predictor, str) else type(predictor).__name__,
+    )
     return event, oof
 
 

@@ -12,20 +12,21 @@ from foretell._console import duration
 from foretell.metrics import welch
 from foretell.runs import tables
 from foretell.runs.driver import Driver
-from foretell.runs.journal import Event
+from foretell.runs.events import Final, Rank
+from foretell.runs.typed import plain
 
 
-def summary(driver: Driver, final: Event) -> dict[str, Any]:
+def summary(driver: Driver, final: Final) -> dict[str, Any]:
     """The result of a run, JSON-able.
 
     Args:
         driver: whose run has ended.
         final: the last event of its journal.
     """
-    winner = driver.trials[final["id"]]
+    winner = driver.trials[final.id]
     trials = driver.ended
-    rank = driver.journal.of("rank")
-    random = final["random"]
+    rank = driver.journal.of(Rank)
+    random = final.random
     return {
         "folder": str(driver.folder.path),
         "report": str(driver.folder.report),
@@ -36,10 +37,10 @@ def summary(driver: Driver, final: Event) -> dict[str, Any]:
         "params": None if np.isnan(winner.params) else int(winner.params),
         "flops": None if np.isnan(winner.flops) else int(winner.flops),
         "objective": driver.evaluator.objective,
-        "metrics": final["metrics"],
-        "random": random and {**random, "arch": driver.trials[random["id"]].arch},
-        "predictor": rank[-1]["chosen"] if rank else None,
-        "predictor_note": rank[-1]["note"] if rank else "",
+        "metrics": final.metrics,
+        "random": random and {**plain(random), "arch": driver.trials[random.id].arch},
+        "predictor": rank[-1].chosen if rank else None,
+        "predictor_note": rank[-1].note if rank else "",
         "trials": len(trials),
         "failed": sum(trial.result is not None and not trial.result.ok for trial in trials),
         "pareto": [
@@ -55,9 +56,9 @@ def summary(driver: Driver, final: Event) -> dict[str, Any]:
     }
 
 
-def _verdict(driver: Driver, final: Event) -> dict[str, Any] | None:
+def _verdict(driver: Driver, final: Final) -> dict[str, Any] | None:
     """Test metrics of the winner and of the hand-made network, retrained."""
-    said = final.get("verdict")
+    said = final.verdict
     if not said:
         return None
     name = driver.evaluator.objective.replace("val_", "test_")
@@ -67,14 +68,17 @@ def _verdict(driver: Driver, final: Event) -> dict[str, Any] | None:
         found = [r.metrics.get(name, math.nan) for r in results if r]
         return [value for value in found if math.isfinite(value)]  # failed ones are left out
 
-    mine = values(said["winner"])
+    mine = values(said.winner)
     if not mine:
         return None
     out: dict[str, Any] = {"metric": name, "winner": mine, "baseline": None}
-    if said["baseline"]:
-        rival = values(said["baseline_trials"])
-    if said["baseline"] and rival:
-        out |= {"baseline": {**said["baseline"], "values": rival}, "gain": list(welch(mine, rival))}
+    if said.baseline:
+        rival = values(said.baseline_trials)
+    if said.baseline and rival:
+        out |= {
+            "baseline": {**plain(said.baseline), "values": rival},
+            "gain": list(welch(mine, rival)),
+        }
     return out
 
 

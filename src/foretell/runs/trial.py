@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from foretell.evaluators.base import Result
-from foretell.runs.journal import Event
+from foretell.runs import events
 from foretell.spaces.base import Rows
 
 SEARCHED = ("sample", "top")  # phases that are the search itself
@@ -64,60 +64,49 @@ class Trial:
             result = replace(result, error=f"no finite {objective}")
         return replace(self, result=result, value=value if result.ok else math.nan)
 
-    def at_rung(self, result: Result, value: float, ended_s: float) -> Event:
+    def at_rung(self, result: Result, value: float, ended_s: float) -> events.Rung:
         """What the journal says of a trial that may be trained on."""
-        return {
-            "event": "rung",
-            "id": self.id,
-            "seed": self.seed,
-            "epochs": result.epochs,
-            "value": value,
-            "error": "",
-            "seconds": result.seconds,
-            "ended_s": ended_s,
-            "metrics": result.metrics,
-            "curve": result.curve,
-        }
+        return events.Rung(
+            id=self.id,
+            seed=self.seed,
+            error="",
+            seconds=result.seconds,
+            metrics=dict(result.metrics),
+            curve=_tuples(result),
+            epochs=result.epochs,
+            ended_s=ended_s,
+            value=value,
+        )
 
-    def event(self, ended_s: float = math.nan) -> Event:
+    def event(self, ended_s: float = math.nan) -> events.Trial:
         """What the journal says of a trial that has ended."""
         result = self.result or Result()
-        return {
-            "event": "trial",
-            "id": self.id,
-            "phase": self.phase,
-            "arch": self.arch,
-            "x": self.x.tolist(),
-            "seed": self.seed,
-            "status": "ok" if result.ok else "failed",
-            "error": result.error,
-            "metrics": result.metrics,
-            "curve": result.curve,
-            "seconds": result.seconds,
-            "ended_s": ended_s,
-            "epochs": self.epochs,
-            "stopped": self.stopped,
-            "replicate": self.replicate,
-            "costs": dict(self.costs),
-            "params": None if math.isnan(self.params) else int(self.params),
-            "flops": None if math.isnan(self.flops) else int(self.flops),
-        }
+        return events.Trial(
+            id=self.id,
+            phase=self.phase,
+            arch=self.arch,
+            x=tuple(self.x.tolist()),
+            seed=self.seed,
+            status="ok" if result.ok else "failed",
+            error=result.error,
+            metrics=dict(result.metrics),
+            curve=_tuples(result),
+            seconds=result.seconds,
+            ended_s=ended_s,
+            epochs=self.epochs,
+            stopped=self.stopped,
+            replicate=self.replicate,
+            costs=dict(self.costs),
+            params=None if math.isnan(self.params) else int(self.params),
+            flops=None if math.isnan(self.flops) else int(self.flops),
+        )
 
 
-def result_of(event: Event) -> Result:
-    """The result that an event of the journal holds."""
-    metrics = {name: _number(value) for name, value in event["metrics"].items()}
-    curve = {name: [_number(v) for v in values] for name, values in event["curve"].items()}
-    epochs = int(event.get("epochs") or 0)
-    seconds, seed = float(event["seconds"]), int(event["seed"])
-    return Result(metrics, curve, seconds, seed, event["error"], epochs)
+def _tuples(result: Result) -> dict[str, tuple[float | None, ...]]:
+    return {name: tuple(values) for name, values in result.curve.items()}
 
 
 def rank(trial: Trial) -> tuple[float, float, int]:
     """For `max`: by the objective; ties go to the lower validation loss, then the older trial."""
     loss = trial.result.metrics.get("val_loss", math.nan) if trial.result else math.nan
     return trial.value, -loss if math.isfinite(loss) else -math.inf, -trial.id
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)

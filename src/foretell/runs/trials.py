@@ -12,7 +12,7 @@ from foretell._rng import derive
 from foretell.errors import RunError
 from foretell.evaluators.base import Result
 from foretell.runs import ranks
-from foretell.runs.journal import Event
+from foretell.runs.events import Ask
 from foretell.runs.kept import Kept
 from foretell.runs.plan import Plan
 from foretell.runs.trial import SEARCHED, Trial, rank
@@ -31,11 +31,11 @@ class Trials:
     """
 
     def __init__(
-        self, space: Space, plan: Plan, objective: str, kept: Kept, asks: Sequence[Event]
+        self, space: Space, plan: Plan, objective: str, kept: Kept, asks: Sequence[Ask]
     ) -> None:
         self.space, self.plan, self.objective, self.kept = space, plan, objective, kept
         self.by_id: dict[int, Trial] = {}
-        self.next_id = 1 + max((i for event in asks for i in event["ids"]), default=-1)
+        self.next_id = 1 + max((i for event in asks for i in event.ids), default=-1)
         self.done = self.failed = 0
         self.seconds = 0.0  # of those that did not fail
         self._half: dict[int, Result] = {}  # what those gave that are not trained to the end

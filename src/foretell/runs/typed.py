@@ -57,6 +57,10 @@ class Reader:
                 found[one.name] = {k: v for k, v in raw.items() if k not in taken}
             elif one.name in raw:
                 self.into(found, one.name, hints[one.name], raw[one.name], path)
+            if one.name not in found and one.default is one.default_factory is dataclasses.MISSING:
+                if one.name not in raw:
+                    self._wrong(_WrongError(path + one.name, "something", None))
+                found[one.name] = _blank(hints[one.name])
         try:
             return kind(**found)
         except ForetellError as error:  # values that do not go together
@@ -131,6 +135,14 @@ class _WrongError(Exception):
             if hint == ""
             else hint,
         )
+
+
+def _blank(kind: Any) -> Any:
+    """What stands for a value that is not there and has no default."""
+    outer, inner = get_origin(kind) or kind, get_args(kind)
+    if outer in (Union, UnionType):
+        return None if NoneType in inner else _blank(inner[0])
+    return {str: "", int: -1, float: math.nan, bool: False, tuple: (), dict: {}}.get(outer)
 
 
 def load(text: str) -> Any:
