@@ -121,7 +121,7 @@ def test_a_network_that_was_trained_but_not_written_down_is_not_trained_again(
         save(self, *args, **more)
 
     def dies(self, event):
-        if event["event"] == "trial" and event["id"] == 3:
+        if event.kind == "trial" and event.id == 3:
             raise KeyboardInterrupt
         append(self, event)
 
