@@ -144,9 +144,13 @@ def predict(
     """Predict new files with the best network of a run."""
     from foretell.winner.predict import predict as predict_files
 
-    rows = predict_files(best, file)
+    unread: dict[str, str] = {}
+    rows = predict_files(best, file, unread=unread)
+    for name, why in unread.items():
+        console.say(f"left out: cannot read {name}: {why}")
     if json:
-        console.show_json([row.to_dict() for row in rows])
+        failed = [{"name": name, "error": why} for name, why in unread.items()]
+        console.show_json([*(row.to_dict() for row in rows), *failed])
     else:
         console.show_table(rows[0].columns(), (row.cells() for row in rows))
 

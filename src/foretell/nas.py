@@ -141,6 +141,8 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
                 ),
             )
         facts = {"recipe": parts.recipe.to_dict(), "versions": versions()}
+        for line in parts.data.lines():
+            driver.on_event(Progress(f"data: {line}", 0, 0, 0, final=True))
         try:
             driver.search()
             final = finish(driver, parts.data, facts)

@@ -15,7 +15,7 @@ class Progress:
         text: what has just happened, in words.
         done: trials (of a study: cells) that have ended, failed ones too.
         failed: those that failed.
-        total: those that there will be.
+        total: those that there will be; 0 for what is said before they are known.
         best: best value so far, None before the first.
         objective: the metric of `best`.
         seconds: since this driver began.
@@ -39,6 +39,8 @@ class Progress:
     things: str = "networks"
 
     def __str__(self) -> str:
+        if not self.total:
+            return self.text
         parts = [f"{self.done}/{self.total} {self.things}"]
         if self.failed:
             parts[0] += f", {self.failed} failed"

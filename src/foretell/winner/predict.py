@@ -62,7 +62,13 @@ class ValuePrediction:
 Prediction = ClassPrediction | ValuePrediction
 
 
-def predict(folder: str | Path, path: str | Path, *, batch_size: int = 256) -> list[Prediction]:
+def predict(
+    folder: str | Path,
+    path: str | Path,
+    *,
+    batch_size: int = 256,
+    unread: dict[str, str] | None = None,
+) -> list[Prediction]:
     """Predictions of a trained network for new files, in their order.
 
     Inputs are read and normalised as the training data was. A class has probability
@@ -72,6 +78,8 @@ def predict(folder: str | Path, path: str | Path, *, batch_size: int = 256) -> l
         folder: the `best/` folder of a run, or the run's own.
         path: an image, a folder of images, a .npz file with `x`, or a .csv file.
         batch_size: inputs that go through the network at once.
+        unread: takes names of broken images in a folder, and what is wrong with each; None to
+            raise for them.
 
     Raises:
         RunError: the folder has no network that can be loaded.
@@ -84,7 +92,7 @@ def predict(folder: str | Path, path: str | Path, *, batch_size: int = 256) -> l
         target = spec["target"]
     except KeyError as error:
         raise RunError(f"config.json in {folder} lacks {error}") from error
-    names, inputs = read_inputs(path, spec)
+    names, inputs = read_inputs(path, spec, unread)
     network = load(folder)
     with torch.no_grad():
         parts = [

@@ -92,6 +92,19 @@ class Data:
             **self.about,
         }
 
+    def lines(self) -> list[str]:
+        """What was read, in words: a line with counts, then all that was decided or left out.
+
+        >>> load("digits").lines()[0]
+        'digits: 1,797 examples (train 1,257, val 270, test 270), 10 classes, inputs 1 x 8 x 8'
+        """
+        sizes = zip(("train", "val", "test"), self.sizes, strict=True)
+        parts = ", ".join(f"{part} {size:,}" for part, size in sizes)
+        kind = "classes" if self.labels else "target" if self.n_outputs == 1 else "targets"
+        shape = " x ".join(map(str, self.input_shape))
+        first = f"{self.name}: {sum(self.sizes):,} examples ({parts}), {self.n_outputs} {kind}, "
+        return [f"{first}inputs {shape}", *self.about.get("notes", ())]
+
     def input_spec(self) -> dict[str, Any]:
         """All that `read_inputs` needs to read new files, and to name what a network says of them.
 
@@ -232,6 +245,7 @@ def load(
         },
         spec={
             "scale": scale,
+            "white": raw.white,
             "bytes": bool(x.dtype == np.uint8),
             "columns": columns,
             "target": raw.target_name,

@@ -1,12 +1,13 @@
-"""Image files: one file to an array, a folder of class sub-folders to a batch."""
+"""Image files as arrays of one size."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,147 +15,192 @@ from PIL import Image, ImageOps
 
 from foretell.errors import DataError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+SHOWN = (".png", ".jpg", ".tif", ".gif", ".webp")  # of all that are read, those that errors name
 LARGEST = 128  # pixels a side, unless the caller asks for more: a search trains many networks
-_PARTS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
+NARROWEST = 32  # pixels that the shorter side keeps for it
+_NAMED = 20  # broken files that an error names
+_ORIENTATION = 0x0112  # of EXIF
+_NOT_PIXELS = ("BUFR", "GRIB", "HDF5", "WMF", "EPS", "MPEG", "FITS")  # need another program
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 _THREADS = 4
 
+T = TypeVar("T")
 
-class Folder(NamedTuple):
-    """A folder of images as arrays, in the order train, val, test, then class, then file name.
 
-    Shapes: `x` (n, channels, height, width) uint8; `y` (n,) class names.
+class Pixels(NamedTuple):
+    """Images of one size; `white` is the value of 16-bit and float files that became 255.
+
+    Shapes: `x` (n, channels, height, width) uint8.
     """
 
     x: NDArray[np.uint8]
-    y: NDArray[np.str_]
-    names: list[str]
-    parts: dict[str, int]
+    white: float | None
     notes: tuple[str, ...]
 
 
-def read_folder(root: Path, image_size: tuple[int, int] | None) -> Folder:
-    """All images under `root/CLASS/` or `root/{train,val,test}/CLASS/`.
-
-    Args:
-        root: the folder.
-        image_size: (height, width) in pixels to which all are resized; None for the median size,
-            at most 128 a side.
-
-    Raises:
-        DataError: no images, images outside of class folders, a file that is no image.
-    """
-    parts = _part_folders(root)
-    files: list[Path] = []
-    classes: list[str] = []
-    sizes: dict[str, int] = {}
-    other: Counter[str] = Counter()
-    for part, folder in parts.items():
-        before = len(files)
-        for sub in _sub_folders(folder):
-            for path in sorted(_visible(sub.rglob("*"))):
-                if path.suffix.lower() in SUFFIXES:
-                    files.append(path)
-                    classes.append(sub.name)
-                elif path.is_file():
-                    other[path.suffix.lower() or path.name] += 1
-        sizes[part] = len(files) - before
-        if not sizes[part]:
-            raise _no_images(folder, other)
-    ignored = ", ".join(f"{count} {suffix}" for suffix, count in sorted(other.items()))
-    notes = [f"files that are no images were left out: {ignored}"] if other else []
-    x, more = read_files(files, image_size)
-    return Folder(
-        x,
-        np.array(classes),
-        [str(path.relative_to(root)) for path in files],
-        sizes if len(parts) > 1 else {},
-        (*notes, *more),
-    )
+class _Header(NamedTuple):
+    size: tuple[int, int]  # (height, width), upright
+    mode: str
+    frames: bool  # whether it has more than one
 
 
 def read_files(
-    files: Sequence[Path], image_size: tuple[int, int] | None, channels: int | None = None
-) -> tuple[NDArray[np.uint8], list[str]]:
-    """Image files as one uint8 array (n, channels, height, width), and notes on what was done.
+    files: Sequence[Path],
+    image_size: tuple[int, int] | None,
+    channels: int | None = None,
+    white: float | None = None,
+) -> Pixels:
+    """Image files as one array, and notes on what was done.
 
     Args:
-        files: at least one path.
-        image_size: (height, width) in pixels; None for the median, at most 128 a side.
+        files: at least one path; all can be read, see `broken`.
+        image_size: (height, width) in pixels; None for the median, at most 128 a side, but no
+            side below 32 for it.
         channels: 1 (grey) or 3 (RGB); None to decide from the files.
+        white: of files with more than 8 bits; None for the smallest 2^k - 1 that none exceeds.
+
+    Raises:
+        DataError: files that are no images; all are named.
     """
     with ThreadPoolExecutor(_THREADS) as pool:
-        headers = list(pool.map(_header, files))
+        headers = _all(pool, files, _header)
         notes = []
         undecided = channels is None
-        channels = channels or (1 if all(grey for *_, grey in headers) else 3)
-        found = np.array([header[:2] for header in headers])
+        channels = channels or (1 if all(_is_grey(header.mode) for header in headers) else 3)
+        deep = [f for f, header in zip(files, headers, strict=True) if _is_deep(header.mode)]
+        if deep and white is None:
+            white = _white(max(_all(pool, deep, _brightest)))
+            notes.append(f"{white:g} is white in {len(deep)} images of more than 8 bits a pixel")
+        frames = sum(header.frames for header in headers)
+        if frames:
+            notes.append(f"the first frame is used of {frames} files that have several")
+        found = np.array([header.size for header in headers])
         height, width = image_size or _common_size(found)
         if (found != (height, width)).any():
             low, high = found.min(axis=0), found.max(axis=0)
             notes.append(
                 f"resized to {width} x {height} pixels (files have {low[1]} x {low[0]} "
-                f"to {high[1]} x {high[0]})"
+                f"to {high[1]} x {high[0]}; --image-size or image_size= sets another)"
             )
         x = np.empty((len(files), channels, height, width), dtype=np.uint8)
+        place = {path: i for i, path in enumerate(files)}
 
-        def fill(i: int) -> None:
-            x[i] = read_image(files[i], channels, (height, width))
+        def fill(path: Path) -> None:
+            x[place[path]] = _read_image(path, channels, (height, width), white)
 
-        for _ in pool.map(fill, range(len(files))):
-            pass
+        _all(pool, files, fill)
     if undecided and channels == 3 and _all_grey(x):
         x = np.ascontiguousarray(x[:, :1])
         notes.append("stored as RGB, but all pixels are grey: one channel is used")
-    return x, notes
+    return Pixels(x, white, tuple(notes))
 
 
-def read_image(path: Path, channels: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """One image file as uint8 (channels, height, width): upright, on white where transparent."""
+def broken(files: Sequence[Path]) -> dict[Path, str]:
+    """Those files that cannot be read as images, and why."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = pool.map(partial(_tried, _load), files)
+    return {path: str(why) for path, (_, why) in zip(files, found, strict=True) if why}
+
+
+def _all(pool: ThreadPoolExecutor, files: Sequence[Path], read: Callable[[Path], T]) -> list[T]:
+    """What `read` gives of each file, or an error that names all which it fails on."""
+    found = list(pool.map(partial(_tried, read), files))
+    bad = [(path, why) for path, (_, why) in zip(files, found, strict=True) if why]
+    if bad:
+        path, why = bad[0]
+        others = ", ".join(str(other) for other, _ in bad[1:_NAMED])
+        more = f" and {len(bad) - 1} others: {others}" if others else ""
+        more += ", ..." if len(bad) > _NAMED else ""
+        raise DataError(
+            f"cannot read the image {path}{more}",
+            expected="whole files " + ", ".join(SHOWN),
+            got=why,
+            hint="delete or replace " + ("these files" if others else "this file"),
+        )
+    return [cast("T", value) for value, _ in found]
+
+
+def _tried(read: Callable[[Path], T], path: Path) -> tuple[T | None, str]:
     try:
-        with Image.open(path) as opened:
-            opened.draft("RGB" if channels == 3 else "L", (2 * size[1], 2 * size[0]))
-            image = _opaque(ImageOps.exif_transpose(opened))
-            image = image.convert("RGB" if channels == 3 else "L")
-            if image.size != size[::-1]:
-                image = image.resize(size[::-1], Image.Resampling.BILINEAR)
-            pixels = np.asarray(image, dtype=np.uint8)
+        return read(path), ""
+    except MemoryError:
+        raise
     except Exception as error:
-        raise _broken(path, error) from error
+        return None, " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def _read_image(
+    path: Path, channels: int, size: tuple[int, int], white: float | None
+) -> NDArray[np.uint8]:
+    """One image file as uint8 (channels, height, width): upright, on white where transparent."""
+    mode = "RGB" if channels == 3 else "L"
+    with Image.open(path) as opened:
+        opened.draft(mode, (2 * max(size), 2 * max(size)))
+        image = _opaque(ImageOps.exif_transpose(opened), white or 65535)
+        image = image.convert(mode)
+        if image.size != size[::-1]:
+            image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+        pixels = np.asarray(image, dtype=np.uint8)
     return pixels.transpose(2, 0, 1) if channels == 3 else pixels[None]
 
 
-def image_paths(path: Path) -> list[Path]:
-    """The image file `path`, or all images below the folder `path`, sorted."""
-    if path.is_file():
-        return [path]
-    found = sorted(p for p in _visible(path.rglob("*")) if p.suffix.lower() in SUFFIXES)
-    if not found:
-        raise DataError(f"no image in {path}", expected="files " + ", ".join(SUFFIXES))
-    return found
+def _load(path: Path) -> None:
+    with Image.open(path) as image:
+        image.load()
 
 
-def _header(path: Path) -> tuple[int, int, bool]:
+def is_image(path: Path) -> bool:
+    """Whether Pillow reads such files: by the ending, or by the content where there is none."""
+    suffix = path.suffix.lower()
+    if suffix:
+        return suffix in _suffixes()
     try:
         with Image.open(path) as image:
-            return image.height, image.width, image.mode.split(";")[0] in _GREY_MODES
-    except Exception as error:
-        raise _broken(path, error) from error
+            return image.format not in _NOT_PIXELS
+    except Exception:
+        return False
 
 
-def _opaque(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a pixel; convert("L") would clip at 255
+@cache
+def _suffixes() -> frozenset[str]:
+    known = Image.registered_extensions()
+    return frozenset(
+        suffix for suffix, kind in known.items() if kind in Image.OPEN and kind not in _NOT_PIXELS
+    )
+
+
+def _header(path: Path) -> _Header:
+    with Image.open(path) as image:
+        height, width = image.height, image.width
+        if image.getexif().get(_ORIENTATION, 1) >= 5:  # to be turned by 90 degrees
+            height, width = width, height
+        return _Header((height, width), image.mode, bool(getattr(image, "is_animated", False)))
+
+
+def _is_grey(mode: str) -> bool:
+    return mode.split(";")[0] in _GREY_MODES
+
+
+def _is_deep(mode: str) -> bool:
+    return mode[0] in "IF"
+
+
+def _brightest(path: Path) -> float:
+    with Image.open(path) as image:
+        return float(np.asarray(image).max())
+
+
+def _white(brightest: float) -> float:
+    """The value that is white: 1 for floats up to it, else of 8, 9, ... bits."""
+    if brightest <= 1:
+        return 1.0
+    return float(2 ** max(8, math.ceil(math.log2(brightest + 1))) - 1)
+
+
+def _opaque(image: Image.Image, white: float) -> Image.Image:
+    if _is_deep(image.mode):  # convert("L") would clip at 255
         deep = np.asarray(image).astype(np.float64)
-        return Image.fromarray(np.clip(deep / 257, 0, 255).round().astype(np.uint8))
+        return Image.fromarray(np.clip(deep * (255 / white), 0, 255).round().astype(np.uint8))
     if "A" in image.getbands() or "transparency" in image.info:
         colour = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour)
@@ -170,50 +216,7 @@ def _all_grey(x: NDArray[np.uint8]) -> bool:
 
 def _common_size(found: NDArray[np.int64]) -> tuple[int, int]:
     height, width = np.median(found, axis=0)
-    shrink = min(1.0, LARGEST / max(height, width))
+    long, short = max(height, width), min(height, width)
+    narrow = min(NARROWEST / short, LARGEST / math.sqrt(height * width))  # strips keep their detail
+    shrink = min(1.0, max(LARGEST / long, narrow))
     return max(1, round(height * shrink)), max(1, round(width * shrink))
-
-
-def _part_folders(root: Path) -> dict[str, Path]:
-    folders = _sub_folders(root)
-    named = {folder.name.lower(): folder for folder in folders}
-    if not ({"train", "training"} & set(named) and set(named) <= set(_PARTS)):
-        return {"train": root}
-    parts = {_PARTS[name]: folder for name, folder in named.items()}
-    if len(parts) < len(named):
-        raise DataError(f"{root} has two folders for one split", got=", ".join(sorted(named)))
-    return {part: parts[part] for part in ("train", "val", "test") if part in parts}
-
-
-def _sub_folders(folder: Path) -> list[Path]:
-    return sorted(path for path in _visible(folder.iterdir()) if path.is_dir())
-
-
-def _visible(paths: Iterable[Path]) -> Iterable[Path]:
-    return (path for path in paths if not path.name.startswith((".", "__")))
-
-
-def _no_images(folder: Path, other: Counter[str]) -> DataError:
-    loose = [p for p in _visible(folder.iterdir()) if p.suffix.lower() in SUFFIXES]
-    if loose:
-        return DataError(
-            f"images in {folder} lie outside of class folders",
-            expected="a folder for each class",
-            got=f"{len(loose)} loose, such as {loose[0].name}",
-            hint=f"move them: {folder.name}/CLASS/{loose[0].name}",
-        )
-    return DataError(
-        f"no images in {folder}",
-        expected=f"class folders with files {', '.join(SUFFIXES)}",
-        got=", ".join(f"{n} {suffix}" for suffix, n in sorted(other.items())) or "nothing",
-    )
-
-
-def _broken(path: Path, error: Exception) -> DataError:
-    reason = " ".join(str(error).split())[:160] or type(error).__name__
-    return DataError(
-        f"cannot read the image {path}",
-        expected="a whole " + ", ".join(SUFFIXES) + " file",
-        got=reason,
-        hint="delete or replace this file",
-    )

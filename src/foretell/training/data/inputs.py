@@ -11,16 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.errors import DataError
-from foretell.training.data import images, readers, scaling, sheets
+from foretell.training.data import folders, images, readers, scaling, sheets
 
 
-def read_inputs(path: str | Path, spec: Mapping[str, Any]) -> tuple[list[str], NDArray[np.float32]]:
+def read_inputs(
+    path: str | Path, spec: Mapping[str, Any], unread: dict[str, str] | None = None
+) -> tuple[list[str], NDArray[np.float32]]:
     """New examples, normalised and ready for a network that was trained on data of this `spec`.
 
     Args:
         path: an image or a folder of images, a .npz file with an array `x`, or a .csv file that
             has the columns of training (the target may be absent).
         spec: `Data.input_spec()`.
+        unread: takes names of broken images in a folder, and what is wrong with each; None to
+            raise for them.
 
     Shapes: returns names (n,) and float32 (n, *spec["shape"]).
 
@@ -35,16 +39,20 @@ def read_inputs(path: str | Path, spec: Mapping[str, Any]) -> tuple[list[str], N
         names, x = _rows(path, spec["columns"], shape)
     elif lower.endswith(".npz"):
         names, x = _npz(path)
-    elif len(shape) == 3 and (path.is_dir() or lower.endswith(images.SUFFIXES)):
-        files = images.image_paths(path)
+    elif len(shape) == 3 and (path.is_dir() or images.is_image(path)):
+        files = folders.image_paths(path)
         if shape[0] not in (1, 3) or spec["scale"] is None:
             raise DataError(
                 f"cannot read {path} as an input",
                 expected=f"a .npz with numbers {shape}",
                 got="an image",
             )
-        x, _ = images.read_files(files, shape[1:], shape[0])
-        names = [str(p.relative_to(path)) if path.is_dir() else p.name for p in files]
+        bad = images.broken(files)
+        if bad and unread is not None and len(bad) < len(files):
+            unread |= {_name(file, path): why for file, why in bad.items()}
+            files = [file for file in files if file not in bad]
+        x = images.read_files(files, shape[1:], shape[0], spec.get("white")).x
+        names = [_name(file, path) for file in files]
     else:
         kinds = "a .csv or .npz file" if len(shape) == 1 else "an image, a folder of them or a .npz"
         raise DataError(
@@ -60,6 +68,10 @@ def read_inputs(path: str | Path, spec: Mapping[str, Any]) -> tuple[list[str], N
     elif spec["bytes"]:
         raise DataError(f"inputs of {path}", expected="whole numbers 0 to 255", got=f"{x.dtype}")
     return names, scaling.normalised(x, mean, std, names.__getitem__)
+
+
+def _name(file: Path, path: Path) -> str:
+    return str(file.relative_to(path)) if path.is_dir() else file.name
 
 
 def _rows(

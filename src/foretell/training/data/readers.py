@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.errors import DataError, SettingError
-from foretell.training.data import images, sheets
+from foretell.training.data import folders, images, sheets, splits
 
 Array = NDArray[Any]
 _SOURCES = "'digits', a folder of class folders, a .npz or .csv file, (X, y), or a torch Dataset"
-_PAIRS = (("x", "y"), ("X", "y"), ("images", "labels"), ("data", "target"), ("data", "labels"))
-_PARTS = ("train", "val", "test")
+_INPUTS = ("x", "images", "image", "data", "inputs", "features")
+_TARGETS = ("y", "labels", "label", "targets", "target")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Raw:
     columns: tuple[sheets.Column, ...] = ()
     target_name: str = ""
     notes: tuple[str, ...] = ()
+    white: float | None = None  # of image files with more than 8 bits
 
 
 def read(source: object, target: str | None, image_size: tuple[int, int] | None) -> Raw:
@@ -49,7 +51,7 @@ def read(source: object, target: str | None, image_size: tuple[int, int] | None)
             raise DataError(
                 "datasets", expected="(train, test) or (train, val, test)", got=len(source)
             )
-        names = _PARTS if len(source) == 3 else ("train", "test")[: len(source)]
+        names = splits.PARTS if len(source) == 3 else ("train", "test")[: len(source)]
         return _blocks("dataset", {k: _dataset(d, k) for k, d in zip(names, source, strict=True)})
     if isinstance(source, (tuple, list)) and len(source) == 2:
         return _blocks("arrays", {"train": (source[0], source[1])})
@@ -154,7 +156,8 @@ def _path(path: Path, target: str | None, image_size: tuple[int, int] | None) ->
     existing(path)
     if path.is_dir():
         try:
-            folder = images.read_folder(path, image_size)
+            found = folders.find(path)
+            pixels = images.read_files(found.files, image_size)
         except (OSError, MemoryError) as error:
             raise DataError(
                 f"cannot read the folder {path}",
@@ -162,12 +165,13 @@ def _path(path: Path, target: str | None, image_size: tuple[int, int] | None) ->
                 hint="check its permissions, or ask for smaller images with image_size",
             ) from error
         return Raw(
-            path.name,
-            folder.x,
-            folder.y,
-            folder.names.__getitem__,
-            folder.parts,
-            notes=folder.notes,
+            path.resolve().name,
+            pixels.x,
+            np.array(found.classes),
+            lambda i: str(found.files[i].relative_to(path)),
+            found.sizes,
+            notes=(*found.notes, *pixels.notes),
+            white=pixels.white,
         )
     name = path.name.lower()
     if name.endswith(".npz"):
@@ -179,28 +183,61 @@ def _path(path: Path, target: str | None, image_size: tuple[int, int] | None) ->
 
 def _npz(path: Path) -> Raw:
     arrays = read_npz(path)
-    whole = [pair for pair in _PAIRS if set(pair) <= set(arrays)]
-    if whole:
-        x, y = whole[0]
-        return _blocks(path.stem, {"train": (arrays[x], arrays[y])}, str(path), {"train": whole[0]})
-    keys: dict[str, tuple[str, str]] = {}
-    for part in _PARTS:
-        tries = [
-            p
-            for x, y in _PAIRS
-            for p in ((f"{x}_{part}", f"{y}_{part}"), (f"{part}_{x}", f"{part}_{y}"))
-        ]
-        found = [pair for pair in tries if set(pair) <= set(arrays)]
-        if found:
-            keys[part] = found[0]
+    found: dict[str, dict[str, list[str]]] = {}  # of each split, the names of inputs and targets
+    for key in arrays:
+        said = _role(key)
+        if said is not None:
+            part, role = said
+            found.setdefault(part, {}).setdefault(role, []).append(key)
+    twice = [names for roles in found.values() for names in roles.values() if len(names) > 1]
+    if twice:
+        raise DataError(
+            f"arrays of {path}", expected="one of each kind", got=", ".join(twice[0]),
+            hint="save the arrays of one data set, without the others",
+        )  # fmt: skip
+    keys = {
+        part: (found[part]["x"][0], found[part]["y"][0])
+        for part in splits.PARTS
+        if len(found.get(part, ())) == 2
+    }
     if "train" not in keys:
         raise DataError(
             f"arrays of {path}",
             expected="x and y, or x_train, y_train, x_test and y_test (x_val and y_val too)",
             got=", ".join(arrays) or "none",
         )
+    left = sorted(set(arrays) - {key for pair in keys.values() for key in pair})
     pairs = {part: (arrays[x], arrays[y]) for part, (x, y) in keys.items()}
-    return _blocks(path.stem, pairs, str(path), keys)
+    raw = _blocks(path.stem, pairs, str(path), keys)
+    notes = []
+    if len(keys) > 1:
+        said_sizes = ", ".join(f"{part} {size}" for part, size in raw.parts.items())
+        notes.append(f"the file has splits of its own: {said_sizes}")
+    if left:
+        notes.append(f"arrays left out: {', '.join(left)}")
+    return replace(raw, notes=(*raw.notes, *notes))
+
+
+def _role(key: str) -> tuple[str, str] | None:
+    """The split of an array, and whether it has the inputs ("x") or the targets ("y").
+
+    >>> _role("x_valid"), _role("test_labels"), _role("X"), _role("yTrain"), _role("groups")
+    (('val', 'x'), ('test', 'y'), ('train', 'x'), ('train', 'y'), None)
+    """
+    word = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).lower()
+    for role, names in (("x", _INPUTS), ("y", _TARGETS)):
+        for name in sorted(names, key=len, reverse=True):
+            if word == name:
+                return "train", role
+            if word.startswith(name):
+                said = splits.split_of(word.removeprefix(name).strip("_-. "))
+            elif word.endswith(name):
+                said = splits.split_of(word.removesuffix(name).strip("_-. "))
+            else:
+                continue
+            if said is not None and not said[1]:
+                return said[0], role
+    return None
 
 
 def _csv(path: Path, target: str | None) -> Raw:
