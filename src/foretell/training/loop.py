@@ -3,6 +3,9 @@
 Deterministic on a CPU for a given seed and number of threads. All randomness is in three
 generators of the seed: weights (and dropout), the order of rows, augmentation. With a `State`
 training may be broken off anywhere and goes on from an epoch's end, to the same bits.
+
+What validation sees are the weights with statistics of normalisation layers that belong to them
+(`statistics`); training itself goes on with its own running averages.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from torch.nn import functional
 
 from foretell._rng import derive
 from foretell.errors import ForetellError, SpaceError
-from foretell.training import augment
+from foretell.training import augment, statistics
 from foretell.training.checkpoint import Curve, Moving, State
 from foretell.training.data import Data
 from foretell.training.data.batches import Split
@@ -81,7 +84,7 @@ def fit(
     shifts = torch.Generator().manual_seed(derive(seed, "augment"))
     largest, flip = augment.resolve(recipe.augment, data.input_shape)
     n = len(train)
-    n_batches = max(1, min(math.ceil(n / recipe.batch_size), n // 2))  # no batch of one row
+    n_batches = _n_batches(n, recipe)
     n_steps = recipe.epochs * n_batches
     generators = {"order": order, "augment": shifts, "torch": torch.default_generator}
     if device.type == "cuda":
@@ -93,6 +96,14 @@ def fit(
     if state is not None:
         curve, weights = state.load(moving)
     last = min(recipe.epochs, until or recipe.epochs)
+    again = torch.randperm(n, generator=torch.Generator().manual_seed(derive(seed, "again")))
+    measured: statistics.Statistics = {}
+
+    def settle(epoch: int) -> None:
+        rows = again[: statistics.plan(n, recipe.epochs, last=epoch + 1 == recipe.epochs)]
+        parts = rows.tensor_split(_n_batches(len(rows), recipe))
+        with _autocast(recipe, device):
+            statistics.estimate(model, (train.batch(at)[0] for at in parts))
 
     for epoch in range(len(curve.get("val_loss", ())), last):
         if _ended(curve, recipe):
@@ -118,14 +129,20 @@ def fit(
             total += loss.detach() * len(at)
 
         row = {"train_loss": float(total) / n}
-        row |= {f"val_{key}": value for key, value in evaluate(model, val, data, recipe).items()}
+        with statistics.aside(model):
+            settle(epoch)
+            found = evaluate(model, val, data, recipe)
+            if recipe.keep == "best" and found["loss"] < min(
+                curve.get("val_loss", ()), default=math.inf
+            ):
+                weights = {key: value.clone() for key, value in model.state_dict().items()}
+            measured = statistics.read(model)
+        row |= {f"val_{key}": value for key, value in found.items()}
         if not (math.isfinite(row["train_loss"]) and math.isfinite(row["val_loss"])):
             which = "training" if not math.isfinite(row["train_loss"]) else "validation"
             raise DivergedError(f"the {which} loss is not a number in epoch {epoch + 1}")
         for key, value in row.items():
             curve.setdefault(key, []).append(value)
-        if recipe.keep == "best" and _best(curve) == epoch:
-            weights = {key: value.clone() for key, value in model.state_dict().items()}
         if state is not None:
             on = not _ended(curve, recipe)  # somebody will go on from here
             state.save(moving, curve, weights, now=on and epoch + 1 == last)
@@ -134,11 +151,19 @@ def fit(
 
     curve = {key: values[:last] for key, values in curve.items()}  # the state may be further on
     ended = _ended(curve, recipe)
+    epoch = _best(curve) if recipe.keep == "best" else len(curve["val_loss"]) - 1
     if ended and weights:
         model.load_state_dict(weights)
-    epoch = _best(curve) if recipe.keep == "best" else len(curve["val_loss"]) - 1
+    elif ended and measured:
+        statistics.put(model, measured)
+    elif ended:  # all epochs were in `state`
+        settle(epoch)
     metrics = {key: values[epoch] for key, values in curve.items() if key.startswith("val_")}
     return Fit(metrics, curve, epoch, ended)
+
+
+def _n_batches(n: int, recipe: Recipe) -> int:
+    return max(1, min(math.ceil(n / recipe.batch_size), n // 2))  # no batch of one row
 
 
 def _best(curve: Curve) -> int:
