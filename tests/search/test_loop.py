@@ -74,7 +74,13 @@ def test_a_synchronous_search_does_not_depend_on_its_workers(name):
     strategy = SYNCHRONOUS[name]
     expected, _ = search_with(strategy, Simulated(TRAINER, 1))
     assert expected.n_rows == 24
-    for kind, n in [("simulated", 2), ("simulated", 64), ("local", 0), ("threads", 2)]:
+    for kind, n in [
+        ("simulated", 2),
+        ("simulated", 64),
+        ("local", 0),
+        ("threads", 2),
+        ("threads", 64),
+    ]:
         with workers_of(kind, n) as workers:
             got, _ = search_with(strategy, workers)
         assert told(got) == told(expected), f"{kind} {n}"
@@ -85,7 +91,7 @@ def test_a_synchronous_search_does_not_depend_on_its_workers(name):
 def test_nor_do_local_processes_change_it(n):
     strategy = SYNCHRONOUS["halved-predictor"]
     expected, _ = search_with(strategy, Simulated(TRAINER, 1))
-    with Workers(TRAINER, workers=min(n, 4)) as workers:
+    with Workers(TRAINER, workers=n) as workers:
         got, _ = search_with(strategy, workers)
     assert told(got) == told(expected)
 
