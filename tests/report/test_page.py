@@ -303,7 +303,7 @@ def test_odd_values_in_the_journal_do_not_stop_the_report(make_run: Callable[...
     with (folder / "trials.jsonl").open("a") as file:
         file.write(json.dumps(odd) + "\n")
     _, page = read(folder)
-    assert "no val_acc" in page.words("td")
+    assert "no finite val_acc" in page.words("td")
 
 
 OWN = """

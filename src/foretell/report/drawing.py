@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from foretell.report.display import Display, colour, open_svg
 from foretell.report.html import escape
-from foretell.report.reading import Run, Trial
+from foretell.report.reading import Run
 from foretell.report.units import plural, short
+from foretell.runs.trial import Trial
 from foretell.spaces.base import Space
 
 _BOX, _GAP, _LINE = 34.0, 18.0, 66.0  # box height, between boxes, between layers

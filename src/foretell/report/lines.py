@@ -10,8 +10,9 @@ from matplotlib.ticker import MaxNLocator
 
 from foretell.report.display import COLOURS, PHASES, Display, chart
 from foretell.report.marks import in_unit, legend, limit
-from foretell.report.reading import Floats, Run, Trial
+from foretell.report.reading import Floats, Run
 from foretell.report.units import plural, words
+from foretell.runs.trial import Trial
 
 _DRAWN = 8  # learning curves in colour
 _BEHIND = 60  # learning curves in grey

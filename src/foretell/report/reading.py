@@ -18,38 +18,13 @@ from foretell.runs.events import Final, Rank, Rival, Session
 from foretell.runs.folder import settings_of
 from foretell.runs.record import RunRecord, SpaceRecord
 from foretell.runs.settings import meant
+from foretell.runs.trial import Trial
 from foretell.runs.typed import Reader
 from foretell.spaces.base import Rows, Space
 from foretell.spaces.parts.load import load
 
 Floats = NDArray[np.float64]
 E = TypeVar("E", bound=events.Record)
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One network of the journal."""
-
-    id: int
-    phase: str  # "sample", "top", "random" or "verdict"
-    arch: str
-    x: tuple[int, ...]
-    ok: bool
-    error: str
-    value: float  # of the metric that was searched; NaN when failed
-    metrics: dict[str, float]
-    curve: dict[str, list[float]]
-    seconds: float
-    params: float
-    flops: float
-    epochs: int = 0  # trained for
-    stopped: bool = False  # before its last epoch, by successive halving
-    costs: dict[str, float] = field(default_factory=dict)
-
-    def cost(self, name: str) -> float:
-        """What it costs by one name: "params", "flops", "seconds" or one of the run's own."""
-        own = {"params": self.params, "flops": self.flops, "seconds": self.seconds}
-        return {**own, **self.costs}.get(name, math.nan)
 
 
 @dataclass(frozen=True)
@@ -163,7 +138,7 @@ def read(folder: Path, space: Space | None = None) -> Run:
     path = folder / "trials.jsonl"
     said = _Said(path)
     final = next(iter(reversed(said.of(events.Final))), None)
-    latest = {event.id: _trial(event, metric) for event in said.of(events.Trial)}
+    latest = {event.id: Trial.told(event, metric.name) for event in said.of(events.Trial)}
     last_stop = [stop.reason for stop in said.of(events.Stop)][-1:]
     return Run(
         folder=folder,
@@ -216,29 +191,6 @@ def _columns(path: Path, notes: list[str]) -> dict[str, list[str]]:
     except RunError as error:
         notes.append(f"{path.name} was left out: {error.__cause__}")
         return {}
-
-
-def _trial(event: events.Trial, metric: Metric) -> Trial:
-    result = event.result
-    value = number(result.metrics.get(metric.name))
-    ok = event.status == "ok" and not np.isnan(value)
-    return Trial(
-        id=event.id,
-        phase=event.phase,
-        arch=event.arch,
-        x=event.x,
-        ok=ok,
-        error="" if ok else event.error or f"no {metric.name}",
-        value=value if ok else math.nan,
-        metrics=result.metrics,
-        curve=result.curve,
-        seconds=number(event.seconds),
-        params=number(event.params),
-        flops=number(event.flops),
-        epochs=event.epochs,
-        stopped=event.stopped,
-        costs={name: number(value) for name, value in event.costs.items()},
-    )
 
 
 def _spreads(costs: list[events.Cost]) -> dict[str, dict[str, float]]:

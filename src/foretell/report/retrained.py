@@ -10,8 +10,9 @@ from matplotlib.figure import Figure as Canvas
 from foretell.metrics import welch
 from foretell.report.display import COLOURS, Display, chart
 from foretell.report.marks import in_unit
-from foretell.report.reading import Floats, Run, Trial
+from foretell.report.reading import Floats, Run
 from foretell.report.units import plural, short, words
+from foretell.runs.trial import Trial
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,14 @@ from foretell.report.parts import (
     table,
     with_code,
 )
-from foretell.report.reading import Floats, Run, Trial, numbers
+from foretell.report.reading import Floats, Run, numbers
 from foretell.report.retrained import Retrained, luck, retrained, said
 from foretell.report.scatter import COSTS, over_cost, predicted_measured, progress
 from foretell.report.tradeoff import measured, trade_off
 from foretell.report.units import MISSING, count, plural, seconds
 from foretell.report.verdict import next_steps
 from foretell.runs import typed
+from foretell.runs.trial import Trial
 
 _RANKED = 50  # rows of the ranking that are shown
 _UNFOLDED = 8  # decisions that are shown at once

@@ -9,9 +9,10 @@ import numpy as np
 from foretell.pareto import nondominated
 from foretell.report.html import Html, h, join
 from foretell.report.parts import architecture, figures, sortable, table
-from foretell.report.reading import Run, Trial
+from foretell.report.reading import Run
 from foretell.report.scatter import cost_label, over_cost, say_cost, unit_of
 from foretell.report.units import plural
+from foretell.runs.trial import Trial
 
 _SHOWN = 50  # networks of the front in the table
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from foretell._console import duration
 from foretell.metrics import welch
-from foretell.runs import tables
 from foretell.runs.driver import Driver
 from foretell.runs.events import Final, Rank
 from foretell.runs.typed import plain
@@ -45,7 +44,7 @@ def summary(driver: Driver, final: Final) -> dict[str, Any]:
         "failed": sum(trial.result is not None and not trial.result.ok for trial in trials),
         "pareto": [
             {"arch": t.arch, driver.evaluator.objective: t.value}
-            | {name: tables.cost(t, name) for name in driver.plan.minimize}
+            | {name: t.cost(name) for name in driver.plan.minimize}
             for t in driver.pareto()
         ]
         if driver.plan.minimize

@@ -61,7 +61,7 @@ def pareto(trials: Sequence[Trial], minimize: Sequence[str]) -> list[Trial]:
     """The trials that no other one beats in the objective and in all costs; best first."""
     if not trials:
         return []
-    F = np.array([[t.value, *(-cost(t, name) for name in minimize)] for t in trials])
+    F = np.array([[t.value, *(-t.cost(name) for name in minimize)] for t in trials])
     kept = [trial for trial, keep in zip(trials, nondominated(F), strict=True) if keep]
     return sorted(kept, key=lambda trial: -trial.value)
 
@@ -70,10 +70,5 @@ def pareto_frame(front: Sequence[Trial], objective: str, minimize: Sequence[str]
     """`pareto.csv`: arch, the objective, and each cost."""
     columns = {"arch": np.array([t.arch for t in front], dtype=str)}
     columns[objective] = np.array([t.value for t in front])
-    columns |= {name: np.array([cost(t, name) for t in front]) for name in minimize}
+    columns |= {name: np.array([t.cost(name) for t in front]) for name in minimize}
     return Frame(columns)
-
-
-def cost(trial: Trial, name: str) -> float:
-    """A cost of a trial by its name."""
-    return float({"params": trial.params, "flops": trial.flops, **trial.costs}[name])

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+import numpy as np
+
 from foretell.evaluators.base import Result
 from foretell.runs import events
 from foretell.spaces.base import Rows
@@ -56,6 +58,55 @@ class Trial:
     def failed(self) -> bool:
         """Whether it ended without a usable number."""
         return self.result is not None and not self.result.ok
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended with one."""
+        return self.result is not None and self.result.ok
+
+    @property
+    def error(self) -> str:
+        """Why it failed."""
+        return self.result.error if self.result else ""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """What it gave."""
+        return self.result.metrics if self.result else {}
+
+    @property
+    def curve(self) -> Mapping[str, list[float]]:
+        """What it gave after each epoch."""
+        return self.result.curve if self.result else {}
+
+    @property
+    def seconds(self) -> float:
+        """What it took."""
+        return self.result.seconds if self.result else 0.0
+
+    def cost(self, name: str) -> float:
+        """What it costs by one name: "params", "flops", "seconds" or one of the run's own."""
+        own = {"params": self.params, "flops": self.flops, "seconds": self.seconds}
+        return {**own, **self.costs}.get(name, math.nan)
+
+    @classmethod
+    def told(cls, event: events.Trial, objective: str) -> Self:
+        """The trial that an event of a journal tells of, whoever trained it."""
+        result = event.result
+        if event.status != "ok" and not result.error:
+            result = replace(result, error=f"no {objective}")
+        return cls(
+            id=event.id,
+            phase=event.phase,
+            x=np.array(event.x, dtype=np.int64),
+            arch=event.arch,
+            seed=event.seed,
+            params=math.nan if event.params is None else event.params,
+            flops=math.nan if event.flops is None else event.flops,
+            costs={k: math.nan if v is None else v for k, v in event.costs.items()},
+            replicate=event.replicate,
+            stopped=event.stopped,
+        ).ended(result, objective)
 
     def ended(self, result: Result, objective: str) -> Self:
         """The same trial with its result; one without a finite objective has failed."""
