@@ -561,7 +561,7 @@ def test_kill_9_at_any_time_loses_no_finished_trial(unbroken, tmp_path):
     log = events(folder, "trial")
     assert [event["id"] for event in log] == list(dict.fromkeys(event["id"] for event in log))
     assert {e["id"]: e["metrics"] for e in log} == {i: m for i, (*_, m) in whole.metrics.items()}
-    assert events(folder, "final")[-1] == whole.final
+    assert events(folder, "final")[-1] == whole.final.written()
     assert not (folder / "checkpoints").exists()
     # only what was in work when the driver died has been trained twice: 2 workers, 3 kills
     assert len(list(trained.iterdir())) <= len(log) + 2 * 3

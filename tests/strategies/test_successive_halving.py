@@ -36,7 +36,7 @@ def climb(strategy, value, n, max_epochs, fail=()):
     steps = []
     X, epochs = search.ask_epochs(n)
     while len(X):
-        ids = search.ids(X)
+        ids = search.ids(search.space.row_key(X))
         steps.append(list(zip(ids, epochs.tolist(), strict=True)))
         values = [np.nan if (i, e) in fail else value(i, e) for i, e in steps[-1]]
         search.tell(X, values, epochs=epochs)
@@ -58,7 +58,9 @@ def test_the_order_may_turn_at_a_rung():
     values = {1: [3, 1, 4, 2, 5, 0], 2: [7, 0, 6, 0, 5, 0], 4: [1, 0, 2, 0, 0, 0]}
     steps, search = climb(SuccessiveHalving(eta=2), lambda i, e: values[e][i], 6, 4)
     assert [[i for i, _ in step] for step in steps] == [list(range(6)), [4, 2, 0], [0, 2]]
-    assert search.ids(search.best[None]) == [2], "of those that went to the end"
+    assert search.ids(search.space.row_key(search.best[None])) == [2], (
+        "of those that went to the end"
+    )
 
 
 def test_ties_go_to_the_older_and_failures_make_room():

@@ -66,7 +66,7 @@ class RunBook:
     def _replay_result(self, loop: Loop, trial: Trial, event: events.Trained) -> None:
         trial = trial.ended(event.result, self.desk.evaluator.objective)
         assert trial.result is not None  # it has just ended
-        (one,) = self.search.ids(trial.x[None])
+        (one,) = self.search.ids(self.search.space.row_key(trial.x[None]))
         loop.replay_result(one, trial.result, math.nan if event.ended_s is None else event.ended_s)
 
     def _trial(self, number: int) -> Trial:

@@ -74,14 +74,18 @@ class Search:
         self.proposal: Proposal | None = None
         self._sign = 1.0 if direction == "max" else -1.0
         self._told = self._out = History.empty(space, self.max_epochs)
+        self._history: History | None = None  # both, once somebody has asked
         self._ids: dict[int, int] = {}  # key of each row -> its id
         self._brought: dict[int, int] = {}  # id of each row -> number of the ask that brought it
+        self._ended: set[int] = set()  # ids of rows with a result
         self._asks = 0
 
     @property
     def history(self) -> History:
         """What is known, higher is better, with the rows still out at the end as pending."""
-        return self._told.then(self._out)
+        if self._history is None:
+            self._history = self._told.then(self._out)
+        return self._history
 
     def ask(self, n: int = 1) -> Rows:
         """`n` architectures to evaluate next; fewer, or none, when the space has no new ones left.
@@ -131,20 +135,25 @@ class Search:
             return np.zeros(0, dtype=np.int64)
         ids = self._numbers(X, self._asks)
         asks = [self._brought[i] for i in ids]
-        self._out = self._out.with_pending(X, epochs, ids, asks)
+        self._out, self._history = self._out.with_pending(X, epochs, ids, asks), None
         self._asks += 1
         return self._out.epochs[-len(X) :]
 
     def _numbers(self, X: Rows, ask: int) -> list[int]:
         """The ids of rows; new ones for rows that were not seen before."""
-        ids = [self._ids.setdefault(int(k), len(self._ids)) for k in self.space.row_key(X)]
+        keys = self.space.row_key(X).tolist()
+        ids = [self._ids.setdefault(key, len(self._ids)) for key in keys]
         for one in ids:
             self._brought.setdefault(one, ask)
         return ids
 
-    def ids(self, X: ArrayLike) -> list[int]:
-        """The ids in `history` of rows that were asked or told, (n, d)."""
-        return [self._ids[int(key)] for key in self.space.row_key(self.space.check(X))]
+    def is_told(self, id: int) -> bool:
+        """Whether the row of an id in `history` has a result."""
+        return id in self._ended
+
+    def ids(self, keys: NDArray[np.uint64]) -> list[int]:
+        """The ids in `history` of rows that were asked or told, by their `space.row_key`, (n,)."""
+        return [self._ids[key] for key in keys.tolist()]
 
     def tell(
         self,
@@ -185,17 +194,20 @@ class Search:
             asks=[self._brought[i] for i in ids],
             curves=curves,
         )
-        self._out = self._out[stay]
+        self._out, self._history = self._out[stay], None
+        self._ended.update(ids)
 
     def _answered(self, ids: Sequence[int]) -> tuple[Integers, NDArray[np.bool_]]:
         """The epochs that were asked of rows, and which of those that are out stay out."""
         stay = np.ones(len(self._out), dtype=bool)
         asked = np.full(len(ids), self.max_epochs)
+        places: dict[int, list[int]] = {}  # of each id in `_out`, the oldest last
+        for at in range(len(stay) - 1, -1, -1):
+            places.setdefault(int(self._out.ids[at]), []).append(at)
         for i, one in enumerate(ids):
-            at = np.flatnonzero(stay & (self._out.ids == one))
-            if len(at):
-                asked[i] = self._out.epochs[at[0]]
-                stay[at[0]] = False
+            if found := places.get(one):
+                at = found.pop()
+                asked[i], stay[at] = self._out.epochs[at], False
         return asked, stay
 
     @property

@@ -150,7 +150,7 @@ class Loop:
         self.objective = evaluator.objective
         self.book: Book = book or Unwritten(search.seed)
         self.breaks = tuple(breaks)
-        self._queue: list[Asked] = []  # not begun
+        self._queue: list[Asked] = []  # not begun, the next one last
         self._out: dict[int, Asked] = {}  # asked and not ended, by id
         self._round: list[tuple[Asked, Result, float]] = []  # ended, not told
 
@@ -179,9 +179,7 @@ class Loop:
             if n:
                 self._ask(n)
             if self._queue:
-                # who is to go furthest goes first; then the older row
-                asked = min(self._queue, key=lambda one: (one.new, -one.epochs, one.id))
-                self._queue.remove(asked)
+                asked = self._queue.pop()
                 job = self.book.job(asked)
                 running[job.id] = asked
                 yield job
@@ -220,13 +218,15 @@ class Loop:
 
     def enter(self, X: Rows, epochs: Sequence[int] | np.ndarray) -> list[Asked]:
         """Rows that the search has out from now on wait for their turn."""
-        keys, ids = self.search.space.row_key(X), self.search.ids(X)
-        known = set(self.search.history.told.ids.tolist())
+        keys = self.search.space.row_key(X)
+        ids = self.search.ids(keys)
         asked = [
-            Asked(ids[i], x, int(keys[i]), int(epochs[i]), ids[i] not in known)
+            Asked(ids[i], x, int(keys[i]), int(epochs[i]), not self.search.is_told(ids[i]))
             for i, x in enumerate(X)
         ]
         self._queue += asked
+        # who is to go furthest goes first; then the older row
+        self._queue.sort(key=lambda one: (one.new, -one.epochs, one.id), reverse=True)
         self._out |= {one.id: one for one in asked}
         return asked
 

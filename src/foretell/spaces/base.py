@@ -8,7 +8,6 @@ No torch is imported before `build`.
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -24,7 +23,7 @@ from foretell.spaces.parts import moves
 from foretell.spaces.parts.built import Built
 from foretell.spaces.parts.grid import Grid
 from foretell.spaces.parts.layout import Choice, Layout, as_choice, choice
-from foretell.spaces.parts.rows import Rng, Rows, as_integers
+from foretell.spaces.parts.rows import Rng, Rows, as_integers, places
 from foretell.spaces.parts.settings import io_of, no_cost
 from foretell.spaces.parts.strings import Notation, NotationError
 from foretell.spaces.parts.views import Costs, decision_chain, words
@@ -96,6 +95,7 @@ class Space:
         self._layout = Layout.of(self._declared)
         self.choices = self._layout.columns
         self.n_options = np.array([len(column.options) for column in self.choices])
+        self._places = places(self.n_options.tolist())
         self._dtype = np.int8 if self.n_options.max() < 128 else np.int32
         self._notation = Notation(self.choices)
         # whether which rows there are follows from the choices alone
@@ -317,10 +317,8 @@ class Space:
 
     def _index(self, X: Rows) -> NDArray[np.uint64]:
         """Position in the grid of all rows where that fits 64 bits, else a hash of the row."""
-        if math.prod(int(k) for k in self.n_options) <= 2**64:
-            index = np.zeros(len(X), dtype=np.uint64)
-            for j, options in enumerate(self.n_options):
-                index = index * np.uint64(options) + X[:, j].astype(np.uint64)
+        if self._places is not None:
+            index: NDArray[np.uint64] = X.astype(np.uint64) @ self._places
             return index
         return hashing.combine(*X.T.astype(np.uint64))
 

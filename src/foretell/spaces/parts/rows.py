@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,3 +38,17 @@ def as_integers(X: ArrayLike, d: int, name: str) -> NDArray[np.integer[Any]]:
     if whole is None or not np.array_equal(whole, array):
         raise SpaceError(what, expected="integers", got=f"dtype {array.dtype}")
     return whole
+
+
+def places(sizes: Sequence[int]) -> NDArray[np.uint64] | None:
+    """What one step in each column is worth among all rows counted through, (d,).
+
+    None where 64 bits are too few to count them.
+
+    >>> places([4, 2, 5]).tolist()
+    [10, 5, 1]
+    """
+    if math.prod(sizes) > 2**64:
+        return None
+    worth = [math.prod(sizes[j + 1 :]) % 2**64 for j in range(len(sizes))]  # 2^64 only times 0
+    return np.array(worth, dtype=np.uint64)
