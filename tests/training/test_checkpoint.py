@@ -11,8 +11,17 @@ from safetensors.torch import load_file, load_model
 from torch import nn
 
 from foretell._files import sweep
+from foretell.errors import DataError
 from foretell.training import checkpoint
-from foretell.training.checkpoint import Moving, State, write, write_model
+from foretell.training.checkpoint import (
+    Moving,
+    State,
+    pack,
+    read_model,
+    unpack,
+    write,
+    write_model,
+)
 
 OF = {"arch": "a", "seed": 1}
 CURVE = {"val_loss": [0.1 + 0.2, 1 / 3]}
@@ -281,3 +290,28 @@ def test_weights_with_two_names_are_written_once(tmp_path):
     load_model(other, tmp_path / "deep" / "w.safetensors")
     ours, theirs = parts.model.state_dict(), other.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_tied_weights_are_read_under_one_name_or_all(every, tmp_path):
+    """`best/` has each name of a weight, a checkpoint one; both give the network back."""
+    one, other = moving(seed=0).model, moving(seed=1).model
+    path = tmp_path / "w.safetensors"
+    if every:
+        write(path, {name: value.clone() for name, value in one.state_dict().items()})
+    else:
+        write_model(one, path)
+    read_model(other, path)
+    assert other.b.weight is other.a.weight
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    model = moving().model
+    whole = pack(model)
+    for tensors, words in [
+        ({k: v for k, v in whole.items() if k != "scale"}, "expected 'scale' too"),
+        ({**whole, "extra": torch.ones(1)}, "got 'extra'"),
+    ]:
+        with pytest.raises(DataError, match=words):
+            unpack(model, tensors)

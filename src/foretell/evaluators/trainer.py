@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_model
 from torch import nn
 
 from foretell._files import sweep
@@ -20,7 +19,7 @@ from foretell.errors import DataError, ForetellError, RunError, SettingError
 from foretell.evaluators.base import Evaluator, OnEpoch, Result, TrialTimeout, pulse
 from foretell.nets.devices import pick_device
 from foretell.spaces.base import Rows, Space
-from foretell.training import checkpoint, loop
+from foretell.training import checkpoint, loop, soundness
 from foretell.training.data import Data, batches
 from foretell.training.recipe import Recipe
 
@@ -105,6 +104,8 @@ class Trainer(Evaluator):
                     sweep(path)
             with self._alone(seed) as device:
                 model = self._build(x)
+                if state is None or not state.exists():
+                    self._sound(model, x, device)
                 if state is not None:
                     kept = checkpoint.State(state, self._identity(x, seed), self.state_every_s)
                 fit = loop.fit(
@@ -151,7 +152,7 @@ class Trainer(Evaluator):
         with self._alone(0) as device:
             model = self._build(x)
             try:
-                load_model(model, weights)
+                checkpoint.read_model(model, weights)
             except Exception as error:
                 raise DataError(
                     f"cannot read the weights {weights}",
@@ -189,6 +190,23 @@ class Trainer(Evaluator):
         if not isinstance(model, nn.Module):
             raise BuildError("build", expected="an nn.Module", got=type(model).__name__)
         return model
+
+    def _sound(self, model: nn.Module, x: Rows, device: torch.device) -> None:
+        """Fail before training where what is trained could not be read back."""
+        loop.prepare(model, self.data, device)
+        at = torch.arange(min(2, self.data.sizes[0]))
+        inputs, _ = batches.Split(self.data, "train", device).batch(at)
+        devices = [device] if device.type == "cuda" else []
+
+        def again() -> nn.Module:
+            other = self._build(x)
+            loop.prepare(other, self.data, device)
+            return other
+
+        with torch.random.fork_rng(devices=devices):
+            trouble = next(soundness.troubles(model, again, inputs), None)
+        if trouble is not None:
+            raise BuildError(trouble.what, hint=trouble.todo)
 
     @contextlib.contextmanager
     def _alone(self, seed: int) -> Iterator[torch.device]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_model
 from torch import nn
 
 from foretell.errors import RunError
@@ -18,9 +18,12 @@ from foretell.runs.events import Final, Rival
 from foretell.runs.trial import Trial
 from foretell.runs.verdict import verdict
 from foretell.spaces.base import Space
+from foretell.training.checkpoint import read_model
 from foretell.training.data import Data
 from foretell.winner import best
 from foretell.winner.base import Winner
+
+DRIFT = 0.02  # what another device may make of a metric
 
 
 def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Final:
@@ -46,9 +49,9 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Final:
     known = {k: math.nan if v is None else v for k, v in done[-1].metrics.items()} if done else {}
     winner = driver.desk.all.best()
     path, result = driver.weights(winner)
-    metrics = known if done else {**result.metrics, **driver.evaluator.test(winner.x, path)}
-
     module = trained(driver.evaluator.space, winner.x, path)
+    _comes_back(driver, data, module, result.metrics)
+    metrics = known if done else {**result.metrics, **driver.evaluator.test(winner.x, path)}
 
     def as_good(network: nn.Module) -> None:
         for split in ("val", "test"):
@@ -111,6 +114,22 @@ def _still_holds(final: Final, driver: Driver) -> bool:
     return same and replicates >= driver.plan.replicates
 
 
+def _comes_back(
+    driver: Driver, data: Data, module: nn.Module, measured: Mapping[str, float]
+) -> None:
+    """Compare the weights read back with what was measured when they were trained."""
+    examples = max(1, data.sizes[1])
+    for name, now in driver.evaluator.validate(copy.deepcopy(module)).items():
+        was = measured.get(name, math.nan)
+        if not math.isclose(now, was, rel_tol=DRIFT, abs_tol=max(DRIFT, 2 / examples)):
+            raise RunError(
+                f"the best network does not come back from its weights: {name}",
+                expected=f"{was:.4f}, as it was measured, within {DRIFT:.0%} or two examples",
+                got=f"{now:.4f}",
+                hint="foretell space check names what its forward pass uses and does not save",
+            )
+
+
 def _same(one: float, other: float) -> bool:
     return math.isclose(one, other, abs_tol=best.TOLERANCE, rel_tol=best.TOLERANCE)
 
@@ -130,5 +149,5 @@ def trained(space: Space, x: Any, weights: Path) -> nn.Module:
     """The network of a row with its trained weights, in eval mode on the CPU."""
     with torch.random.fork_rng(devices=[]):  # initial weights, at once overwritten
         module: nn.Module = space.build(np.asarray(x), space.input_shape, space.n_outputs)
-    load_model(module, weights)
+    read_model(module, weights)
     return module.eval()

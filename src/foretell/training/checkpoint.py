@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from foretell._files import write_bytes
 from foretell._version import __version__
+from foretell.errors import DataError
 
 Curve = dict[str, list[float]]
 
@@ -150,17 +151,56 @@ def named_tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
+def pack(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of a network's saved tensors; those that have several names under one."""
+    names = {name for name, _ in _all_names(model)}
+    dropped = names - set(named_tensors(model))
+    state = {name: value for name, value in model.state_dict().items() if name not in dropped}
+    return {name: _copy(value) for name, value in state.items()}
+
+
+def unpack(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Give a network the tensors of `pack`; one of several names of a weight is enough.
+
+    Raises:
+        DataError: tensors are missing, or the network has none of that name.
+        RuntimeError: a tensor has another shape.
+    """
+    live = dict(_all_names(model))
+    given = {id(live[name]) for name in tensors if name in live}
+    missing, foreign = model.load_state_dict(tensors, strict=False)
+    missing = [name for name in missing if name not in live or id(live[name]) not in given]
+    if missing or foreign:
+        raise DataError(
+            "tensors of a network",
+            expected=f"{missing[0]!r} too" if missing else "only those that it has",
+            got=f"{foreign[0]!r}" if foreign else None,
+        )
+
+
 def write_model(model: nn.Module, path: Path) -> None:
-    """Write the weights of a network; those that have several names under one, for `load_model`.
+    """Write the weights of a network, for `read_model`.
 
     Raises:
         OSError: it cannot be written; nothing is left of it.
     """
-    names = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    names |= {name for name, _ in model.named_buffers(remove_duplicate=False)}
-    dropped = names - set(named_tensors(model))
-    state = {name: value for name, value in model.state_dict().items() if name not in dropped}
-    write(path, {name: _copy(value) for name, value in state.items()})
+    write(path, pack(model))
+
+
+def read_model(model: nn.Module, path: Path) -> None:
+    """Give a network the weights of a file.
+
+    Raises:
+        DataError: they are those of another network.
+    """
+    unpack(model, load_file(path))
+
+
+def _all_names(model: nn.Module) -> list[tuple[str, Tensor]]:
+    return [
+        *model.named_parameters(remove_duplicate=False),
+        *model.named_buffers(remove_duplicate=False),
+    ]
 
 
 def write(path: Path, tensors: dict[str, Tensor], header: dict[str, str] | None = None) -> None:

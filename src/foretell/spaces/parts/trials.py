@@ -6,7 +6,7 @@ import copy
 import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -116,6 +116,7 @@ class _Tried:
         self.params, self.forward_s = params, seconds
         yield from self._backward(answer, parameters)
         yield from self._exports(module)
+        yield from self._comes_back(module, lambda: self._build(space, x, shape, outputs), inputs)
 
     def _build(self, space: Space, x: Rows, shape: tuple[int, ...], outputs: int) -> Any:
         from torch import nn
@@ -155,6 +156,26 @@ class _Tried:
         if wrong:
             todo = "look for a division, a root or a logarithm near zero"
             yield _Trouble("error", "gradient", f"the gradient of {wrong[0]!r} is not finite", todo)
+
+    def _comes_back(self, module: Any, again: Callable[[], Any], inputs: Any) -> Iterator[_Trouble]:
+        """Two steps of training, saved, and read back into a fresh build."""
+        import torch
+
+        from foretell.training import soundness
+
+        weights = [p for p in module.parameters() if p.requires_grad]
+        try:
+            if weights:
+                step = torch.optim.SGD(weights, 1e-2)
+                for _ in range(2):
+                    step.zero_grad()
+                    module(inputs).square().mean().backward()
+                    step.step()
+            for trouble in soundness.troubles(module, again, inputs):
+                yield _Trouble("error", *trouble)
+        except Exception as error:
+            what = f"training two steps failed ({said(error)})"
+            yield _Trouble("error", "train", what, "fix that line")
 
     def _exports(self, module: Any) -> Iterator[_Trouble]:
         from torch import fx

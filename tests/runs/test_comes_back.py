@@ -1,0 +1,51 @@
+"""What a run hands over is the network that it has measured, or it says that it is not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import foretell as ft
+from foretell.errors import RunError
+
+
+class Tied(nn.Module):
+    def __init__(self, outputs):
+        super().__init__()
+        self.a, self.b = nn.Linear(64, 64), nn.Linear(64, 64)
+        self.b.weight = self.a.weight
+        self.head = nn.Linear(64, outputs)
+
+    def forward(self, x):
+        return self.head(torch.relu(self.b(torch.relu(self.a(x.flatten(1))))))
+
+
+class Remembers(Tied):
+    """Of its training it keeps something that is not saved: nothing shows before."""
+
+    steps = 0
+
+    def forward(self, x):
+        self.steps += self.training
+        return super().forward(x) * (1.0 if self.training or not self.steps else -1.0)
+
+
+def nas(kind, out):
+    space = ft.Space.from_choices(
+        {"width": [1, 2, 3]}, build=lambda d, i, o: kind(o), input_shape=(1, 8, 8), n_outputs=10
+    )
+    return ft.NAS(space=space, n_train=2, top_k=1, epochs=1, workers=1, out=out, strategy="random")
+
+
+def test_tied_weights_run_to_the_end_and_again(tmp_path):
+    first = nas(Tied, tmp_path / "run").fit("digits")
+    again = nas(Tied, tmp_path / "run").fit("digits")
+    assert again.best_metrics_ == first.best_metrics_
+    assert again.best_model_.b.weight is again.best_model_.a.weight
+
+
+def test_a_network_that_is_not_what_was_measured_is_not_handed_over(tmp_path):
+    with pytest.raises(RunError, match=r"does not come back .*: val_acc.*space check"):
+        nas(Remembers, tmp_path / "run").fit("digits")
+    assert not (tmp_path / "run" / "best").exists()
