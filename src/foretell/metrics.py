@@ -159,6 +159,29 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]
     return float(x.mean()), float(half)
 
 
+def share_interval(hits: float, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Low and high end of Wilson's interval of a share.
+
+    (p + z^2 / 2n +- z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n), p = hits / n, z the normal
+    quantile. Unlike p +- z sqrt(p (1 - p) / n) it has a width at 0 and 1, and stays inside them.
+
+    Args:
+        hits: how many of the n, from 0 to n.
+        n: at least 1.
+        level: of the interval.
+
+    References: Wilson, Probable Inference, JASA 1927.
+
+    >>> [round(end, 3) for end in share_interval(21, 45)]
+    [0.329, 0.609]
+    """
+    z = float(stats.norm.ppf((1 + level) / 2))
+    p, inflated = hits / n, 1 + z * z / n
+    middle = (p + z * z / (2 * n)) / inflated
+    half = z * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / inflated
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
 def welch(one: ArrayLike, other: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
     """Difference of two means, and its interval by Welch's t: mean(one) - mean(other), low, high.
 

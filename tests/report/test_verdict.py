@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 import foretell as ft
 from foretell.report.reading import read
@@ -48,9 +49,24 @@ def test_a_gap_that_the_test_split_cannot_show_is_owned_up_to(make_run: MakeRun)
     run = read(with_final(make_run(), 0.91, 0.90))
     text = verdict(run)
     noise = gap_noise(run, "test", 0.91, 0.90)
-    assert noise == pytest.approx(1.96 * np.sqrt((0.91 * 0.09 + 0.9 * 0.1) / 270))
+    # far from 0, 1 and few examples it is the interval of textbooks
+    assert noise == pytest.approx(1.96 * np.sqrt((0.91 * 0.09 + 0.9 * 0.1) / 270), rel=0.05)
     assert f"less than what 270 examples can tell apart (±{noise * 100:.1f} points)" in text
     assert "level with" in verdict(read(with_final(make_run(), 0.9, 0.9)))
+
+
+def test_intervals_have_the_width_of_their_own_counts(make_run: MakeRun) -> None:
+    """21 of 45: not the width of an accuracy near 95 %; and 45 of 45 is not certain."""
+    few = {"sizes": {"train": 210, "val": 45, "test": 45}}
+    middle = read(with_final(make_run(data=few), 21 / 45, 20 / 45))
+    assert "46.7 % there may be anything from 32.9 % to 60.9 %" in " ".join(next_steps(middle))
+    assert gap_noise(middle, "test", 21 / 45, 20 / 45) == pytest.approx(0.2, abs=0.01)
+    sure = read(with_final(make_run(data=few), 1.0, 44 / 45))
+    low = binomtest(45, 45).proportion_ci(method="wilson").low
+    high = binomtest(44, 45).proportion_ci(method="wilson").high
+    noise = gap_noise(sure, "test", 1.0, 44 / 45)
+    assert noise == pytest.approx(np.hypot(1 - low, high - 44 / 45))
+    assert "less than what 45 examples can tell apart" in verdict(sure)
 
 
 def test_without_random_nothing_is_compared_with_it(make_run: MakeRun) -> None:

@@ -100,13 +100,20 @@ def _against_random(run: Run) -> str:
 def gap_noise(run: Run, split: str, one: float, two: float) -> float:
     """Half the 95 % interval of a difference of two accuracies, 0 where it is not known.
 
-    1.96 sqrt((p(1-p) + q(1-q)) / n) for n examples, as if the two networks' mistakes were
-    independent; on the same examples they are not quite, so this is on the wide side.
+    For n examples, p > q and Wilson's intervals (p1, p2), (q1, q2) it is the side that may reach
+    0: sqrt((p - p1)^2 + (q2 - q)^2), Newcombe's method 10. It is as if the two networks' mistakes
+    were independent; on the same examples they are not quite, so this is on the wide side.
+
+    References: Newcombe, Interval estimation for the difference between independent proportions,
+    Statistics in Medicine 1998.
     """
     n = run.record.data.sizes.get(split, 0)
     if run.metric.kind != "acc" or n == 0:
         return 0.0
-    return 1.96 * math.sqrt(max(one * (1 - one) + two * (1 - two), 0.0) / n)
+    p, q = max(one, two), min(one, two)
+    below = p - metrics.share_interval(p * n, n)[0]
+    above = metrics.share_interval(q * n, n)[1] - q
+    return math.hypot(below, above)
 
 
 def _winner_value(run: Run) -> float:
@@ -140,11 +147,13 @@ def next_steps(run: Run) -> list[str]:
     if edge:
         steps.append(edge)
     test = run.record.data.sizes.get("test", 0)
-    if run.finished and run.metric.kind == "acc" and 0 < test < 1000:
+    value = tested_value(run)
+    if run.finished and run.metric.kind == "acc" and 0 < test < 1000 and np.isfinite(value):
+        low, high = metrics.share_interval(value * test, test)
         steps.append(
-            f"The test split has {test} examples, so accuracies closer than about "
-            f"{run.metric.gap(1.96 * math.sqrt(0.05 / test))} (at 95 %) cannot be told apart: more "
-            "test data would make the comparison firmer."
+            f"The test split has {plural(test, 'example')}, so {run.metric.show(value)} there may "
+            f"be anything from {run.metric.show(low)} to {run.metric.show(high)} (95 % interval): "
+            "more test data would make the comparison firmer."
         )
     return steps
 
