@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from foretell import _console as console
 from foretell.errors import ForetellError, SettingError, plural, unknown_name
 from foretell.runs import settings
 from foretell.runs.options import Flag, whole, words
+
+if TYPE_CHECKING:
+    from foretell.training.data import Reading
 
 app = typer.Typer(
     name="foretell",
@@ -74,7 +77,7 @@ def demo(
     from foretell.runs import demo as job
 
     options = {"seed": seed, "workers": workers, "out": out, **job.SETTINGS}
-    result = _run(options, job.data(seed), None)
+    result = _run(options, job.data(seed), {})
     samples = job.write_samples(out / "samples")
     _finish(result, json, f"foretell predict {out / 'best'} {samples}")
 
@@ -104,7 +107,15 @@ def _parameter(flag: Flag) -> inspect.Parameter:
 @_with_options
 def run(
     data: Data,
-    target: Annotated[str | None, typer.Option(help="Target column of a .csv.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Target column of a .csv; several with commas.")
+    ] = None,
+    task: Annotated[
+        str, typer.Option(help="classification, regression or multilabel; auto guesses and says.")
+    ] = "auto",
+    image_size: Annotated[
+        str | None, typer.Option(help="Pixels a side of images in a folder, or HEIGHTxWIDTH.")
+    ] = None,
     json: Json = False,
     **options: Any,
 ) -> None:
@@ -112,16 +123,25 @@ def run(
 
     The same command again continues where it stopped, inside of half-trained networks too.
     """
-    result = _run(settings.from_flags(options), data, target)
+    size = None if image_size is None else _image_size(image_size)
+    reading: Reading = {"target": target, "task": task, "image_size": size}
+    result = _run(settings.from_flags(options), data, reading)
     _finish(result, json, f"foretell predict {result.folder_ / 'best'} NEW_FILE")
 
 
-def _run(options: dict[str, Any], data: object, target: str | None) -> Any:
+def _image_size(text: str) -> int | tuple[int, int]:
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.strip().isdigit() and int(part) for part in parts):
+        raise SettingError("--image-size", expected="pixels, or HEIGHTxWIDTH", got=text)
+    return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
+
+
+def _run(options: dict[str, Any], data: object, reading: Reading) -> Any:
     from foretell.nas import NAS
 
     nas = NAS(**options)
     with console.live() as live:
-        nas.fit(data, target=target, on_event=lambda event: live.update(str(event), event.final))
+        nas.fit(data, on_event=lambda event: live.update(str(event), event.final), **reading)
     return nas
 
 

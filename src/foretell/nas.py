@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -26,7 +26,7 @@ from foretell.runs.settings import Settings, check
 from foretell.runs.summary import lines, summary
 from foretell.search.history import History
 from foretell.trackers.base import Watcher, watch
-from foretell.training.data import load
+from foretell.training.data import Reading, load
 
 OnEvent = Callable[[Progress], None]
 
@@ -65,16 +65,18 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
     def fit(
         self,
         source: object,
-        target: str | None = None,
         on_event: OnEvent = lambda progress: None,
+        **reading: Unpack[Reading],
     ) -> Self:
         """Run the search on your data, or continue it.
 
         Args:
             source: whatever `foretell.training.data.load` takes: "digits", a folder of images,
                 a .npz or .csv file, (X, y), a torch Dataset; or a `Data`.
-            target: the .csv column to predict; None for the last one.
             on_event: is told of every step.
+            reading: `target`, the .csv column to predict; `task`, "classification",
+                "regression" or "multilabel", where the guess is not what is meant; `image_size`;
+                see `foretell.training.data.load`.
 
         Raises:
             SettingError: a setting is not valid.
@@ -82,7 +84,7 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             RunError: the folder holds another run, or one that is going on.
         """
         check(self)
-        data = load(source, seed=self.seed, target=target, name=self.name)
+        data = load(source, seed=self.seed, name=self.name, **reading)
         parts = Parts.of(self, data)
         watchers = watch(self.log, parts.folder, self.optuna)
         folder = RunFolder(parts.folder)

@@ -86,8 +86,9 @@ def test_result():
     assert result.ok
     assert result.seed == 7
     assert result.seconds > 0
-    assert set(result.metrics) == {"val_acc", "val_loss"}
-    assert set(result.curve) == {"train_loss", "val_acc", "val_loss"}
+    kinds = {"acc", "balanced_acc", "f1", "auroc", "loss"}
+    assert set(result.metrics) == {f"val_{kind}" for kind in kinds}
+    assert set(result.curve) == {"train_loss", *result.metrics}
     assert result.curve["val_acc"][-1] == result.metrics["val_acc"]
     assert trainer().objective == "val_acc"
     assert trainer().direction == "max"

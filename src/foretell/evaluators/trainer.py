@@ -19,7 +19,7 @@ from foretell.errors import DataError, ForetellError, RunError, SettingError
 from foretell.evaluators.base import Evaluator, OnEpoch, Result, TrialTimeout, pulse
 from foretell.nets.devices import pick_device
 from foretell.spaces.base import Rows, Space
-from foretell.training import checkpoint, loop, soundness
+from foretell.training import checkpoint, loop, scores, soundness
 from foretell.training.data import Data, batches
 from foretell.training.recipe import Recipe
 
@@ -38,7 +38,8 @@ class Trainer(Evaluator):
         state_every_s: seconds between two writes of a half-trained network, at least; 0 writes it
             after every epoch.
 
-    `objective` is "val_acc" for classification and "val_r2" for regression, both to maximise.
+    `objective` is "val_acc" for classes, "val_map" for labels and "val_r2" for regression, all to
+    maximise.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Trainer(Evaluator):
         self.device, self.threads = self.recipe.device, self.recipe.threads
         pick_device(self.recipe.device)  # a wrong name fails here, not in every trial
         self.epochs = self.recipe.epochs
-        self.objective = "val_acc" if data.task == "classification" else "val_r2"
+        self.objective = f"val_{scores.OBJECTIVE[data.task]}"
 
     def evaluate(
         self,
@@ -68,7 +69,7 @@ class Trainer(Evaluator):
         weights: Path | None = None,
         on_epoch: OnEpoch | None = None,
     ) -> Result:
-        """Train the row `x` and report "val_acc" or "val_r2" and "val_rmse", and "val_loss".
+        """Train the row `x` and report its validation metrics, see `training.scores`.
 
         Args:
             x: shape (d,).
@@ -138,7 +139,7 @@ class Trainer(Evaluator):
         }
 
     def test(self, x: Rows, weights: Path | None = None) -> dict[str, float]:
-        """Metrics of trained weights on the test split: "test_acc" or "test_r2", "test_loss", ...
+        """Metrics of trained weights on the test split: "test_acc", "test_loss", ...
 
         Args:
             x: the row that was trained, shape (d,).

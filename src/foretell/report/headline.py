@@ -80,7 +80,8 @@ def _data(data: DataRecord) -> str:
         times = " \N{MULTIPLICATION SIGN} "
         parts.append("inputs " + times.join(map(str, data.input_shape)))
     if data.n_outputs is not None:
-        kind = ("target",) if data.task == "regression" else ("class", "classes")
+        nouns = {"regression": ("target",), "multilabel": ("label",)}
+        kind = nouns.get(data.task, ("class", "classes"))
         parts.append(plural(data.n_outputs, *kind))
     uses = {"train": "to train", "val": "to choose", "test": "to test"}
     sizes = {use: data.sizes.get(split, 0) for split, use in uses.items()}

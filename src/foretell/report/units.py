@@ -12,7 +12,17 @@ from foretell._console import duration, number
 
 MISSING = "–"  # noqa: RUF001  # an en dash is what typography puts for "nothing"
 
-_LABELS = {"acc": "accuracy", "r2": "R²", "rmse": "root mean square error", "loss": "loss"}
+_LABELS = {
+    "acc": "accuracy",
+    "balanced_acc": "balanced accuracy",
+    "f1": "F1",
+    "auroc": "AUROC",
+    "map": "mean average precision",
+    "exact": "share without a mistake",
+    "r2": "R²",
+    "rmse": "root mean square error",
+    "loss": "loss",
+}
 _SPLITS = {"train": "training", "val": "validation", "test": "test"}
 
 
@@ -39,12 +49,12 @@ class Metric:
     @property
     def scale(self) -> float:
         """What a value is multiplied by to be shown."""
-        return 100.0 if self.kind == "acc" else 1.0
+        return 100.0 if self.kind.endswith("acc") else 1.0
 
     @property
     def unit(self) -> str:
         """Shown behind a value."""
-        return " %" if self.kind == "acc" else ""
+        return " %" if self.kind.endswith("acc") else ""
 
     @property
     def label(self) -> str:
@@ -78,7 +88,7 @@ class Metric:
         '1.2 points'
         """
         text = f"{abs(value) * self.scale:.{self.digits}f}"
-        return f"{text} points" if self.kind == "acc" else text
+        return f"{text} points" if self.kind.endswith("acc") else text
 
     def signed(self, value: float) -> str:
         """A difference of two values, with its sign.

@@ -56,6 +56,7 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Final:
     def as_good(network: nn.Module) -> None:
         for split in ("val", "test"):
             again = driver.evaluator.validate(network, split)
+            again = {name: now for name, now in again.items() if name in metrics}  # older: fewer
             differ = {name: now for name, now in again.items() if not _same(now, metrics[name])}
             if not differ:
                 continue

@@ -14,6 +14,8 @@ from foretell.runs.driver import Driver
 from foretell.runs.events import Final, Rank
 from foretell.runs.typed import plain
 
+_SAID = ("acc", "map", "exact", "r2", "rmse")  # kinds of metrics, beside the objective
+
 
 def summary(driver: Driver, final: Final) -> dict[str, Any]:
     """The result of a run, JSON-able.
@@ -91,7 +93,7 @@ def lines(summary: Mapping[str, Any]) -> list[str]:
         note = f": {summary['predictor_note']}" if summary["predictor_note"] else ""
         lines.append(f"predictor {summary['predictor']}{note}")
     lines.append(f"best: {summary['arch']}")
-    lines.append(f"      {_words(summary['metrics'])}{params}")
+    lines.append(f"      {_words(summary['metrics'], summary['objective'])}{params}")
     if summary["stopped_by"]:
         lines.append(f"stopped: {summary['stopped_by']}")
     if summary["pareto"]:
@@ -100,7 +102,8 @@ def lines(summary: Mapping[str, Any]) -> list[str]:
         lines += _verdict_lines(summary["verdict"])
     if summary["random"]:
         random = summary["random"]
-        lines.append(f"best of {random['n']} random networks: {_words(random['metrics'])}")
+        said = _words(random["metrics"], summary["objective"])
+        lines.append(f"best of {random['n']} random networks: {said}")
     return lines
 
 
@@ -119,11 +122,12 @@ def _verdict_lines(verdict: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _words(metrics: Mapping[str, float]) -> str:
-    chosen = [name for name in metrics if not name.endswith("_loss")]
+def _words(metrics: Mapping[str, float], objective: str) -> str:
+    kinds = (objective.partition("_")[2], *_SAID)
+    chosen = [name for name in metrics if name.partition("_")[2] in kinds]
     return ", ".join(
         f"{name} {100 * metrics[name]:.2f} %"
-        if name.endswith("_acc")
+        if name.endswith("acc")
         else f"{name} {metrics[name]:.4g}"
         for name in chosen
     )

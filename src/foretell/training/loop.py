@@ -17,11 +17,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from foretell._rng import derive
 from foretell.errors import ForetellError, SpaceError
-from foretell.training import augment, statistics
+from foretell.training import augment, scores, statistics
 from foretell.training.checkpoint import Curve, Moving, State
 from foretell.training.data import Data
 from foretell.training.data.batches import Split
@@ -118,7 +117,7 @@ def fit(
                 x = augment.shift_and_flip(x, largest, flip, shifts)
             with _autocast(recipe, device):
                 out = model(x)
-                loss = _loss(_checked(out, y, data), y, data, recipe.label_smoothing)
+                loss = scores.loss(_checked(out, y, data), y, data, recipe.label_smoothing)
             for group in optimiser.param_groups:
                 group["lr"] = recipe.lr_at(epoch * n_batches + i, n_steps)
             optimiser.zero_grad(set_to_none=True)
@@ -185,11 +184,7 @@ def prepare(model: nn.Module, data: Data, device: torch.device) -> None:
 
 @torch.no_grad()
 def evaluate(model: nn.Module, part: Split, data: Data, recipe: Recipe) -> dict[str, float]:
-    """Metrics of a split: "acc" and "loss" (cross entropy), or "r2", "rmse" and "loss".
-
-    R^2 is the mean over the targets; rmse is over all of them, in their own unit; the loss of a
-    regression is the mean squared error of standardised targets.
-    """
+    """Metrics of a split, those of `scores.metrics` and "loss"."""
     model.eval()
     outs, ys = [], []
     for at in torch.split(torch.arange(len(part)), 4 * recipe.batch_size):
@@ -198,21 +193,8 @@ def evaluate(model: nn.Module, part: Split, data: Data, recipe: Recipe) -> dict[
             outs.append(_checked(model(x), y, data).float())
         ys.append(y)
     out, y = torch.cat(outs), torch.cat(ys)
-    loss = float(_loss(out, y, data))
-    if data.task == "classification":
-        return {"acc": float((out.argmax(1) == y).double().mean()), "loss": loss}
-    residual = (out - y).double()
-    spread = (y - y.mean(0)).double().square().sum(0)
-    r2 = torch.where(spread > 0, 1 - residual.square().sum(0) / spread, 0.0)
-    unit = torch.from_numpy(data.target_std).to(out.device)
-    rmse = (residual * unit).square().mean().sqrt()
-    return {"r2": float(r2.mean()), "rmse": float(rmse), "loss": loss}
-
-
-def _loss(out: Tensor, y: Tensor, data: Data, smoothing: float = 0.0) -> Tensor:
-    if data.task == "classification":
-        return functional.cross_entropy(out, y, label_smoothing=smoothing)
-    return functional.mse_loss(out, y)
+    found = scores.metrics(out, y, data)
+    return {**found, "loss": float(scores.loss(out, y, data))}
 
 
 def _checked(out: object, y: Tensor, data: Data) -> Tensor:

@@ -19,8 +19,8 @@ class Winner:
         space: where it comes from.
         x: its row, (d,).
         module: the trained network, in eval mode on the CPU.
-        task: "classification" or "regression".
-        labels: class names; empty for regression.
+        task: "classification", "regression" or "multilabel".
+        labels: names of classes or labels; empty for regression.
         inputs: how new files are read, `Data.input_spec()`.
         objective: the metric it was chosen by.
         metrics: of its validation and its test.

@@ -57,7 +57,8 @@ def card(winner: Winner, why: str) -> str:
     """
     arch = winner.space.to_str(winner.x[None])[0]
     labels = [_line(label) for label in winner.labels]
-    classes = f"scores of {len(labels)} classes: " + ", ".join(labels[:20])
+    kind = "labels, each by its own sigmoid" if winner.task == "multilabel" else "classes"
+    classes = f"scores of {len(labels)} {kind}: " + ", ".join(labels[:20])
     shape = winner.space.input_shape
     return _CARD.format(
         front="\n".join(_front(winner)),

@@ -177,7 +177,7 @@ class _Network:
         folder = find(best)
         config, network = config_of(folder), load(folder)
         spec, shape = config["input"], tuple(config["input_shape"])
-        classes = config["task"] == "classification"
+        numbers_out = config["task"] == "regression"
         facts = {
             "foretell": str(config["foretell"]),
             "arch": config["arch"],
@@ -189,13 +189,13 @@ class _Network:
         given = {"mean": [0.0], "std": [1.0], "s": [1.0], "m": [0.0]}
         if with_normalisation:
             given |= {key: spec[key] for key in ("mean", "std")}
-            if not classes:
+            if numbers_out:
                 given |= {"s": spec["target"]["std"], "m": spec["target"]["mean"]}
         numbers = {key: np.array(value, dtype=np.float32) for key, value in given.items()}
         for key in ("mean", "std"):
             numbers[key] = numbers[key].reshape(-1, *(1 for _ in shape[1:]))
         module = _Whole(network, **numbers).eval() if with_normalisation else network
-        return cls(network, module, shape, "scores" if classes else "values", facts, **numbers)
+        return cls(network, module, shape, "values" if numbers_out else "scores", facts, **numbers)
 
     def program(self) -> torch.export.ExportedProgram:
         """The traced program of what is exported."""

@@ -37,6 +37,29 @@ class ClassPrediction:
 
 
 @dataclass(frozen=True)
+class LabelsPrediction:
+    """One input of a network with several labels: its name, those with probability 1/2 or more,
+    and the probability of each label."""
+
+    name: str
+    labels: tuple[str, ...]
+    probabilities: dict[str, float]
+
+    def columns(self) -> tuple[str, ...]:
+        """Headings of `cells`."""
+        return ("input", "labels", *self.probabilities)
+
+    def cells(self) -> tuple[str, ...]:
+        """For a table of text."""
+        chances = (f"{p:.3f}" for p in self.probabilities.values())
+        return (self.name, ", ".join(self.labels), *chances)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "labels": list(self.labels)}
+
+
+@dataclass(frozen=True)
 class ValuePrediction:
     """One input of a regressor: its name and the predicted values, in the target's own unit."""
 
@@ -59,7 +82,7 @@ class ValuePrediction:
         return {"name": self.name, "values": list(self.values)}
 
 
-Prediction = ClassPrediction | ValuePrediction
+Prediction = ClassPrediction | LabelsPrediction | ValuePrediction
 
 
 def predict(
@@ -72,7 +95,8 @@ def predict(
     """Predictions of a trained network for new files, in their order.
 
     Inputs are read and normalised as the training data was. A class has probability
-    softmax(scores); values are in the unit of the training targets.
+    softmax(scores), each of several labels sigmoid(score); values are in the unit of the training
+    targets.
 
     Args:
         folder: the `best/` folder of a run, or the run's own.
@@ -105,6 +129,16 @@ def predict(
         return [
             ClassPrediction(name, labels[k], p)
             for name, k, p in zip(names, top.indices.tolist(), top.values.tolist(), strict=True)
+        ]
+    if config["task"] == "multilabel":
+        chances = outputs.sigmoid().tolist()
+        return [
+            LabelsPrediction(
+                name,
+                tuple(label for label, p in zip(labels, row, strict=True) if p >= 0.5),
+                dict(zip(labels, row, strict=True)),
+            )
+            for name, row in zip(names, chances, strict=True)
         ]
     values = outputs.numpy() * np.array(target["std"]) + np.array(target["mean"])
     return [

@@ -5,7 +5,7 @@ learnt, `scaling` how inputs are normalised, `inputs` how new files are read ali
 a split to the device and is the only one to need torch. It knows nothing of networks or spaces.
 """
 
-from foretell.training.data.dataset import Data, load
+from foretell.training.data.dataset import Data, Reading, load
 from foretell.training.data.inputs import read_inputs
 
-__all__ = ["Data", "load", "read_inputs"]
+__all__ = ["Data", "Reading", "load", "read_inputs"]

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,20 @@ from foretell.errors import DataError, SettingError
 from foretell.training.data import readers, scaling, sheets, targets
 
 _SPILL = 1 << 20  # bytes; smaller arrays travel inside the pickle
+_THINGS = {
+    "classification": ("class", "classes"),
+    "regression": ("target", "targets"),
+    "multilabel": ("label", "labels"),
+}
 _ARRAYS = ("x", "y", "index")
+
+
+class Reading(TypedDict, total=False):
+    """How a source is to be read: those arguments of `load` that are the user's to say."""
+
+    target: str | None
+    task: str
+    image_size: int | tuple[int, int] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +44,13 @@ class Data:
 
     Args:
         name: what the data is called in reports.
-        task: "classification" or "regression".
+        task: "classification", "regression" or "multilabel".
         x: inputs of all splits, (n, channels, height, width) or (n, features).
-        y: class numbers (n,) int64, or standardised targets (n, n_outputs) float32.
+        y: class numbers (n,) int64, standardised targets (n, n_outputs) float32, or labels from 0
+            to 1, (n, n_outputs) float32.
         index: row numbers, first those of train, then val, then test, (n,).
         sizes: how many rows each of the three has.
-        labels: class names; empty for regression.
+        labels: names of classes or labels; empty for regression.
         mean: of each channel or feature over the training rows; bytes count as 0 to 1.
         std: likewise.
         target_mean: of each regression target over the training rows, in its own unit.
@@ -69,7 +83,7 @@ class Data:
 
     @property
     def n_outputs(self) -> int:
-        """Number of classes, or of regression targets."""
+        """Number of classes, of labels or of regression targets."""
         return len(self.labels) if self.labels else int(self.y.shape[1])
 
     @property
@@ -100,7 +114,8 @@ class Data:
         """
         sizes = zip(("train", "val", "test"), self.sizes, strict=True)
         parts = ", ".join(f"{part} {size:,}" for part, size in sizes)
-        kind = "classes" if self.labels else "target" if self.n_outputs == 1 else "targets"
+        one, many = _THINGS[self.task]
+        kind = one if self.n_outputs == 1 else many
         shape = " x ".join(map(str, self.input_shape))
         first = f"{self.name}: {sum(self.sizes):,} examples ({parts}), {self.n_outputs} {kind}, "
         return [f"{first}inputs {shape}", *self.about.get("notes", ())]
@@ -172,9 +187,9 @@ def load(
             `(train, test)` or `(train, val, test)` of them. Splits that the source has are kept.
         seed: of the split. Classes are spread evenly over the splits.
         fractions: shares of train, val and test; for the splits to make, in proportion.
-        target: the .csv column to predict; None for the last one.
-        task: "classification", "regression", or "auto": text and few different whole numbers
-            are classes.
+        target: the .csv column to predict, or several with commas; None for the last one.
+        task: "classification", "regression", "multilabel" (several labels for each example), or
+            "auto": text and few different whole numbers are classes, rows of 0 and 1 are labels.
         name: what it is called; None for the file's name.
         image_size: height and width in pixels for a folder; None for the median, at most 128.
 
@@ -192,7 +207,7 @@ def load(
     raw = readers.read(source, target, _image_size(image_size))
     is_table = raw.x is None
     images = raw.x is not None and raw.x.ndim == 4
-    found = targets.read(raw.y, task, images=images, where=raw.where)
+    found = targets.read(raw.y, task, images=images, where=raw.where, names=raw.target_names)
     y = found.y
     if found.task == "classification":
         targets.check_counts(y, found.labels, raw.parts, raw.where)
@@ -200,6 +215,9 @@ def load(
     train = index[: sizes[0]]
 
     notes = [*raw.notes, found.note]
+    if found.task == "multilabel" and not (y[train] >= 0.5).any(axis=0).all():
+        never = [found.labels[k] for k in np.flatnonzero(~(y[train] >= 0.5).any(axis=0))]
+        notes.append(f"no training example has the label {', '.join(never[:20])}")
     columns: list[dict[str, Any]] | None = None
     x = raw.x
     if x is None:

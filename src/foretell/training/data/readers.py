@@ -36,6 +36,7 @@ class Raw:
     parts: Mapping[str, int] = field(default_factory=dict)  # sizes of the source's own splits
     columns: tuple[sheets.Column, ...] = ()
     target_name: str = ""
+    target_names: tuple[str, ...] = ()  # where there are several
     notes: tuple[str, ...] = ()
     white: float | None = None  # of image files with more than 8 bits
 
@@ -243,37 +244,48 @@ def _role(key: str) -> tuple[str, str] | None:
 def _csv(path: Path, target: str | None) -> Raw:
     columns, lines = sheets.read_csv(path)
     names = [column.name for column in columns]
+    wanted = [names[-1]] if target is None else [target]
     if target is not None and target not in names:
+        wanted = [word.strip() for word in target.split(",")]
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
         raise SettingError(
-            f"no target column {target!r} in {path}", expected="one of " + ", ".join(names)
+            f"no target column {unknown[0]!r} in {path}", expected="one of " + ", ".join(names)
         )
-    at = len(names) - 1 if target is None else names.index(target)
-    y = columns[at]
+    ys = [columns[names.index(name)] for name in wanted]
 
     def where(i: int) -> str:
         return f"line {lines[i]} of {path}"
 
-    missing = [i for i, text in enumerate(y.texts) if not text]
-    if missing:
-        raise DataError(
-            f"column {y.name!r}, {where(missing[0])}",
-            expected="a target in every row",
-            got=f"{len(missing)} rows without",
-            hint="remove these rows, or choose another target column",
-        )
-    rest = columns[:at] + columns[at + 1 :]
+    for y in ys:
+        missing = [i for i, text in enumerate(y.texts) if not text]
+        if missing:
+            raise DataError(
+                f"column {y.name!r}, {where(missing[0])}",
+                expected="a target in every row",
+                got=f"{len(missing)} rows without",
+                hint="remove these rows, or choose another target column",
+            )
+    rest = tuple(column for column in columns if column.name not in wanted)
     if not rest:
         raise DataError(
             f"{path} has one column only", expected="features and a target", got=names[0]
         )
+    values = [np.array(y.texts) if y.numbers is None else y.numbers for y in ys]
+    text = [y for y in ys if y.numbers is None]
+    if text and len(ys) > 1:
+        raise DataError(
+            f"target column {text[0].name!r}", expected="numbers", got=text[0].not_a_number
+        )
     return Raw(
         path.name.split(".")[0],
         None,
-        np.array(y.texts) if y.numbers is None else y.numbers,
+        values[0] if len(ys) == 1 else np.stack(values, axis=1),
         where,
         columns=rest,
-        target_name=y.name,
-        notes=(f"the target is the last column, {y.name!r}",) if target is None else (),
+        target_name=", ".join(wanted),
+        target_names=tuple(wanted) if len(ys) > 1 else (),
+        notes=(f"the target is the last column, {names[-1]!r}",) if target is None else (),
     )
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foretell.errors import DataError, SettingError
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "multilabel"]
+TASKS = get_args(Task)
 Where = Callable[[int], str]
 FEW = 20  # up to so many different whole numbers are classes, for feature vectors
 FEW_IMAGE = 1000  # and for images, where labels are mostly numbered
 
 
 class Targets(NamedTuple):
-    """Shapes: `y` (n,) int64 class numbers, or (n, targets) float64."""
+    """Shapes: `y` (n,) int64 class numbers, (n, labels) float32 from 0 to 1, or (n, targets)
+    float64."""
 
     task: Task
     y: NDArray[Any]
@@ -25,60 +28,136 @@ class Targets(NamedTuple):
     note: str = ""
 
 
-def read(y: NDArray[Any], task: str, *, images: bool, where: Where) -> Targets:
-    """Decide between classes and numbers, and code the classes 0, 1, ... in sorted order.
+def read(
+    y: NDArray[Any], task: str, *, images: bool, where: Where, names: Sequence[str] = ()
+) -> Targets:
+    """Classes, labels or numbers; classes are coded 0, 1, ... in sorted order.
 
-    Text is classes; so are few different whole numbers (at most 20; 1,000 for images), and rows
-    of 0 and a single 1. Everything else is regression.
+    With "auto", text is classes; so are few different whole numbers (at most 20; 1,000 for
+    images), and rows of 0 and a single 1. Rows of 0 and 1 are labels. Everything else is
+    regression. The note says what was taken for what, and how to change it.
 
     Args:
         y: (n,), (n, 1) or (n, targets).
-        task: "auto", "classification" or "regression".
+        task: "auto", "classification", "regression" or "multilabel".
         images: whether the inputs are images.
         where: names row i in errors.
+        names: of the targets, where there are several.
     """
-    if task not in ("auto", "classification", "regression"):
-        raise SettingError(
-            "task", expected="'auto', 'classification' or 'regression'", got=repr(task)
-        )
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
+    if task not in ("auto", *TASKS):
+        known = " or ".join(map(repr, TASKS))
+        raise SettingError("task", expected=f"'auto', {known}", got=repr(task))
     if y.ndim not in (1, 2) or 0 in y.shape:
         raise DataError("targets", expected="shape (n,) or (n, targets)", got=f"shape {y.shape}")
+    if y.ndim == 2 and y.shape[1] == 1 and task != "multilabel":
+        y = y[:, 0]
     values = _values(y, where)
+    if task == "auto":
+        task, why = _guess(values, images)
+        others = " or ".join(f"--task {one}" for one in TASKS if one != task and _may(values, one))
+        note = f"{why}: {task} ({others} takes them otherwise)" if others else ""
+        return _READ[task](values, where, names)._replace(note=note)
+    return _READ[task](values, where, names)
+
+
+def _guess(values: NDArray[Any], images: bool) -> tuple[str, str]:
+    """The task that targets look like, and why."""
     if values.dtype.kind == "U":
-        if task == "regression" or values.ndim > 1:
-            raise DataError(
-                f"target of {where(0)}", expected="a number", got=repr(str(values.flat[0]))
+        return "classification", "the target is text"
+    if values.ndim == 2:
+        if _is_one_hot(values):
+            return "classification", "the targets are rows of 0 and a single 1"
+        if np.isin(values, (0.0, 1.0)).all():
+            return "multilabel", "the targets are rows of 0 and 1"
+        if _is_shares(values) and np.allclose(values.sum(axis=1), 1, atol=1e-3):
+            return (
+                "classification",
+                "the targets are shares of classes, the largest counts",
             )
-        return _classes(values)
-    if task != "regression" and _is_one_hot(values):
-        return _classes(values.argmax(axis=1).astype(np.float64))
-    if values.ndim == 1 and task != "regression":
-        whole = values == np.round(values)
-        distinct = np.unique(values)
-        if task == "classification":
-            if not whole.all():
-                i = int(np.argmin(whole))
-                raise DataError(
-                    f"target of {where(i)}",
-                    expected="a whole number or text, to be a class",
-                    got=float(values[i]),
-                )
-            return _classes(values)
-        if whole.all() and len(distinct) <= (FEW_IMAGE if images else FEW):
-            note = (
-                ""
-                if images
-                else (
-                    f"the target's {len(distinct)} different whole numbers are taken as classes; "
-                    "task='regression' takes them as numbers"
-                )
-            )
-            return _classes(values)._replace(note=note)
+        return "regression", f"the {values.shape[1]} targets are numbers"
+    distinct = np.unique(values)
+    if not (values == np.round(values)).all():
+        return "regression", "the target has numbers with decimals"
+    said = f"the target has {len(distinct):,} different whole numbers"
+    few = len(distinct) <= (FEW_IMAGE if images else FEW)
+    return ("classification" if few else "regression"), said
+
+
+def _may(values: NDArray[Any], task: str) -> bool:
+    """Whether targets could be meant as a task."""
+    if values.dtype.kind == "U":
+        return task == "multilabel" and any(_MARKS.search(text) for text in values.flat)
+    if task == "multilabel":
+        return values.ndim == 2 and _is_shares(values)
     if task == "classification":
-        raise DataError("targets", expected="one class for each row", got=f"shape {values.shape}")
+        return (values.ndim == 1 and bool((values == np.round(values)).all())) or (
+            values.ndim == 2 and _is_shares(values) and not np.isin(values, (0.0, 1.0)).all()
+        )
+    return True
+
+
+def _as_classes(values: NDArray[Any], where: Where, names: Sequence[str]) -> Targets:
+    if values.ndim == 2:
+        if values.dtype.kind == "U" or not _is_shares(values):
+            raise DataError(
+                "targets",
+                expected="one class for each row",
+                got=f"shape {values.shape}",
+                hint="several labels for each row are --task multilabel",
+            )
+        totals = values.sum(axis=1)
+        if not np.allclose(totals, 1, atol=1e-3):
+            i = int(np.argmax(abs(totals - 1)))
+            raise DataError(
+                f"targets of {where(i)}",
+                expected="shares of classes that sum to 1",
+                got=float(totals[i]),
+                hint="several labels for each row are --task multilabel",
+            )
+        labels = tuple(names) or tuple(map(str, range(values.shape[1])))
+        y = values.argmax(axis=1).astype(np.int64)
+        there = np.unique(y)  # classes without an example are none
+        return Targets("classification", np.searchsorted(there, y), tuple(labels[k] for k in there))
+    if values.dtype.kind != "U":
+        whole = values == np.round(values)
+        if not whole.all():
+            i = int(np.argmin(whole))
+            raise DataError(
+                f"target of {where(i)}",
+                expected="a whole number or text, to be a class",
+                got=float(values[i]),
+            )
+    distinct, y = np.unique(values, return_inverse=True)
+    found = distinct if distinct.dtype.kind == "U" else [int(value) for value in distinct]
+    return Targets("classification", y.astype(np.int64), tuple(str(label) for label in found))
+
+
+def _as_numbers(values: NDArray[Any], where: Where, names: Sequence[str]) -> Targets:
+    if values.dtype.kind == "U":
+        raise DataError(f"target of {where(0)}", expected="a number", got=repr(str(values.flat[0])))
     return Targets("regression", values.reshape(len(values), -1), ())
+
+
+def _as_labels(values: NDArray[Any], where: Where, names: Sequence[str]) -> Targets:
+    """Rows of 0 and 1, or of shares between; or text with several labels: "red|round"."""
+    if values.dtype.kind == "U" and values.ndim == 1:
+        sets = [{label.strip() for label in _MARKS.split(text)} - {""} for text in values]
+        names = sorted(set().union(*sets))
+        values = np.array([[label in one for label in names] for one in sets], dtype=np.float64)
+    if values.dtype.kind == "U" or values.ndim != 2 or not _is_shares(values):
+        raise DataError(
+            "targets",
+            expected="a row of 0 and 1 for each example, or text such as 'red|round'",
+            got=f"shape {values.shape}"
+            if values.ndim != 2
+            else f"values from {values.min()} to {values.max()}",
+        )
+    labels = tuple(names) or tuple(map(str, range(values.shape[1])))
+    return Targets("multilabel", values.astype(np.float32), labels)
+
+
+_MARKS = re.compile(r"[|;,]")
+_READ = {"classification": _as_classes, "regression": _as_numbers, "multilabel": _as_labels}
 
 
 def check_counts(
@@ -196,15 +275,13 @@ def _values(y: NDArray[Any], where: Where) -> NDArray[Any]:
     return values
 
 
-def _classes(values: NDArray[Any]) -> Targets:
-    distinct, y = np.unique(values, return_inverse=True)
-    labels = distinct if distinct.dtype.kind == "U" else [int(value) for value in distinct]
-    return Targets("classification", y.astype(np.int64), tuple(str(label) for label in labels))
-
-
 def _is_one_hot(values: NDArray[np.float64]) -> bool:
     return (
         values.ndim == 2
         and bool(np.isin(values, (0.0, 1.0)).all())
         and bool((values.sum(axis=1) == 1).all())
     )
+
+
+def _is_shares(values: NDArray[np.float64]) -> bool:
+    return bool((values >= 0).all() and (values <= 1).all())

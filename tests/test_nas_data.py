@@ -1,0 +1,49 @@
+"""Runs on data of every task, from the source to predictions of new files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foretell import NAS
+from foretell.winner.predict import predict
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(240, 4))
+
+
+def run(folder: Path, source: object, **reading: object) -> NAS:
+    nas = NAS("tabular", n_train=2, top_k=1, epochs=6, workers=0, out=folder, predictor="gp")
+    return nas.fit(source, **reading)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    y = np.stack([X[:, 0] > 0, X[:, 1] > 0.3, X[:, 2] + X[:, 3] > 0], axis=1).astype(int)
+    rows = [",".join(map(str, [*x, *labels])) for x, labels in zip(X, y, strict=True)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["a,b,c,d,red,round,big", *rows]))
+    return path
+
+
+def test_several_labels(tmp_path: Path, table: Path) -> None:
+    nas = run(tmp_path / "o", table, target="red,round,big")
+    assert nas.history_.y.max() > 0.8
+    assert nas.best_metrics_["test_map"] > 0.8
+    assert "test_exact" in " ".join(nas.summary_lines_)
+    rows = predict(tmp_path / "o" / "best", table)
+    truth = [[name for name, on in zip(("red", "round", "big"), (x[0] > 0, x[1] > 0.3,
+             x[2] + x[3] > 0), strict=True) if on] for x in X]  # fmt: skip
+    right = [list(row.labels) == labels for row, labels in zip(rows, truth, strict=True)]
+    assert np.mean(right) > 0.7
+    assert "3 labels" in nas.report_.read_text()
+
+
+def test_the_same_numbers_as_classes_and_as_values(tmp_path: Path) -> None:
+    y = np.round(10 * X[:, 0]).astype(int)
+    numbers = run(tmp_path / "r", (X, y))
+    assert "val_r2" in numbers.best_metrics_
+    classes = run(tmp_path / "c", (X, X[:, 0] > 0), task="regression")
+    assert "val_r2" in classes.best_metrics_
