@@ -38,7 +38,9 @@ def test_several_labels(tmp_path: Path, table: Path) -> None:
              x[2] + x[3] > 0), strict=True) if on] for x in X]  # fmt: skip
     right = [list(row.labels) == labels for row, labels in zip(rows, truth, strict=True)]
     assert np.mean(right) > 0.7
-    assert "3 labels" in nas.report_.read_text()
+    page = nas.report_.read_text()
+    assert "3 labels, rows of each split" in page
+    assert "4 columns and what they were taken for" in page
 
 
 def test_the_same_numbers_as_classes_and_as_values(tmp_path: Path) -> None:

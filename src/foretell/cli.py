@@ -116,6 +116,7 @@ def run(
     image_size: Annotated[
         str | None, typer.Option(help="Pixels a side of images in a folder, or HEIGHTxWIDTH.")
     ] = None,
+    drop: Annotated[str, typer.Option(help="Columns of a .csv to leave out, e.g. id,date.")] = "",
     json: Json = False,
     **options: Any,
 ) -> None:
@@ -124,7 +125,7 @@ def run(
     The same command again continues where it stopped, inside of half-trained networks too.
     """
     size = None if image_size is None else _image_size(image_size)
-    reading: Reading = {"target": target, "task": task, "image_size": size}
+    reading: Reading = {"target": target, "task": task, "image_size": size, "drop": words(drop)}
     result = _run(settings.from_flags(options), data, reading)
     _finish(result, json, f"foretell predict {result.folder_ / 'best'} NEW_FILE")
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from foretell.report.bars import baselines, time_spent
+from foretell.report.data import data
 from foretell.report.display import PHASES, cell, table_csv
 from foretell.report.drawing import network
 from foretell.report.effects import effects, main_effects
@@ -327,6 +328,8 @@ SECTIONS: tuple[tuple[str, str, Callable[[Run], Html | None]], ...] = (
     ("search", "How the search went", _search),
     ("decisions", "What each decision contributes", _effects),
     ("ranking", "Ranking", _ranking),
+    ("data", "Your data", data),
+    ("data", "Your data", data),
     ("failures", "Failed trials", _failures),
     ("more", "What more trials would bring", more_trials),
     ("time", "Where the time went", _time),

@@ -80,7 +80,9 @@ class RunRecord:
     direction: Literal["max", "min"] = "max"
     space: SpaceRecord = field(default_factory=SpaceRecord)
     strategy: StrategyRecord = field(default_factory=StrategyRecord)
-    data: DataRecord = field(default_factory=DataRecord, metadata={"free": ("name", "notes")})
+    data: DataRecord = field(
+        default_factory=DataRecord, metadata={"free": ("name", "notes", "columns", "counts.*")}
+    )
     recipe: Recipe | None = field(default=None, metadata={"free": ("device", "threads")})
     device: str = field(default="", metadata=_FREE)
     versions: dict[str, str] = field(default_factory=dict, metadata=_FREE)

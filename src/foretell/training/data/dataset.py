@@ -24,6 +24,8 @@ _THINGS = {
     "regression": ("target", "targets"),
     "multilabel": ("label", "labels"),
 }
+_MOST_COUNTED = 1000  # classes whose rows are counted in a description
+_SHOWN = 20  # columns that one line names
 _ARRAYS = ("x", "y", "index")
 
 
@@ -33,6 +35,7 @@ class Reading(TypedDict, total=False):
     target: str | None
     task: str
     image_size: int | tuple[int, int] | None
+    drop: Sequence[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +121,15 @@ class Data:
         kind = one if self.n_outputs == 1 else many
         shape = " x ".join(map(str, self.input_shape))
         first = f"{self.name}: {sum(self.sizes):,} examples ({parts}), {self.n_outputs} {kind}, "
-        return [f"{first}inputs {shape}", *self.about.get("notes", ())]
+        columns: list[dict[str, str]] = self.about.get("columns") or []
+        said = []
+        for kind in ("number", "text", "left out"):
+            some = [one for one in columns if one["as"] == kind]
+            words = [f"{one['name']} ({one['note']})" if one["note"] else one["name"]
+                     for one in some[:_SHOWN]]  # fmt: skip
+            more = f", and {len(some) - _SHOWN} more" if len(some) > _SHOWN else ""
+            said += [f"{len(some)} columns as {kind}: {', '.join(words)}{more}"] * bool(some)
+        return [f"{first}inputs {shape}", *self.about.get("notes", ()), *said]
 
     def input_spec(self) -> dict[str, Any]:
         """All that `read_inputs` needs to read new files, and to name what a network says of them.
@@ -177,6 +188,7 @@ def load(
     task: str = "auto",
     name: str | None = None,
     image_size: int | tuple[int, int] | None = None,
+    drop: Sequence[str] = (),
 ) -> Data:
     """Read a source, split it once, and learn the normalisation from the training part alone.
 
@@ -191,6 +203,7 @@ def load(
         task: "classification", "regression", "multilabel" (several labels for each example), or
             "auto": text and few different whole numbers are classes, rows of 0 and 1 are labels.
         name: what it is called; None for the file's name.
+        drop: columns of a .csv to leave out.
         image_size: height and width in pixels for a folder; None for the median, at most 128.
 
     Raises:
@@ -204,7 +217,7 @@ def load(
     if isinstance(source, Data):
         return source
     shares = _fractions(fractions)
-    raw = readers.read(source, target, _image_size(image_size))
+    raw = readers.read(source, target, _image_size(image_size), task, tuple(drop))
     is_table = raw.x is None
     images = raw.x is not None and raw.x.ndim == 4
     found = targets.read(raw.y, task, images=images, where=raw.where, names=raw.target_names)
@@ -260,6 +273,8 @@ def load(
             "own_splits": sorted(raw.parts),
             "target": raw.target_name,
             "notes": [note for note in notes if note],
+            "counts": _counts(found, index, sizes),
+            "columns": None if columns is None else sheets.taken(raw.columns, columns),
         },
         spec={
             "scale": scale,
@@ -270,6 +285,18 @@ def load(
             "kind": "table" if is_table else "image" if images else "features",
         },
     )
+
+
+def _counts(
+    found: targets.Targets, index: NDArray[np.int64], sizes: tuple[int, int, int]
+) -> dict[str, list[int]]:
+    """Rows of each class or label in each split; of at most 1,000."""
+    n = len(found.labels)
+    if not 0 < n <= _MOST_COUNTED:
+        return {}
+    rows = np.split(found.y[index], np.cumsum(sizes)[:2])
+    each = [np.bincount(y, minlength=n) if y.ndim == 1 else (y >= 0.5).sum(axis=0) for y in rows]
+    return dict(zip(found.labels, np.stack(each, axis=1).tolist(), strict=True))
 
 
 def _fractions(fractions: Sequence[float]) -> tuple[float, float, float]:

@@ -41,12 +41,18 @@ class Raw:
     white: float | None = None  # of image files with more than 8 bits
 
 
-def read(source: object, target: str | None, image_size: tuple[int, int] | None) -> Raw:
+def read(
+    source: object,
+    target: str | None,
+    image_size: tuple[int, int] | None,
+    task: str = "auto",
+    drop: Sequence[str] = (),
+) -> Raw:
     """Parse any source; see `foretell.training.data.load`."""
     if isinstance(source, str) and source == "digits":
         return _digits()
     if isinstance(source, (str, Path)):
-        return _path(Path(source).expanduser(), target, image_size)
+        return _path(Path(source).expanduser(), target, image_size, task, drop)
     if isinstance(source, (tuple, list)) and source and all(map(_is_dataset, source)):
         if len(source) > 3:
             raise DataError(
@@ -153,7 +159,13 @@ def _digits() -> Raw:
     return Raw("digits", x, bunch.target, lambda i: f"digit {i}")
 
 
-def _path(path: Path, target: str | None, image_size: tuple[int, int] | None) -> Raw:
+def _path(
+    path: Path,
+    target: str | None,
+    image_size: tuple[int, int] | None,
+    task: str,
+    drop: Sequence[str],
+) -> Raw:
     existing(path)
     if path.is_dir():
         try:
@@ -178,7 +190,7 @@ def _path(path: Path, target: str | None, image_size: tuple[int, int] | None) ->
     if name.endswith(".npz"):
         return _npz(path)
     if name.endswith(sheets.SUFFIXES):
-        return _csv(path, target)
+        return _csv(path, target, task, drop)
     raise DataError(f"cannot tell what {path} is", expected=_SOURCES, got=f"ending {path.suffix!r}")
 
 
@@ -241,8 +253,15 @@ def _role(key: str) -> tuple[str, str] | None:
     return None
 
 
-def _csv(path: Path, target: str | None) -> Raw:
+def _csv(path: Path, target: str | None, task: str, drop: Sequence[str]) -> Raw:
     columns, lines = sheets.read_csv(path)
+    names = [column.name for column in columns]
+    foreign = [name for name in drop if name not in names]
+    if foreign:
+        raise SettingError(
+            f"no column {foreign[0]!r} to drop in {path}", expected="some of " + ", ".join(names)
+        )
+    columns = tuple(column for column in columns if column.name not in drop)
     names = [column.name for column in columns]
     wanted = [names[-1]] if target is None else [target]
     if target is not None and target not in names:
@@ -257,6 +276,7 @@ def _csv(path: Path, target: str | None) -> Raw:
     def where(i: int) -> str:
         return f"line {lines[i]} of {path}"
 
+    ys = [_target(y, task, alone=len(ys) == 1) for y in ys]
     for y in ys:
         missing = [i for i, text in enumerate(y.texts) if not text]
         if missing:
@@ -271,6 +291,9 @@ def _csv(path: Path, target: str | None) -> Raw:
         raise DataError(
             f"{path} has one column only", expected="features and a target", got=names[0]
         )
+    notes = [f"left out as asked: {', '.join(drop)}"] * bool(drop)
+    if target is None:
+        notes.append(f"the target is the last column, {names[-1]!r}")
     values = [np.array(y.texts) if y.numbers is None else y.numbers for y in ys]
     text = [y for y in ys if y.numbers is None]
     if text and len(ys) > 1:
@@ -285,8 +308,18 @@ def _csv(path: Path, target: str | None) -> Raw:
         columns=rest,
         target_name=", ".join(wanted),
         target_names=tuple(wanted) if len(ys) > 1 else (),
-        notes=(f"the target is the last column, {names[-1]!r}",) if target is None else (),
+        notes=tuple(notes),
     )
+
+
+def _target(y: sheets.Column, task: str, *, alone: bool) -> sheets.Column:
+    """A target column: classes are texts as they stand in the file, "NA" and 001 too."""
+    classes = alone and task in ("auto", "classification", "multilabel")
+    if y.numbers is None and classes:
+        return y._replace(texts=y.cells)
+    if y.is_code and classes:
+        return y._replace(texts=y.cells, numbers=None)
+    return y
 
 
 def _blocks(

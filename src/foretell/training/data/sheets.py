@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,14 @@ from foretell.errors import DataError
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})  # compared in lower case
+_NO_NUMBER = MISSING | {  # in columns of numbers
+    "#n/a", "#na", "#n/a n/a", "<na>", "n.a.", "-nan", "1.#qnan", "-1.#ind", "nat", "-", "--", ".",
+    "#value!", "#div/0!", "#num!", "#ref!", "#null!", "#name?", "missing", "unknown",
+}  # fmt: skip
+_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?(,\d+)?([eE][+-]?\d+)?")  # 1.234,5
+_GROUPS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")  # 1,234.5
+_CODE = re.compile(r"0\d+|\d{16,}")  # numbers that are names: 001, a long id
+_MOST_NUMBERS = 0.9  # share of numbers from which a column of text is worth a word
 MOST_VALUES = 100  # different texts in one column that become one feature each
 
 
@@ -27,6 +36,18 @@ class Column(NamedTuple):
     texts: tuple[str, ...]
     numbers: NDArray[np.float64] | None
     not_a_number: str = ""  # the first cell that is text, and where
+    cells: tuple[str, ...] = ()  # as they are in the file
+    how: str = ""  # how numbers are written, where it is not plain
+    share: float = 0.0  # of the cells that could be numbers
+
+    @property
+    def is_code(self) -> bool:
+        """Whether its numbers are names, which are other ones without their zeros or last digits.
+
+        >>> Column("zip", ("01", "1"), np.ones(2), cells=("01", "1")).is_code
+        True
+        """
+        return any(_CODE.fullmatch(cell) for cell in self.cells)
 
 
 class Sheet(NamedTuple):
@@ -98,7 +119,7 @@ def fit(columns: Sequence[Column], train: NDArray[np.int64]) -> tuple[list[dict[
                 f"text column {column.name!r} has {len(values):,} different values",
                 expected=f"at most {MOST_VALUES}",
                 got=f"text {column.not_a_number}",
-                hint="delete the column, group its rare values, or correct that cell if the "
+                hint="leave it out (--drop), group its rare values, or correct that cell if the "
                 "column should be numbers",
             )
         if values:
@@ -149,7 +170,7 @@ def _rows(path: Path) -> tuple[list[list[str]], list[int]]:
         with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
             head = file.readline()
             file.seek(0)
-            delimiter = max(",;\t", key=head.count)
+            delimiter = max(",;\t|", key=head.count)
             reader = csv.reader(file, delimiter=delimiter, strict=True, skipinitialspace=True)
             for row in reader:
                 if any(cell.strip() for cell in row):
@@ -166,21 +187,42 @@ def _rows(path: Path) -> tuple[list[list[str]], list[int]]:
 
 
 def _column(name: str, cells: Sequence[str], lines: Sequence[int]) -> Column:
-    stripped = (cell.strip() for cell in cells)
+    stripped = tuple(cell.strip() for cell in cells)
     texts = tuple("" if cell.lower() in MISSING else cell for cell in stripped)
-    numbers = np.full(len(texts), np.nan)
-    for i, cell in enumerate(texts):
-        if not cell:
-            continue
-        value = _number(cell)
-        if value is None:
-            return Column(name, texts, None, f"{cell[:40]!r} in line {lines[i]}")
-        if not math.isfinite(value):
+    known = [cell for cell in stripped if cell.lower() not in _NO_NUMBER]
+    how, read = _style(known)
+    values = [math.nan if cell.lower() in _NO_NUMBER else read(cell) for cell in stripped]
+    bad = [i for i, value in enumerate(values) if value is None]
+    if bad or (not known and any(texts)):
+        first = f"{stripped[bad[0]][:40]!r} in line {lines[bad[0]]}" if bad else repr(stripped[0])
+        share = 1 - len(bad) / max(1, len(known))
+        return Column(name, texts, None, first, stripped, share=share)
+    numbers = np.array(values, dtype=np.float64)
+    for i in np.flatnonzero(~np.isfinite(numbers)).tolist():
+        if stripped[i].lower() not in _NO_NUMBER:
             raise DataError(
-                f"column {name!r}, line {lines[i]}", expected="a finite number", got=cell
+                f"column {name!r}, line {lines[i]}", expected="a finite number", got=stripped[i]
             )
-        numbers[i] = value
-    return Column(name, texts, numbers)
+    texts = tuple("" if cell.lower() in _NO_NUMBER else cell for cell in stripped)
+    return Column(name, texts, numbers, cells=stripped, how=how, share=1.0)
+
+
+def _style(known: Sequence[str]) -> tuple[str, Callable[[str], float | None]]:
+    """How the numbers of a column are written, and what reads them."""
+    if any("," in cell for cell in known):
+        if (
+            all(_GROUPS.fullmatch(cell) or _number(cell) is not None for cell in known)
+            and any(
+                cell.count(",") > 1 or "." in cell or len(cell.split(",")[-1]) == 3
+                for cell in known
+            )
+            and not any(cell.startswith(("0,", "-0,")) for cell in known)
+        ):
+            return "commas between thousands", lambda cell: _number(cell.replace(",", ""))
+        if all(_COMMA.fullmatch(cell) for cell in known):
+            plain = {ord("."): None, ord(","): "."}
+            return "decimal commas", lambda cell: _number(cell.translate(plain))
+    return "", _number
 
 
 def _number(cell: str) -> float | None:
@@ -188,3 +230,27 @@ def _number(cell: str) -> float | None:
         return float(cell) if "_" not in cell else None
     except ValueError:
         return None
+
+
+def taken(columns: Sequence[Column], spec: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """What each column was taken for, in words: "name", "as" and "note"."""
+    kept = {one["name"]: one for one in spec}
+    out = []
+    for column in columns:
+        one = kept.get(column.name)
+        notes = []
+        if one is None:
+            kind = "left out"
+            notes.append("no values")
+        elif "values" in one:
+            kind = "text"
+            notes.append(f"{len(one['values'])} different: {', '.join(one['values'][:5])}")
+            if column.share >= _MOST_NUMBERS:
+                notes.append(f"no number because of {column.not_a_number}")
+        else:
+            kind = "number"
+            missing = int(np.isnan(column.numbers).sum()) if column.numbers is not None else 0
+            notes += [column.how] * bool(column.how)
+            notes += [f"{missing} missing, taken as {one['fill']:.6g}"] * bool(missing)
+        out.append({"name": column.name, "as": kind, "note": "; ".join(notes)})
+    return out

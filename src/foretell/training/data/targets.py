@@ -14,6 +14,7 @@ from foretell.errors import DataError, SettingError
 Task = Literal["classification", "regression", "multilabel"]
 TASKS = get_args(Task)
 Where = Callable[[int], str]
+_EXACT = 2**53  # up to it whole numbers are exact as floats
 FEW = 20  # up to so many different whole numbers are classes, for feature vectors
 FEW_IMAGE = 1000  # and for images, where labels are mostly numbered
 
@@ -51,6 +52,8 @@ def read(
         raise DataError("targets", expected="shape (n,) or (n, targets)", got=f"shape {y.shape}")
     if y.ndim == 2 and y.shape[1] == 1 and task != "multilabel":
         y = y[:, 0]
+    if y.dtype.kind in "iu" and task != "regression" and abs(y.astype(object)).max() > _EXACT:
+        y = y.astype(np.str_)  # ids that floats would merge
     values = _values(y, where)
     if task == "auto":
         task, why = _guess(values, images)
