@@ -14,6 +14,8 @@ from scipy import stats
 
 from foretell.errors import DataError
 
+_SHARES = ("acc", "balanced_acc", "precision", "recall", "f1", "macro_f1", "auroc")  # 0 to 1
+
 
 def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     true, pred = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
@@ -157,6 +159,18 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]
         return float(x.mean()), float("nan")
     half = stats.t.ppf(0.5 + level / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
     return float(x.mean()), float(half)
+
+
+def bounds(name: str) -> tuple[float, float]:
+    """The smallest and the largest value that a metric of networks can have.
+
+    >>> bounds("val_acc"), bounds("test_r2"), bounds("speed")
+    ((0.0, 1.0), (-inf, 1.0), (-inf, inf))
+    """
+    kind = name.removeprefix("val_").removeprefix("test_")
+    if kind in _SHARES:
+        return 0.0, 1.0
+    return -np.inf, 1.0 if kind == "r2" else np.inf
 
 
 def share_interval(hits: float, n: int, level: float = 0.95) -> tuple[float, float]:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from foretell.expected import LEAST, Gain, expected_gain
+from foretell.metrics import bounds
 from foretell.report.html import Html, h, join
 from foretell.report.parts import table
 from foretell.report.reading import Floats, Run, number, numbers
@@ -26,7 +27,7 @@ def gains(run: Run) -> dict[str, list[Gain]]:
     if winner is None or len(drawn) < LEAST + 1:
         return {}
     y = np.array(list(drawn.values()))
-    upper = 1.0 if run.metric.kind in ("acc", "r2") else math.inf
+    upper = bounds(run.metric.name)[1]
     found = {"random": [expected_gain(y, m, best=winner.value, upper=upper) for m in _MORE]}
     predicted = _predicted(run)
     both = [i for i in drawn if i in predicted]

@@ -9,23 +9,13 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import Formatter, MaxNLocator
 from numpy.typing import NDArray
 
+from foretell.metrics import bounds
 from foretell.report.display import COLOURS, PHASES
 from foretell.report.reading import Floats, Run
 from foretell.report.units import Metric
 
 _MARKERS = {"sample": "o", "top": "D", "random": "s"}
 _ORDER = [*PHASES.values(), "winner"]
-
-
-def same_unit(predicted: Floats, measured: Floats) -> bool:
-    """Whether predictions are in the unit of the measurements; a ranking score need not be.
-
-    They are taken to be when most lie within twice the measured range around it.
-    """
-    low, high = measured.min(), measured.max()
-    wide = max(high - low, 1e-12)
-    near = (predicted >= low - 2 * wide) & (predicted <= high + 2 * wide)
-    return bool(np.mean(near) > 0.5)
 
 
 def by_phase(
@@ -107,10 +97,22 @@ def below(values: Floats) -> str:
 def in_unit(ax: Any, metric: Metric, words: str, which: str = "y", ticks: int = 5) -> None:
     """Make an axis one of the metric: values are drawn as they were measured, and said as shown."""
     side = ax.yaxis if which == "y" else ax.xaxis
-    side.set_major_locator(MaxNLocator(ticks))
+    side.set_major_locator(_Within(bounds(metric.name)[1], ticks))
     if metric.scale != 1:
         side.set_major_formatter(_Scaled(metric.scale))
     (ax.set_title if which == "y" else ax.set_xlabel)(metric.axis(words))
+
+
+class _Within(MaxNLocator):
+    """Ticks at values that the metric can have."""
+
+    def __init__(self, upper: float, ticks: int) -> None:
+        super().__init__(ticks)
+        self._upper = upper
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        at = np.asarray(super().tick_values(vmin, vmax))
+        return at[at <= self._upper + 1e-9]
 
 
 class _Scaled(Formatter):

@@ -8,12 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from foretell.metrics import kendall
+from foretell.metrics import bounds, kendall
 from foretell.pareto import nondominated
 from foretell.report.display import COLOURS, PHASES, Display, chart
-from foretell.report.marks import below, bounded, by_phase, in_unit, legend, limit, same_unit, star
+from foretell.report.marks import below, bounded, by_phase, in_unit, legend, limit, star
 from foretell.report.reading import Run, numbers
 from foretell.report.units import MISSING, plural, seconds, tick
+from foretell.runs.bounds import same_unit, within
 
 COSTS = {"params": "parameters", "flops": "flops of one input", "seconds": "training time"}
 _LABELS = {**COSTS, "latency_ms": "latency, ms"}
@@ -31,6 +32,8 @@ def predicted_measured(run: Run) -> Display | None:
         return None
     ids = numbers(run.predictions.get("id", []))[both]
     phase, predicted, measured = phase[both], predicted[both], measured[both]
+    if (predicted > bounds(run.metric.name)[1]).any():  # a run of an older version
+        predicted, _ = within(run.metric.name, measured, predicted)
     alike = same_unit(predicted, measured)
     said = []
     for key in ("sample", "top"):

@@ -17,7 +17,6 @@ from foretell.report.effects import effects, main_effects
 from foretell.report.gains import more_trials
 from foretell.report.html import Html, h, join
 from foretell.report.lines import curves, losses, stops
-from foretell.report.marks import same_unit
 from foretell.report.parts import (
     architecture,
     download,
@@ -38,6 +37,7 @@ from foretell.report.tradeoff import measured, trade_off
 from foretell.report.units import MISSING, count, plural, seconds
 from foretell.report.verdict import next_steps
 from foretell.runs import typed
+from foretell.runs.bounds import same_unit
 from foretell.runs.trial import Trial
 
 _RANKED = 50  # rows of the ranking that are shown

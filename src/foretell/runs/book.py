@@ -150,11 +150,11 @@ class RunBook:
         """Write down what a predictor foretold, before any of it is measured."""
         desk, known = self.desk, self.search.history.ok.latest
         event, oof = ranks.scores(proposal, self.space, known, desk.plan.seed, desk.plan.strategy)
-        assert proposal.ranking is not None  # the caller has looked
-        tables.write_ranking(desk.folder, self.space, proposal)
+        ranking, oof = ranks.foretold(proposal, known, oof, desk.evaluator.objective)
+        tables.write_ranking(desk.folder, self.space, ranking)
         ids = [self._of_row[key] for key in self.space.row_key(known.X).tolist()]
         tables.predicted(desk.folder, self.space.to_str(known.X), oof, "sample", ids)
-        mean = dict(zip(self.space.row_key(proposal.ranking.X), proposal.ranking.mean, strict=True))
+        mean = dict(zip(self.space.row_key(ranking.X), ranking.mean, strict=True))
         foretold = np.array([mean.get(key, math.nan) for key in self.space.row_key(X)])
         ids = list(range(desk.all.next_id, desk.all.next_id + len(X)))
         tables.predicted(desk.folder, self.space.to_str(X), foretold, "top", ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from foretell import predictors
 from foretell._rng import derive
 from foretell.frame import Frame
 from foretell.metrics import kendall
+from foretell.runs.bounds import within
 from foretell.runs.events import Rank, Score
 from foretell.runs.folder import RunFolder
 from foretell.search.history import History
+from foretell.search.ranking import Ranking
 from foretell.spaces.base import Rows, Space
 from foretell.strategies import Proposal, Strategy
 
@@ -97,10 +100,18 @@ def costs(space: Space, X: Rows) -> tuple[Floats, Floats]:
     return out[0], out[1]
 
 
-def ranking_frame(space: Space, proposal: Proposal) -> Frame:
-    """`ranking.csv` of a proposal, before any of it is measured."""
+def foretold(
+    proposal: Proposal, known: History, oof: Floats, metric: str
+) -> tuple[Ranking, Floats]:
+    """The ranking of a proposal and out-of-fold predictions, as values that the metric can have."""
     ranking = proposal.ranking
     assert ranking is not None  # the caller has looked
+    mean, std = within(metric, known.y, ranking.mean, ranking.std)
+    return replace(ranking, mean=mean, std=std), within(metric, known.y, oof)[0]
+
+
+def ranking_frame(space: Space, ranking: Ranking) -> Frame:
+    """`ranking.csv`, before any of it is measured."""
     n = len(ranking)
     params, flops = np.full(n, np.nan), np.full(n, np.nan)
     counted = n if space.closed_form_costs else min(n, _COUNTED)

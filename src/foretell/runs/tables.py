@@ -12,13 +12,13 @@ from foretell.pareto import nondominated
 from foretell.runs import ranks
 from foretell.runs.folder import RunFolder
 from foretell.runs.trial import Trial
+from foretell.search.ranking import Ranking
 from foretell.spaces.base import Space
-from foretell.strategies import Proposal
 
 
-def write_ranking(folder: RunFolder, space: Space, proposal: Proposal) -> None:
-    """`ranking.csv` of a proposal, before any of it is measured."""
-    ranks.ranking_frame(space, proposal).write(folder.ranking)
+def write_ranking(folder: RunFolder, space: Space, ranking: Ranking) -> None:
+    """`ranking.csv`, before any of it is measured."""
+    ranks.ranking_frame(space, ranking).write(folder.ranking)
 
 
 def predicted(
