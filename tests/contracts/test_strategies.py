@@ -121,6 +121,18 @@ def test_same_rows_in_another_process():
     assert done.stdout.strip() == repr(here)
 
 
+@pytest.mark.parametrize("repeats", [False, True])
+@pytest.mark.parametrize("name", ft.strategies.names())
+def test_no_function_twice_unless_repeats_are_wanted(name, repeats):
+    space = ft.spaces.get("nb201")  # 15,625 rows compute 6,466 functions
+    search = ft.Search(space, made(name, repeats=repeats), seed=3, max_epochs=4)
+    while search.n_rows < 120:
+        X = search.ask(min(search.round_size or 12, 12))
+        search.tell(X, made_up_values(space, X))
+    functions = np.unique(space.canonical(search.history.latest.X))
+    assert (len(functions) < search.n_rows) == repeats
+
+
 class Forgetful(ft.strategies.Strategy):
     """A strategy that breaks the first promise: it proposes what is known."""
 

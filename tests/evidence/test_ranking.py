@@ -67,7 +67,7 @@ def test_how_many_rows_may_be_paid(counted):
 def test_excluded_rows_and_costs(counted):
     model = OnFeatures(NB201, Ridge(), ("one-hot", counted)).fit(X, Y)
     first = rank(NB201, model, 5)
-    second = rank(NB201, model, 5, exclude=NB201.row_key(first.X))
+    second = rank(NB201, model, 5, exclude=first.X)
     assert not np.isin(NB201.row_key(second.X), NB201.row_key(first.X)).any()
     both = rank(NB201, model, 20, minimize=("params",))
     assert np.array_equal(both.costs, NB201.measure(both.X, ("params",)))
@@ -78,7 +78,7 @@ def test_behind_a_screen_that_knows_nothing_are_random_rows(counted):
     """Of which those come first that are best by evidence."""
     model = OnFeatures(NB201, Ridge(1e-3), counted).fit(X, Y)
     screen = ft.predictors.get("mean", space=NB201).fit(X, Y)
-    got = rank(NB201, model, 10, screen=screen, evidence=500)
+    got = rank(NB201, model, 10, screen=screen, evidence=500, repeats=True)
     paid = np.array(sorted(set(asked(counted.file))), dtype=np.uint64)
     new = ALL[np.isin(NB201.row_key(ALL), paid) & ~np.isin(NB201.row_key(ALL), NB201.row_key(X))]
     assert 480 < len(new) == got.n_paid <= 500

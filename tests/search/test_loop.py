@@ -155,7 +155,7 @@ def test_asha_is_replayed_exactly_whoever_was_quick(workers):
 def test_asha_leaves_no_worker_idle_and_trains_most_rows_little():
     workers = Simulated(TRAINER, 8)
     search, _ = search_with(ASHA(), workers, 200)
-    assert workers.busy_s > 0.9 * 8 * workers.now_s
+    assert workers.busy_s > 0.8 * 8 * workers.now_s  # all but the end
     latest = search.history.latest
     counts = [(latest.epochs == e).sum() for e in (1, 3, 9)]
     assert sum(counts) == 200

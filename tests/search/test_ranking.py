@@ -35,7 +35,7 @@ def weighted(X):
 
 def test_top_is_that_of_a_full_sort():
     model = Made(weighted, std=lambda X: X[:, 0])
-    got = rank(SPACE, model, 50)
+    got = rank(SPACE, model, 50, repeats=True)
     everything = np.concatenate(list(SPACE.enumerate()))
     assert np.allclose(got.mean, np.sort(weighted(everything))[::-1][:50])
     assert np.array_equal(got.mean, weighted(got.X))
@@ -44,9 +44,30 @@ def test_top_is_that_of_a_full_sort():
     assert model.asked == 15_625 + 50  # the deviations of the best alone
 
 
+@pytest.mark.parametrize("minimize", [(), ("params",)])
+@pytest.mark.parametrize("block", [500, 65_536])
+def test_each_function_once_in_its_best_spelling(monkeypatch, block, minimize):
+    everything = np.concatenate(list(SPACE.enumerate()))
+    keys, mean = SPACE.canonical(everything).tolist(), weighted(everything).tolist()
+    best = {}
+    for key, value in zip(keys, mean, strict=True):
+        best[key] = max(value, best.get(key, -np.inf))
+    known = everything[np.argsort(mean)[-5:]]
+    for key in SPACE.canonical(known).tolist():
+        best.pop(key, None)
+    blocks = list(SPACE.enumerate(block))
+    monkeypatch.setattr(SPACE, "enumerate", lambda: iter(blocks))
+    got = rank(SPACE, Made(weighted), 300, exclude=known, minimize=minimize)
+    functions = SPACE.canonical(got.X).tolist()
+    assert len(set(functions)) == 300
+    assert np.allclose(got.mean, [best[key] for key in functions])
+    if not minimize:
+        assert np.allclose(got.mean, sorted(best.values(), reverse=True)[:300])
+
+
 def test_excluded_rows_stay_out():
     first = rank(SPACE, Made(weighted), 10)
-    second = rank(SPACE, Made(weighted), 10, exclude=SPACE.row_key(first.X[:4]))
+    second = rank(SPACE, Made(weighted), 10, exclude=first.X[:4])
     assert np.array_equal(second.mean[:6], first.mean[4:])
     assert second.std is None
 
@@ -69,9 +90,9 @@ def test_nan_is_worst():
 def test_more_than_there_are():
     small = ft.Space.from_choices({"a": [1, 2, 3]}, build=print)
     assert len(rank(small, Made(weighted), 10)) == 3
-    assert len(rank(small, Made(weighted), 10, exclude=small.row_key(np.array([[1]])))) == 2
+    assert len(rank(small, Made(weighted), 10, exclude=np.array([[1]]))) == 2
     model = Made(weighted, std=lambda X: 1 / len(X) + X[:, 0])
-    nothing = rank(small, model, 10, exclude=small.row_key(np.array([[0], [1], [2]])))
+    nothing = rank(small, model, 10, exclude=np.array([[0], [1], [2]]))
     assert len(nothing) == len(nothing.std) == 0
 
 

@@ -28,7 +28,8 @@ def test_a_child_is_one_mutation_of_the_winner():
     X = SPACE.sample(30, rng=0)
     y = np.arange(30.0)
     history = History.of(SPACE, X, y)
-    greedy = RegularizedEvolution(population=10, sample_size=10)  # everybody is in the tournament
+    # everybody is in the tournament
+    greedy = RegularizedEvolution(population=10, sample_size=10, repeats=True)
     children = greedy.propose(SPACE, history, 20, stream(0)).X
     assert [distance(child, X[-1]) for child in children] == [1] * 20
 
@@ -39,7 +40,8 @@ def test_members_leave_by_age_and_failed_trials_do_not_count():
     y[5] = 9.0  # the best of all, but too old
     y[25:] = np.nan  # failed
     y[18] = 1.0  # the best of the last 10 that finished: 15 to 24
-    children = RegularizedEvolution(10, 10).propose(SPACE, History.of(SPACE, X, y), 15, stream(0)).X
+    strategy = RegularizedEvolution(10, 10, repeats=True)
+    children = strategy.propose(SPACE, History.of(SPACE, X, y), 15, stream(0)).X
     assert [distance(child, X[18]) for child in children] == [1] * 15
 
 
@@ -72,13 +74,13 @@ def test_with_costs_the_population_is_that_of_nsga2():
     params = SPACE.measure(X, ("params",))[:, 0]
     assert (np.diff(params[:7]) > 0).all()
     history = History.of(SPACE, X, y)
-    strategy = RegularizedEvolution(7, 1, minimize=("params",))
+    strategy = RegularizedEvolution(7, 1, minimize=("params",), repeats=True)
     children = strategy.propose(SPACE, history, 60, stream(0)).X
     parents = [{i for i, x in enumerate(X) if distance(child, x) == 1} for child in children]
     assert all(parents)
     assert set.union(*parents) == set(range(7))  # each of the front, and never the last
     # tournaments of all: the ends of the front are the loneliest, and the first of them wins
-    greedy = RegularizedEvolution(7, 7, minimize=("params",))
+    greedy = RegularizedEvolution(7, 7, minimize=("params",), repeats=True)
     children = greedy.propose(SPACE, history, 20, stream(0)).X
     assert [distance(child, X[0]) for child in children] == [1] * 20
 
@@ -89,7 +91,7 @@ def test_costs_take_the_place_of_age():
     small = np.argmin(SPACE.measure(X, ("params",))[:, 0])
     history = History.of(SPACE, X, np.where(np.arange(30) == small, 99.0, y))
     # one row is the best in both: the whole front, and the winner of each full tournament
-    strategy = RegularizedEvolution(10, 10, minimize=("params",))
+    strategy = RegularizedEvolution(10, 10, minimize=("params",), repeats=True)
     children = strategy.propose(SPACE, history, 15, stream(0)).X
     assert [distance(child, X[small]) for child in children] == [1] * 15
 

@@ -63,13 +63,17 @@ def rank(
     measure: Callable[[Rows], Floats] | None = None,
     screen: Any = None,
     evidence: int | None = None,
+    repeats: bool = False,
 ) -> Ranking:
     """The `k` rows of `space` with the highest prediction, or the best compromises with costs.
+
+    Of rows that compute the same function (`space.canonical`) only the one with the highest
+    prediction is ranked, unless `repeats` are wanted.
 
     Every row is scored when the space has at most `limit`. From a larger one `limit` random rows
     are scored, and then what one change of one decision makes of the best ones, again and again
     while that finds better ones. Memory does not grow with the size of the space. Equal
-    predictions are ordered by a hash of `space.row_key`: the same in every process, and with no
+    predictions are ordered by a hash of their keys: the same in every process, and with no
     preference for one corner of the space.
 
     With costs to `minimize`, rows are ordered by the non-dominated front of (prediction, -costs),
@@ -89,7 +93,8 @@ def rank(
         space: where to look.
         predictor: fitted; anything with `predict(X)`, higher is better.
         k: how many rows; fewer come back when the space has no more.
-        exclude: keys (`space.row_key`) of rows to leave out, such as those already known.
+        exclude: rows (m, d) to leave out, such as those already known, with all that compute the
+            same functions, or with `repeats` these rows alone.
         rng: seed or generator of the random rows; not used when every row is scored.
         limit: the number of rows that may be scored one by one; None to score every row of a
             space of any size.
@@ -98,6 +103,7 @@ def rank(
         screen: fitted, asks nothing that costs; None for `predictor.screen()`, which predictors of
             foretell have.
         evidence: the number of rows whose evidence may be paid, from k; None for 4 k, at least 100.
+        repeats: whether a function may come again that is written differently.
 
     Raises:
         SettingError: a number is out of range, or a predictor asks evidence and has no screen.
@@ -129,9 +135,12 @@ def rank(
             limit=limit,
             minimize=minimize,
             measure=measure,
+            repeats=repeats,
         )
         return _paid(space, predictor, k, first, [bound(one, space) for one in costly])
-    top = _Top(space, predictor, k, np.asarray(exclude, dtype=np.uint64), tuple(minimize), measure)
+    known = np.asarray(exclude)
+    left_out = space.check(known) if known.size else np.zeros((0, space.d), dtype=space._dtype)
+    top = _Top(space, predictor, k, left_out, tuple(minimize), measure, repeats)
     rng = as_rng(rng)
     _look(space.loose, top, rng, limit)
     while not top.screen():  # too few of the reserve are within the limits: behind it are more
@@ -196,7 +205,7 @@ def _look(space: Space, top: _Top, rng: np.random.Generator, limit: int | None) 
         parents = top.X[~np.isin(top.keys, looked_at)][:_PARENTS]
         if not len(parents):
             break
-        looked_at = np.concatenate([looked_at, space.row_key(parents)])
+        looked_at = np.concatenate([looked_at, top.key(parents)])
         top.add(np.concatenate([space.neighbors(x) for x in parents]))
 
 
@@ -220,11 +229,15 @@ class _Top:
         space: Space,
         predictor: Any,
         k: int,
-        exclude: NDArray[np.uint64],
+        exclude: Rows,
         minimize: tuple[str, ...],
         measure: Callable[[Rows], Floats] | None,
+        repeats: bool,
     ) -> None:
-        self.space, self.predictor, self.k, self.exclude = space, predictor, k, exclude
+        self.space, self.predictor, self.k = space, predictor, k
+        self.written = repeats or type(space).canonical is Space.canonical  # each row is itself
+        self.key = space.row_key if self.written else space.canonical
+        self.exclude = self.key(exclude)
         self.minimize = minimize
         self.measure = measure or (lambda rows: space.measure(rows, minimize))
         self.all_within = space.loose is space
@@ -267,8 +280,15 @@ class _Top:
             return
         rows, F = (np.concatenate(parts) for parts in zip(*self.new, strict=True))
         self.new = []
-        keys, first = np.unique(self.space.row_key(rows), return_index=True)
-        new = ~np.isin(keys, np.concatenate([self.exclude, self.keys]))
+        if not self.written:  # the best predicted spelling of a function stands for it
+            order = np.lexsort((self._written_order(rows), -F[:, 0]))
+            rows, F = rows[order], F[order]
+        keys, first = np.unique(self.key(rows), return_index=True)
+        new = ~np.isin(keys, self.exclude)
+        if self.written:
+            new &= ~np.isin(keys, self.keys)
+        else:
+            new &= self._standing(keys, rows[first], F[first, 0])
         first, keys = first[new], keys[new]
         self.X, self.F = np.concatenate([self.X, rows[first]]), np.concatenate([self.F, F[first]])
         self.keys = np.concatenate([self.keys, keys])
@@ -280,6 +300,28 @@ class _Top:
             front = fronts(self.F)
             last = np.unique(self.F[front == front.max()], axis=0)
             self.rivals = last[:: -(-len(last) // _RIVALS)]
+
+    def _written_order(self, rows: Rows) -> NDArray[np.uint64]:
+        """The order of spellings that are foretold the same."""
+        return hashing.mix(self.space.row_key(rows))
+
+    def _standing(self, keys: NDArray[np.uint64], rows: Rows, mean: Floats) -> NDArray[np.bool_]:
+        """Which of these rows, sorted by the key of their function, come before the kept ones.
+
+        A kept row that comes behind another spelling of its function goes.
+        """
+        stays = np.ones(len(keys), dtype=bool)
+        if not len(keys) or not len(self.keys):
+            return stays
+        at = np.minimum(np.searchsorted(keys, self.keys), len(keys) - 1)
+        kept = np.flatnonzero(keys[at] == self.keys)
+        new = at[kept]
+        before = mean[new] > self.F[kept, 0]
+        equal = mean[new] == self.F[kept, 0]
+        before |= equal & (self._written_order(rows[new]) < self._written_order(self.X[kept]))
+        stays[new[~before]] = False
+        self._take(np.delete(np.arange(len(self.X)), kept[before]))
+        return stays
 
     def screen(self) -> bool:
         """Drop rows until the best `k` are within the limits; False where too few are left."""

@@ -193,10 +193,6 @@ class NB101(Space):
         """
         return dag.class_key(X)
 
-    def canonical(self, X: Rows) -> NDArray[np.uint64]:
-        """As `row_key`."""
-        return self.row_key(X)
-
     def md5_hash(self, X: ArrayLike) -> list[str]:
         """The module hash by which the published table knows a graph.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -51,11 +52,13 @@ class NeuralPredictor(Strategy):
             does not cost a whole round.
         predictor_settings: arguments of predictors given by name.
         batch: results between two fits; None for one round.
-        explore: share of each batch that is random rather than best predicted, 0 to 1.
+        explore: how likely each row after the first N is a random one rather than the best
+            predicted, 0 to 1.
         limit: rows of a large space that are predicted; None for all of any space.
         minimize: names of costs (`space.measure`) to trade against the value.
         evidence: rows whose evidence may be paid in each ranking; None for 4 times as many as are
             proposed, at least 100.
+        repeats: whether a function may come again that is written differently.
 
     References: Wen et al., Neural Predictor for Neural Architecture Search, ECCV 2020. Differs:
     rounds (`batch`), `explore` and several predictors are options here; the paper has one of
@@ -78,6 +81,7 @@ class NeuralPredictor(Strategy):
     limit: int | None = 1_000_000
     minimize: tuple[str, ...] = ()
     evidence: int | None = None
+    repeats: bool = False
 
     def __post_init__(self) -> None:
         for name, value, good, expected in (
@@ -99,10 +103,10 @@ class NeuralPredictor(Strategy):
         """
         known, n_known = history.ok.latest, len(history.latest)
         n_random = min(n, max(self.n_train - n_known, 0)) if len(known) >= 2 else n
-        n_random += round(self.explore * (n - n_random))
+        n_random += int(rng.binomial(n - n_random, self.explore)) if self.explore else 0
         committee = self.predictor if isinstance(self.predictor, tuple) else (self.predictor,)
         turn = n_known % len(committee)  # so that single asks go round as well
-        X = fresh(space, history, n_random, lambda k: space.sample(k, rng), rng)
+        X = fresh(space, history, n_random, lambda k: space.sample(k, rng), rng, self.repeats)
         first: Proposal | None = None
         for i in range(min(len(committee), n - n_random)):
             share = (n - n_random - i - 1) // len(committee) + 1
@@ -122,7 +126,6 @@ class NeuralPredictor(Strategy):
         known = history.ok.latest
         model.fit(known.X, known.y)
         fitted = time.perf_counter()
-        exclude = space.row_key(history.X)
         k = max(n, _RANKED) if space.loose is space else n  # each row may cost a measurement
         paid, screen = None, None
         if evidence_of(model):
@@ -132,7 +135,8 @@ class NeuralPredictor(Strategy):
             space,
             model,
             k,
-            exclude=exclude,
+            exclude=history.X,
+            repeats=self.repeats,
             rng=rng,
             limit=self.limit,
             minimize=self.minimize,
@@ -142,9 +146,8 @@ class NeuralPredictor(Strategy):
         )
         seconds = (fitted - start, time.perf_counter() - fitted)
         X = ranking.X[:n]
-        more = fresh(
-            space, history.with_pending(X), n - len(X), lambda k: space.sample(k, rng), rng
-        )
+        out, draw = history.with_pending(X), functools.partial(space.sample, rng=rng)
+        more = fresh(space, out, n - len(X), draw, rng, self.repeats)
         return Proposal(np.concatenate([X, more]), None, model, ranking, *seconds)
 
     def _foretold_costs(self, space: Space, X: Rows) -> Callable[[Rows], Floats] | None:

@@ -34,10 +34,11 @@ class RegularizedEvolution(Strategy):
         sample_size: size S of a tournament, 1 to P; larger is greedier.
         batch: children between two tells; set it to the number of workers to keep them busy.
         minimize: names of costs (`space.measure`) to trade against the value.
+        repeats: whether a function may come again that is written differently.
 
     References: Real et al., Regularized Evolution for Image Classifier Architecture Search,
     AAAI 2019, algorithm 1; with `minimize` Deb et al., NSGA-II, IEEE TEC 2002, section III.
-    Differs: a row that is already known is never proposed again; with `minimize` there is no
+    Differs: a function that is already known is not proposed again; with `minimize` there is no
     crossover, survivors are chosen after every result and not after every generation, and a
     tournament has `sample_size` members (the paper: 2).
 
@@ -52,6 +53,7 @@ class RegularizedEvolution(Strategy):
     sample_size: int = 10
     batch: int = 1
     minimize: tuple[str, ...] = ()
+    repeats: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.sample_size <= self.population or self.batch < 1:
@@ -77,7 +79,7 @@ class RegularizedEvolution(Strategy):
         """Random rows until `population` are known or out, then mutants of tournament winners."""
         members = self._members(space, history.ok.latest)
         n_random = n if not len(members) else min(n, max(self.population - len(history.latest), 0))
-        first = fresh(space, history, n_random, lambda k: space.sample(k, rng), rng)
+        first = fresh(space, history, n_random, lambda k: space.sample(k, rng), rng, self.repeats)
         if n_random == n:
             return Proposal(first)
 
@@ -91,7 +93,7 @@ class RegularizedEvolution(Strategy):
             return space.mutate(members.X[winner], rng)
 
         known = history.with_pending(first)
-        rest = fresh(space, known, n - n_random, mutants, rng)
+        rest = fresh(space, known, n - n_random, mutants, rng, self.repeats)
         return Proposal(np.concatenate([first, rest]))
 
     def _members(self, space: Space, known: History) -> History:

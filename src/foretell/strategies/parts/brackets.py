@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,11 +71,13 @@ class Fidelities(Strategy):
             with the value that it might have at the end. None: random rows.
         eta: of the rows at a rung one in `eta` goes on, 2 or more.
         min_epochs: the first rung, 1 or more.
+        repeats: whether random rows may compute a known function that is written differently.
     """
 
     sampler: Strategy | str | None = None
     eta: int = 3
     min_epochs: int = 1
+    repeats: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         for name, low in (("eta", 2), ("min_epochs", 1)):
@@ -129,8 +132,8 @@ class Fidelities(Strategy):
                 return Proposal(X, epochs)
         inner, known = self.inner, foretold(history)
         if inner is None:
-            rows = fresh(space, known, n - len(X), lambda k: space.sample(k, rng), rng)
-            new = Proposal(rows)
+            draw = partial(space.sample, rng=rng)
+            new = Proposal(fresh(space, known, n - len(X), draw, rng, self.repeats))
         else:
             new = inner.propose(space, known, n - len(X), rng)
         return new._replace(

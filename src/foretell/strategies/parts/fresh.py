@@ -30,8 +30,12 @@ def fresh(
     n: int,
     draw: Callable[[int], Rows],
     rng: np.random.Generator,
+    repeats: bool = False,
 ) -> Rows:
     """`n` rows from `draw(k)`, different from each other and from all of `history`.
+
+    Different are rows that compute different functions (`space.canonical`); with `repeats` rows
+    that are written differently (`space.row_key`).
 
     Draws again and again; when that no longer finds new rows it takes random ones, and at last
     (small or nearly finished spaces) whatever the enumeration still has.
@@ -41,23 +45,27 @@ def fresh(
     found = np.zeros((0, space.d), dtype=history.X.dtype)
     if n < 1:
         return found
-    known = space.row_key(history.X)
+    key = space.row_key if repeats else space.canonical
+    known = key(history.X)
     for source in (draw, lambda k: space.sample(k, rng)):
         for _ in range(20):
             if len(found) >= n:
                 return found[:n]
-            found, known = _add_new(space, found, known, source(2 * (n - len(found)) + 8))
+            found, known = _add_new(key, found, known, source(2 * (n - len(found)) + 8))
     for rows in space.enumerate():
         if len(found) >= n:
             break
-        found, known = _add_new(space, found, known, rows)
+        found, known = _add_new(key, found, known, rows)
     return found[:n]
 
 
 def _add_new(
-    space: Space, found: Rows, known: NDArray[np.uint64], rows: Rows
+    key: Callable[[Rows], NDArray[np.uint64]],
+    found: Rows,
+    known: NDArray[np.uint64],
+    rows: Rows,
 ) -> tuple[Rows, NDArray[np.uint64]]:
-    keys = space.row_key(rows)
+    keys = key(rows)
     _, first = np.unique(keys, return_index=True)
     new = np.zeros(len(rows), dtype=bool)
     new[first] = True
