@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from concurrent.futures import ProcessPoolExecutor
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -122,12 +123,60 @@ def test_metrics_on_rankings() -> None:
     assert metrics.kendall(true, np.ones(10)) == metrics.pearson(true, np.ones(10)) == 0.0
     assert metrics.precision_at_k(true, true, 3) == 1.0
     assert metrics.precision_at_k(true, -true, 3) == 0.0
-    assert metrics.best_rank_at_k(true, -true, 3) == 8
+    assert metrics.best_rank_at_k(true, -true, 3) == 8.0
     assert metrics.regret(true, -true, 1) == 9.0
     with pytest.raises(errors.DataError, match="NaN"):
         metrics.kendall([1, 2], [np.nan, 1])
     with pytest.raises(errors.DataError, match="equal shapes"):
         metrics.kendall([1, 2], [1, 2, 3])
+
+
+few = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=5)
+
+
+@given(few, st.integers(1, 6))
+def test_ties_in_any_order_against_all_orders(pairs: list[tuple[int, int]], k: int) -> None:
+    true, pred = np.array(pairs, dtype=float).T
+    n, k_there = len(true), min(k, len(pairs))
+    orders = [np.array(order) for order in permutations(range(n))]
+    by_pred = [o[np.argsort(-pred[o], kind="stable")][:k_there] for o in orders]
+    by_true = [o[np.argsort(-true[o], kind="stable")][:k_there] for o in orders]
+    best = [true[top].max() for top in by_pred]
+    likely_true = np.bincount(np.concatenate(by_true), minlength=n) / len(orders)
+    likely_pred = np.bincount(np.concatenate(by_pred), minlength=n) / len(orders)
+    assert metrics.regret(true, pred, k) == pytest.approx(true.max() - np.mean(best))
+    assert metrics.best_rank_at_k(true, pred, k) == pytest.approx(
+        np.mean([(true > value).sum() + 1 for value in best])
+    )
+    assert metrics.precision_at_k(true, pred, k) == pytest.approx(
+        likely_true @ likely_pred / k_there
+    )
+
+
+def test_a_constant_prediction_over_sorted_targets_knows_nothing() -> None:
+    true = np.arange(100.0)[::-1]
+    assert metrics.precision_at_k(true, np.ones(100), 10) == pytest.approx(0.1)
+    assert metrics.regret(true, np.ones(100), 1) == pytest.approx(49.5)
+    assert metrics.best_rank_at_k(true, np.ones(100), 1) == pytest.approx(50.5)
+
+
+@pytest.mark.parametrize("k", [0, -1, 1.5, True])
+def test_no_top_without_a_whole_k(k: float) -> None:
+    for metric in (metrics.precision_at_k, metrics.regret, metrics.best_rank_at_k):
+        with pytest.raises(errors.SettingError, match="whole number from 1"):
+            metric([1.0, 2.0], [1.0, 2.0], k)
+
+
+def test_levels_and_deviations_that_are_none() -> None:
+    for level in (90, 1.0, 0.0, -0.1, np.nan):
+        with pytest.raises(errors.SettingError, match="share between 0 and 1"):
+            metrics.coverage([1.0], [1.0], [1.0], level)
+    for std in ([np.nan], [-1.0], [1.0, 1.0]):
+        for metric in (metrics.coverage, metrics.calibration_error):
+            with pytest.raises(errors.DataError, match="standard deviations"):
+                metric([1.0], [1.0], std)
+    with pytest.raises(errors.SettingError, match="positive number"):
+        metrics.sparse_kendall([1.0, 2.0], [1.0, 2.0], 0.0)
 
 
 def test_coverage_of_a_calibrated_normal() -> None:

@@ -1,7 +1,8 @@
 """How good a ranking is: `kendall`, `spearman`, `pearson`, `sparse_kendall`, `precision_at_k`, ...
 
 All take true values and predictions of shape (n,), higher is better in both, and return a float;
-a constant prediction ranks nothing and scores 0.
+a constant prediction ranks nothing and scores 0. What takes the best k has its expected value
+where equal predictions, or equal targets, leave open which these are.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from foretell.errors import DataError
+from foretell.errors import DataError, SettingError
 
 _SHARES = ("acc", "balanced_acc", "precision", "recall", "f1", "macro_f1", "auroc")  # 0 to 1
 
@@ -56,6 +57,8 @@ def sparse_kendall(y_true: ArrayLike, y_pred: ArrayLike, step: float) -> float:
     True
     """
     true, pred = _pair(y_true, y_pred)
+    if not 0 < step < np.inf:
+        raise SettingError("sparse_kendall, step", expected="a positive number", got=step)
     return kendall(true, np.round(pred / step))
 
 
@@ -82,36 +85,45 @@ def pearson(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def precision_at_k(y_true: ArrayLike, y_pred: ArrayLike, k: int) -> float:
-    """Share of the true best `k` among the predicted best `k`.
+    """Share of the true best `k` among the predicted best `k`; expected, with ties in any order.
 
     >>> precision_at_k([1, 2, 3, 4], [1, 4, 2, 3], k=2)
     0.5
+    >>> precision_at_k([1, 2, 3, 4], [0, 0, 0, 0], k=1)
+    0.25
     """
     true, pred = _pair(y_true, y_pred)
-    k = min(k, len(true))
-    return len(set(_top(true, k)) & set(_top(pred, k))) / k
+    k = _top_k(k, len(true))
+    return float(_chance(true, k) @ _chance(pred, k)) / k
 
 
 def regret(y_true: ArrayLike, y_pred: ArrayLike, k: int = 1) -> float:
     """Best value there is minus the best among the predicted best `k`; 0 is perfect.
 
+    The expected value, with equal predictions in any order.
+
     >>> regret([1.0, 2.0, 4.0], [0.1, 0.9, 0.5], k=1)
     2.0
+    >>> regret([1.0, 2.0, 6.0], [0.0, 0.0, 0.0], k=1)
+    3.0
     """
     true, pred = _pair(y_true, y_pred)
-    return float(true.max() - true[_top(pred, min(k, len(true)))].max())
+    return float(true.max() - _expected_best(true, pred, _top_k(k, len(true))))
 
 
-def best_rank_at_k(y_true: ArrayLike, y_pred: ArrayLike, k: int) -> int:
+def best_rank_at_k(y_true: ArrayLike, y_pred: ArrayLike, k: int) -> float:
     """N@K: the true rank (1 is best) of the best among the predicted best `k`.
+
+    The expected value, with equal predictions in any order.
 
     References: Ning et al. 2020, GATES.
 
     >>> best_rank_at_k([1, 2, 3, 4], [1, 4, 2, 3], k=2)
-    1
+    1.0
     """
     true, pred = _pair(y_true, y_pred)
-    return int((true > true[_top(pred, min(k, len(true)))].max()).sum()) + 1
+    place = stats.rankdata(-true, method="min").astype(np.float64)
+    return -_expected_best(-place, pred, _top_k(k, len(true)))
 
 
 def coverage(y_true: ArrayLike, mean: ArrayLike, std: ArrayLike, level: float = 0.9) -> float:
@@ -123,7 +135,9 @@ def coverage(y_true: ArrayLike, mean: ArrayLike, std: ArrayLike, level: float = 
     0.5
     """
     true, centre = _pair(y_true, mean)
-    width = stats.norm.ppf(0.5 + level / 2) * np.asarray(std, dtype=np.float64)
+    if not 0 < level < 1:
+        raise SettingError("coverage, level", expected="a share between 0 and 1", got=level)
+    width = stats.norm.ppf(0.5 + level / 2) * _deviations(std, true)
     return float(np.mean(np.abs(true - centre) <= width))
 
 
@@ -139,7 +153,7 @@ def calibration_error(y_true: ArrayLike, mean: ArrayLike, std: ArrayLike) -> flo
     0.216
     """
     true, centre = _pair(y_true, mean)
-    deviation = np.asarray(std, dtype=np.float64)
+    deviation = _deviations(std, true)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(true == centre, 0.0, np.abs(true - centre) / deviation)
     inside = 2 * stats.norm.cdf(z) - 1  # the smallest level whose interval holds the value
@@ -218,5 +232,47 @@ def welch(one: ArrayLike, other: ArrayLike, level: float = 0.95) -> tuple[float,
     return gain, gain - half, gain + half
 
 
-def _top(values: NDArray[np.float64], k: int) -> NDArray[np.intp]:
-    return np.argsort(-values, kind="stable")[:k]
+def _top_k(k: int, n: int) -> int:
+    if isinstance(k, bool) or k != int(k) or k < 1:
+        raise SettingError("metric, k", expected="a whole number from 1", got=k)
+    if not n:
+        raise DataError("metric", expected="some values", got="none")
+    return min(int(k), n)
+
+
+def _deviations(std: ArrayLike, true: NDArray[np.float64]) -> NDArray[np.float64]:
+    found = np.asarray(std, dtype=np.float64)
+    if found.shape not in (true.shape, ()) or not (found >= 0).all():
+        raise DataError(
+            "standard deviations",
+            expected=f"shape {true.shape}, no NaN, none below 0",
+            got=f"shape {found.shape}, {int((~(found >= 0)).sum())} bad",
+        )
+    return found
+
+
+def _split_top(
+    values: NDArray[np.float64], k: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], int]:
+    """Which are surely among the best k, which tie for the rest of the places, and these places."""
+    last = np.sort(values)[-k]
+    above, level = values > last, values == last
+    return above, level, k - int(above.sum())
+
+
+def _chance(values: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    """How likely each is among the best k, with ties in any order."""
+    above, level, places = _split_top(values, k)
+    return np.where(above, 1.0, level * (places / level.sum()))
+
+
+def _expected_best(true: NDArray[np.float64], pred: NDArray[np.float64], k: int) -> float:
+    """Expected best true value of the predicted best k, with ties in any order."""
+    above, level, places = _split_top(pred, k)
+    tied = np.sort(true[level])[::-1]  # `places` of these are drawn; the j-th is the best of them
+    j, t = np.arange(len(tied)), len(tied)  # if it is drawn and none of those before it
+    none_before = np.cumprod(np.concatenate([[1.0], ((t - places - j) / (t - j))[:-1]]))
+    chance = np.maximum(none_before, 0.0) * places / (t - j)
+    chance[t - places + 1 :] = 0.0
+    floor = true[above].max(initial=-np.inf)
+    return float(chance @ np.maximum(tied, floor))
