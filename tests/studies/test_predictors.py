@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from sklearn.linear_model import BayesianRidge, Ridge
 import foretell as ft
 from foretell import _catalog, metrics
 from foretell.errors import DataError, RunError, SettingError, UnknownNameError
+from foretell.studies import _predictor_study
 from foretell.studies._study import _Clock
 from foretell.studies.predictors import PredictorRecord, PredictorStudy, run_predictors
 from foretell.tables.table import Table
@@ -110,6 +114,42 @@ def test_other_settings_in_the_same_folder_are_refused(table, tmp_path):
     other.write_text(table.read_text().replace("0.", "1.", 1))
     with pytest.raises(RunError, match="another table"):
         study(other, tmp_path / "out", sizes=(20,))
+
+
+def test_training_sizes_can_be_added(table, tmp_path):
+    n = len(Table.open(table, space=SPACE))
+    first = study(table, tmp_path / "out", sizes=(20,))
+    more = study(table, tmp_path / "out", sizes=(20, 50, 120))
+    assert {r.n_test for r in more.records} == {n // 2}
+    assert set(first.records) <= set(more.records)
+    with pytest.raises(SettingError, match=rf"{n // 2} test rows of the study in .* 1 to"):
+        study(table, tmp_path / "out", sizes=(n // 2 + 2,))
+    whole = study(table, tmp_path / "whole", sizes=(50,))  # in one go: the same
+    assert whole.values("rf", 50) == more.values("rf", 50)
+
+
+class Killed(Ridge):
+    """A predictor whose process is killed: each time, or unless a file is there."""
+
+    def __init__(self, file=None):
+        super().__init__()
+        self.file = file
+
+    def fit(self, X, y):
+        if self.file is None or not Path(self.file).exists():
+            if self.file is not None:
+                Path(self.file).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().fit(X, y)
+
+
+def test_a_killed_worker_stops_no_other_cell(table, tmp_path):
+    models = {"always": Killed(), "once": Killed(str(tmp_path / "file")), "line": Ridge()}
+    found = run_predictors(table, SPACE, "val_acc", models, [20], 2, tmp_path / "out", workers=2)
+    assert len(found.values("once", 20)) == len(found.values("line", 20)) == 2
+    assert found.values("once", 20) == found.values("line", 20)
+    assert [r.predictor for r in found.failed] == ["always", "always"]
+    assert all("killed twice" in r.error for r in found.failed)
 
 
 def test_small_values_can_be_the_good_ones(table, tmp_path):
@@ -256,6 +296,49 @@ def test_the_best_is_told_from_others_by_paired_tests():
     assert p["b"] < 0.01
     assert found.ranking.left_out == ["d"]
     assert found.ranking.blocks == 5
+
+
+def test_pairs_are_of_the_same_seed_where_others_are_missing():
+    hard = np.random.default_rng(0).normal(0, 0.1, 8)
+    taus = {"a": 0.8 + hard, "b": 0.79 + hard + np.random.default_rng(1).normal(0, 0.002, 8)}
+    missing = {("a", 2), ("b", 5)}
+    records = [
+        PredictorRecord(name, "", 20, s, error="no")
+        if (name, s) in missing
+        else PredictorRecord(name, "", 20, s, kendall=float(v))
+        for name, values in taus.items()
+        for s, v in enumerate(values)
+    ]
+    both = [0, 1, 3, 4, 6, 7]
+    for order in (records, records[::-1]):
+        found = PredictorStudy(tuple(order), None)
+        (p,) = found.p_against_best(20).values()
+        assert p == pytest.approx(stats.ttest_rel(taus["a"][both], taus["b"][both]).pvalue)
+        assert p < 0.001
+
+
+def test_baselines_that_nobody_asked_for_take_no_part():
+    rng = np.random.default_rng(0)
+    names = ("a", "b", *sorted(_predictor_study.baselines())[:3])
+    taus = {name: np.linspace(0.8, 0.7, 5)[i] + rng.normal(0, 0.03, 8)
+            for i, name in enumerate(names)}  # fmt: skip
+    all_records = [
+        PredictorRecord(name, "", 20, s, kendall=float(v))
+        for name, values in taus.items()
+        for s, v in enumerate(values)
+    ]
+    found = PredictorStudy(tuple(all_records), None)
+    own = PredictorStudy(tuple(r for r in all_records if r.predictor in "ab"), None)
+    assert sorted(found.ranking.names) == ["a", "b"]
+    assert found.ranking.friedman == own.ranking.friedman
+    assert found.ranking.difference == own.ranking.difference < 1
+    assert found.p_against_best(20)["b"] == pytest.approx(own.p_against_best(20)["b"])
+    assert all(np.isfinite(found.p_against_best(20)[name]) for name in names[2:])
+    few = PredictorStudy(tuple(r for r in all_records if r.seed < 3), None)
+    assert "So few blocks cannot tell any two of these apart" in few.summary()
+    assert "3 seeds tell two apart only" in few.summary()
+    alone = PredictorStudy(tuple(r for r in all_records if r.predictor != "a"), None)
+    assert len(alone.ranking.names) == 4  # against a baseline is all that there is
 
 
 def test_results_are_written_as_csv_and_parquet(table, tmp_path):

@@ -9,6 +9,7 @@ from scipy import stats
 from foretell.studies._significance import (
     cliques,
     critical_difference,
+    few_seeds,
     friedman,
     holm,
     mean_ranks,
@@ -40,8 +41,10 @@ DEMSAR = np.array(
 def test_demsars_example():
     np.testing.assert_allclose(mean_ranks(DEMSAR), [3.143, 2.000, 2.893, 1.964], atol=5e-4)
     test = friedman(DEMSAR)
-    assert test.chi2 == pytest.approx(9.28, abs=5e-3)
-    assert test.f == pytest.approx(3.69, abs=5e-3)
+    # the paper has 9.28 and F = 3.69, without the correction for ties
+    ties = 1 - (3 * 6 + 60) / (14 * 60)  # three pairs, and one data set where all four are equal
+    assert test.chi2 * ties == pytest.approx(9.28, abs=5e-3)
+    assert test.chi2 == pytest.approx(stats.friedmanchisquare(*DEMSAR.T).statistic)
     assert test.p < 0.05  # the paper: F(3, 39) = 2.85 at the 5 % level
     assert test.p == pytest.approx(stats.f.sf(test.f, 3, 39))
     # "the critical difference is 2.569 sqrt(4 5 / (6 14)) = 1.25"
@@ -61,6 +64,31 @@ def test_critical_values_are_those_of_the_published_table():
 def test_friedman_is_scipys_where_nothing_ties():
     scores = np.random.default_rng(0).normal(size=(12, 5)) + np.arange(5) / 3
     assert friedman(scores).chi2 == pytest.approx(stats.friedmanchisquare(*scores.T).statistic)
+
+
+@pytest.mark.parametrize("digits", [0, 1])
+def test_friedman_is_scipys_with_ties(digits):
+    scores = np.random.default_rng(1).normal(0, 0.4, size=(12, 5)).round(digits) + np.arange(5) // 2
+    found = friedman(scores)
+    assert any(len(np.unique(row)) < 5 for row in scores)
+    assert found.chi2 == pytest.approx(stats.friedmanchisquare(*scores.T).statistic)
+    assert found.f == pytest.approx(11 * found.chi2 / (12 * 4 - found.chi2))
+
+
+def test_friedman_of_ties_alone_finds_nothing():
+    assert friedman(np.ones((6, 3))) == (0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_few_seeds_need_as_large_a_difference_as_is_said(n):
+    words = few_seeds(n)
+    least = float(words.split("above ")[1].split(" times")[0])
+    for factor, alpha in ((0.9, np.greater), (1.1, np.less)):
+        gain = np.random.default_rng(n).normal(size=n)
+        gain = (gain - gain.mean()) / gain.std(ddof=1) + factor * least
+        assert alpha(stats.ttest_1samp(gain, 0.0).pvalue, 0.05)
+    assert few_seeds(5) is None
+    assert "One seed" in few_seeds(1)
 
 
 def test_the_same_order_everywhere_is_certain():

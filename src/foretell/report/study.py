@@ -17,6 +17,7 @@ from foretell.report.parts import facts, figures, settings_table, sortable, tabl
 from foretell.report.units import MISSING, plural
 from foretell.studies._predictor_study import ALPHA, PredictorStudy, rank_words
 from foretell.studies._scoring import CALIBRATION
+from foretell.studies._significance import few_seeds
 
 _SPLITS = {
     "uniform": "test and training rows drawn at random, apart from each other",
@@ -89,9 +90,10 @@ def _verdict(study: PredictorStudy) -> str:
     p = study.p_against_best(n)
     near = [other for other in study.names if other in p and not p[other] <= ALPHA]
     near = [other for other in near if np.isfinite(p[other])]
+    cannot = few_seeds(len(study.seeds))
     if len(study.seeds) < 2:
-        words += " One seed cannot tell chance from difference."
-    elif near:
+        return f"{words} {cannot}"
+    if near:
         words += (
             f" {plural(len(near), 'other')} cannot be told apart from it by a paired test over "
             f"{len(study.seeds)} seeds: {', '.join(near[:8])}{', …' * (len(near) > 8)}."
@@ -100,7 +102,7 @@ def _verdict(study: PredictorStudy) -> str:
         whole = all(np.isfinite(value) for value in p.values())
         words += f" All others{'' if whole else ' with as many results'} are worse by a paired test"
         words += f" over {len(study.seeds)} seeds."
-    return words
+    return f"{words} {cannot}" if cannot else words
 
 
 def _correlation(study: PredictorStudy) -> Html:
@@ -122,7 +124,7 @@ def _correlation(study: PredictorStudy) -> Html:
     words = (
         "Mean Kendall tau ± half of its 95 % interval over the seeds. “≈ best”: the paired t test "
         "against the best of that column gives p > 0.05, adjusted by Holm for the number of "
-        "predictors; without a mark it is worse."
+        "predictors, baselines apart; without a mark it is worse, or has too few seeds."
     )
     field = h("input", type="search", id="ranking-search", autocomplete="off")
     tools = h("label", "Search ", field), h("span", id="ranking-count", role="status")

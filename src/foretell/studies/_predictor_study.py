@@ -73,8 +73,12 @@ class PredictorStudy(Study[PredictorRecord]):
 
     def values(self, predictor: str, n_train: int, score: str = "kendall") -> list[float]:
         """One score of a predictor at one training size, over the seeds that have it."""
-        scores = (getattr(r, score) for r in self._cells.get((predictor, n_train), []))
-        return [value for value in scores if value is not None]
+        return list(self.by_seed(predictor, n_train, score).values())
+
+    def by_seed(self, predictor: str, n_train: int, score: str = "kendall") -> dict[int, float]:
+        """One score of a predictor at one training size: seed -> value, of seeds that have it."""
+        scores = {r.seed: getattr(r, score) for r in self._cells.get((predictor, n_train), [])}
+        return {seed: value for seed, value in scores.items() if value is not None}
 
     def mean(
         self, predictor: str, n_train: int, score: str = "kendall", missing: float = np.nan
@@ -104,37 +108,53 @@ class PredictorStudy(Study[PredictorRecord]):
     def p_against_best(self, n_train: int) -> dict[str, float]:
         """How likely as large a difference to the best predictor is by chance, for each other one.
 
-        Paired t test over the seeds, two-sided, adjusted by Holm for the number of predictors;
-        seeds count as independent, and the choice of the best one is not accounted for. NaN where
-        a predictor lacks seeds that the best has, or there is one seed.
+        Paired t test over the seeds that both have, two-sided, adjusted by Holm for the number of
+        predictors that are compared, and of baselines for theirs; seeds count as independent, and
+        the choice of the best one is not accounted for. NaN where both have fewer than two seeds.
         """
         first = self.best(n_train)
-        others = [p for p in self.names if p != first]
-        top = self.values(first, n_train)
-        raw = []
-        for other in others:
-            values = self.values(other, n_train)
-            raw.append(tests.paired_t(top, values) if len(values) == len(top) else np.nan)
-        return dict(zip(others, (float(p) for p in tests.holm(raw)), strict=True))
+        top = self.by_seed(first, n_train)
+        found: dict[str, float] = {}
+        for family in (self.compared, [p for p in self.names if p not in self.compared]):
+            others = [p for p in family if p != first]
+            raw = []
+            for other in others:
+                values = self.by_seed(other, n_train)
+                both = [seed for seed in top if seed in values]
+                raw.append(tests.paired_t([top[s] for s in both], [values[s] for s in both]))
+            found |= dict(zip(others, (float(p) for p in tests.holm(raw)), strict=True))
+        return {p: found[p] for p in self.names if p in found}
+
+    @functools.cached_property
+    def compared(self) -> list[str]:
+        """The predictors without the baselines, which are in every study; all, if one is left."""
+        own = [p for p in self.names if p not in baselines()]
+        return own if len(own) > 1 else self.names
 
     @functools.cached_property
     def ranking(self) -> Ranking | None:
-        """Mean ranks over all training sizes and seeds; None with fewer than two of anything."""
-        table = {p: [v for n in self.sizes for v in self.values(p, n)] for p in self.names}
+        """Mean ranks of what is compared over all training sizes and seeds.
+
+        None with fewer than two of anything.
+        """
+        table = {}
+        for p in self.compared:
+            scores = {n: self.by_seed(p, n) for n in self.sizes}
+            table[p] = [scores[n][s] for n in self.sizes for s in self.seeds if s in scores[n]]
         blocks = len(self.sizes) * len(self.seeds)
         whole = [p for p, values in table.items() if len(values) == blocks]
         if blocks < 2 or len(whole) < 2:
             return None
-        scores = np.array([table[p] for p in whole]).T
-        ranks = tests.mean_ranks(scores)
+        values = np.array([table[p] for p in whole]).T
+        ranks = tests.mean_ranks(values)
         order = np.argsort(ranks, kind="stable")
         return Ranking(
             [whole[i] for i in order],
             ranks[order],
             blocks,
-            tests.friedman(scores),
+            tests.friedman(values),
             tests.critical_difference(len(whole), blocks, ALPHA),
-            [p for p in self.names if p not in whole],
+            [p for p in self.compared if p not in whole],
         )
 
     # -- words ----------------------------------------------------------------------------------
@@ -157,6 +177,8 @@ class PredictorStudy(Study[PredictorRecord]):
             self._table([(s, last, s) for s in self.shown], self.names),
             f"Mean ± half of the 95 % interval over {n_seeds} seed{'s' * (n_seeds > 1)}.",
         ]
+        if cannot := tests.few_seeds(n_seeds):
+            parts.append(cannot)
         if self.calibrated:
             parts += [
                 f"Share of true values inside the intervals of predictors with an uncertainty, at "
@@ -213,6 +235,8 @@ def rank_words(found: Ranking) -> str:
         f"F = {test.f:.1f}, p = {test.p:.2g}. Mean ranks further apart than "
         f"{found.difference:.2f} differ at the 5 % level (Nemenyi); blocks count as independent."
     )
+    if found.difference > len(found.names) - 1:
+        words += " So few blocks cannot tell any two of these apart."
     if found.left_out:
         words += f" Not ranked, because cells are missing: {', '.join(found.left_out)}."
     return words

@@ -34,7 +34,8 @@ def mean_ranks(scores: ArrayLike) -> Floats:
 def friedman(scores: ArrayLike) -> Friedman:
     """Whether any method differs from the others.
 
-        chi2 = 12 N / (k (k + 1)) (sum_j R_j^2 - k (k + 1)^2 / 4),
+        chi2 = 12 N / (k (k + 1)) (sum_j R_j^2 - k (k + 1)^2 / 4) / c,
+        c = 1 - sum_ties (t^3 - t) / (N k (k^2 - 1)), over the t equal scores of each block,
         F = (N - 1) chi2 / (N (k - 1) - chi2),    with k - 1 and (k - 1)(N - 1) degrees of freedom
 
     Shapes: (N, k) with N and k at least 2.
@@ -44,6 +45,12 @@ def friedman(scores: ArrayLike) -> Friedman:
     n, k = np.shape(scores)
     ranks = mean_ranks(scores)
     chi2 = 12 * n / (k * (k + 1)) * (float((ranks**2).sum()) - k * (k + 1) ** 2 / 4)
+    table = np.asarray(scores, dtype=np.float64)
+    tied = (table[:, :, None] == table[:, None, :]).sum(axis=2)  # each of t ties counts t
+    c = 1 - float((tied**2 - 1).sum()) / (n * k * (k**2 - 1))
+    if c < 1e-12:  # everything ties everywhere
+        return Friedman(0.0, 0.0, 1.0)
+    chi2 /= c
     rest = n * (k - 1) - chi2
     f = (n - 1) * chi2 / rest if rest > 1e-9 else float("inf")
     return Friedman(chi2, f, float(stats.f.sf(f, k - 1, (k - 1) * (n - 1))))
@@ -90,6 +97,26 @@ def paired_t(one: ArrayLike, other: ArrayLike) -> float:
         return float(abs(gain.mean()) < 1e-12)
     t = abs(gain.mean()) / spread * np.sqrt(len(gain))
     return float(2 * stats.t.sf(t, len(gain) - 1))
+
+
+def few_seeds(n: int) -> str | None:
+    """What fewer than five seeds cannot tell, in words; None for five and more.
+
+    The paired t test at the 5 % level needs |mean| > t / sqrt(n) standard deviations of the
+    differences, t being the 97.5 % quantile with n - 1 degrees of freedom.
+
+    >>> few_seeds(3)[:76]
+    '3 seeds tell two apart only where their mean difference is above 2.5 times i'
+    """
+    if n >= 5:
+        return None
+    if n < 2:
+        return "One seed cannot tell a difference from chance, nor give an interval: run 5 or more."
+    least = stats.t.ppf(0.975, n - 1) / np.sqrt(n)
+    return (
+        f"{n} seeds tell two apart only where their mean difference is above {least:.1f} times its "
+        "standard deviation from seed to seed; smaller ones may be real as well: run 5 or more."
+    )
 
 
 def holm(p: ArrayLike) -> Floats:

@@ -6,9 +6,9 @@ import csv
 import hashlib
 import io
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, as_completed
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +28,7 @@ from foretell.spaces.base import Space
 from foretell.tables import finding
 from foretell.tables.table import Table
 
+_KILLED = "its process was killed twice; fewer workers need less memory"
 Cell = dict[str, Any]  # what is computed (method, size, seed), then what came out
 R = TypeVar("R")
 
@@ -159,27 +160,44 @@ class _Clock:
 def _each(
     work: Callable[[Cell], Cell], cells: Sequence[Cell], workers: int
 ) -> Iterator[tuple[Cell, Cell, float]]:
-    """Cells with their results and seconds as they come."""
+    """Cells with their results and seconds as they come.
+
+    A cell whose process is killed is computed once more at the end, and fails if that ends so too.
+    """
     if workers == 1 or len(cells) < 2:
         for cell in cells:
             yield cell, *_safe(work, cell)
         return
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    pool: Any = places.local(workers, one_thread)
+    free = [places.Place(i, one_thread, f"worker {i}") for i in range(min(workers, len(cells)))]
+    todo = deque((cell, False) for cell in cells)
+    running: dict[Future[tuple[Cell, float]], tuple[places.Place, Cell, bool]] = {}
     try:
-        futures: dict[Future[tuple[Cell, float]], Cell]
-        futures = {pool.submit(_safe, work, c): c for c in cells}
-        for future in as_completed(futures):
-            yield futures[future], *future.result()
+        while todo or running:
+            while todo and free:
+                place, (cell, again) = free.pop(), todo.popleft()
+                running[place.submit(_safe, work, cell)] = place, cell, again
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                place, cell, again = running.pop(future)
+                free.append(place)
+                try:
+                    yield cell, *future.result()
+                except BrokenExecutor:  # its process is gone; those of the others are not
+                    place.close(kill=True)
+                    if again:
+                        yield cell, {"error": _KILLED}, 0.0
+                    else:
+                        todo.append((cell, True))
     except ForetellError:
         raise
     except Exception as error:
         raise RunError(
-            f"a worker of the study is lost: {type(error).__name__}: {error}",
-            hint="run the same again: what is finished is kept; fewer workers need less memory",
+            f"the study cannot be sent to its workers: {type(error).__name__}: {error}",
+            hint="run the same again: what is finished is kept; workers=1 needs no processes",
         ) from error
     finally:
-        pool.shutdown(wait=True, kill_workers=True)
+        for place in [*free, *(place for place, _, _ in running.values())]:
+            place.close(kill=True)
 
 
 def _safe(work: Callable[[Cell], Cell], cell: Cell) -> tuple[Cell, float]:

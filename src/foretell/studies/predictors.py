@@ -79,8 +79,9 @@ def run_predictors(
     """Fit each predictor on each training size and seed, and score its ranking of test rows.
 
     For seed s, p is the permutation `numpy.random.default_rng(s).permutation(m)` of the m rows
-    with a value; the first 2,000 of p (fewer where the largest training size leaves fewer) are the
-    test rows of all predictors and sizes, the next n the training rows. With `split_by` "mutation"
+    with a value; the first 2,000 of p are the test rows of all predictors and sizes, the next n the
+    training rows. Of a table with fewer than 4,000 rows half are for testing, or what the largest
+    training size leaves; a study that is continued keeps its number. With `split_by` "mutation"
     they are mutants of a few good rows instead, 200 of them for testing: `studies._splits.split`.
     The baselines of the catalog (mean, number of parameters, ...) are always among the predictors.
 
@@ -125,7 +126,15 @@ def run_predictors(
     X, y = table.X[there], sign * values[there]
     sizes = list(dict.fromkeys(train_sizes))
     most = max(sizes, default=0)
-    n_test = min(N_TEST[kind], len(X) - most)
+    kept = _n_test(Path(out))
+    n_test = kept or min(N_TEST[kind], max(len(X) // 2, TOP_K), len(X) - most)
+    if kept and most > len(X) - kept:
+        raise SettingError(
+            f"training sizes for the {kept} test rows of the study in {out}",
+            expected=f"1 to {len(X) - kept}",
+            got=list(train_sizes),
+            hint="choose another folder for larger ones: --out",
+        )
     if not sizes or min(sizes) < 1 or n_test < TOP_K:
         raise SettingError(
             f"training sizes for the {len(X)} values of {column!r}",
@@ -161,6 +170,14 @@ def run_predictors(
     write_summary(study.out, study.summary_rows(), study.summary())
     write_records(study.out, study.frame())
     return study
+
+
+def _n_test(out: Path) -> int | None:
+    """Test rows of the study that is continued, if there is one."""
+    if not (out / "run.json").is_file():
+        return None
+    found = settings_of(out).get("n_test")
+    return found if isinstance(found, int) and found > 0 else None
 
 
 def read(out: str | Path) -> PredictorStudy:

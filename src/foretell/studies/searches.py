@@ -22,6 +22,7 @@ from foretell.search.loop import Loop
 from foretell.search.strategy import Strategy
 from foretell.spaces.base import Space
 from foretell.spaces.parts.listed import listed
+from foretell.studies._significance import few_seeds
 from foretell.studies._study import (
     Cell,
     OnProgress,
@@ -145,6 +146,8 @@ class SearchStudy(Study[SearchRecord]):
             f"Mean ± half of the 95 % interval over {n_seeds} seed{'s' * (n_seeds > 1)}."
             + (" Test: of the row with the best value at the end." if test else ""),
         ]
+        if cannot := few_seeds(n_seeds):
+            parts.append(cannot)
         if reach:
             parts += [
                 f"Networks needed to reach the mean that {first} has at so many",
