@@ -42,6 +42,12 @@ app.add_typer(bench_app, name="bench")
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one line of JSON.")]
 Workers = Annotated[int, typer.Option(min=1, help="Networks trained at the same time.")]
 Processes = Annotated[int, typer.Option(min=1, help="Cells of a study at the same time.")]
+NoCode = Annotated[
+    bool,
+    typer.Option(
+        "--no-code", help="Do not run best/model.py: build a network of a catalog space here."
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Data = Annotated[
     str,
@@ -160,13 +166,18 @@ def _finish(nas: Any, json: bool, next_command: str) -> None:
 def predict(
     best: Annotated[Path, typer.Argument(help="The best/ folder of a run.")],
     file: Annotated[Path, typer.Argument(help="An image, a folder, a .npz or a .csv file.")],
+    no_code: NoCode = False,
     json: Json = False,
 ) -> None:
-    """Predict new files with the best network of a run."""
+    """Predict new files with the best network of a run.
+
+    The network is made by best/model.py, which runs as Python code: use folders that you trust,
+    or --no-code.
+    """
     from foretell.winner.predict import predict as predict_files
 
     unread: dict[str, str] = {}
-    rows = predict_files(best, file, unread=unread)
+    rows = predict_files(best, file, unread=unread, code=not no_code)
     for name, why in unread.items():
         console.say(f"left out: cannot read {name}: {why}")
     if json:
@@ -184,15 +195,21 @@ def export(
     with_normalisation: Annotated[
         bool, typer.Option("--with-normalisation", help="Take inputs as the data has them.")
     ] = False,
+    no_code: NoCode = False,
     json: Json = False,
 ) -> None:
-    """Write the best network of a run as ONNX or .pt2, compared with the network it comes from."""
+    """Write the best network of a run as ONNX or .pt2, compared with the network it comes from.
+
+    The network is made by best/model.py, which runs as Python code: use folders that you trust,
+    or --no-code.
+    """
     from foretell.winner.export import to_onnx, to_pt2
 
     wanted = [(call, file) for call, file in ((to_onnx, onnx), (to_pt2, pt2)) if file]
     if not wanted:
         raise SettingError("nothing to export", expected="--onnx FILE or --pt2 FILE")
-    done = [call(best, file, with_normalisation=with_normalisation) for call, file in wanted]
+    more = {"with_normalisation": with_normalisation, "code": not no_code}
+    done = [call(best, file, **more) for call, file in wanted]
     if json:
         console.show_json([each.to_dict() for each in done])
     else:
@@ -203,12 +220,20 @@ def export(
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="The folder of a run or a study.")],
+    space: Annotated[
+        str | None,
+        typer.Option(help="Of a run in a space of your own: file.py:Name, to draw its network."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Write the report of a run or a study of predictors again, finished or not."""
-    from foretell.report import write
+    """Write the report of a run or a study of predictors again, finished or not.
 
-    path = write(folder)
+    Nothing in the folder is run; a file with a space is, if --space names it.
+    """
+    from foretell.report import write
+    from foretell.spaces.parts.load import load
+
+    path = write(folder, load(space) if space else None)
     if json:
         console.show_json({"report": str(path)})
     else:

@@ -19,6 +19,7 @@ import pytest
 import foretell as ft
 from foretell.errors import RunError
 from foretell.report import write
+from foretell.spaces.parts.load import load
 
 VOID = {"meta", "input", "link", "wbr", "br", "img", "hr"}
 EVIL = "<script>alert('x')</script>&\"\x1b[31m\ud800$a_b$"
@@ -348,7 +349,9 @@ def test_a_real_run_of_an_own_space(tmp_path: Path) -> None:
     assert "best/" in " ".join(page.words("code")) or "run/best" in page.words("code")
     assert f"{100 * nas.best_metrics_['val_acc']:.1f} %" in page.words("strong")
     assert f"{100 * nas.best_metrics_['test_acc']:.1f} %" in page.words("strong")
-    assert read(tmp_path / "run")[0] == first
+    own = load(f"{tmp_path / 'my_space.py'}:Small")
+    assert write(tmp_path / "run", own).read_text(encoding="utf-8") == first
+    assert "never run" in read(tmp_path / "run")[0], "nobody has named the file this time"
 
 
 def test_many_decisions_are_folded(make_run: Callable[..., Path]) -> None:

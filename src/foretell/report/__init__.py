@@ -24,7 +24,7 @@ def write(folder: str | Path, space: Space | None = None) -> Path:
 
     Args:
         folder: as `foretell run` or `foretell bench predictors` made it.
-        space: of a run, if it is at hand; else it is loaded by its name or file.
+        space: of a run, if it is at hand; else that of the catalog which it names.
 
     Raises: RunError when the folder is neither, or cannot be read or written.
     """

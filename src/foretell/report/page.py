@@ -23,8 +23,8 @@ def write(folder: Path, space: Space | None = None) -> Path:
 
     Args:
         folder: of a run, finished or not.
-        space: of the run, if it is at hand; else it is loaded by its name or file, and without it
-            the best network is told in words instead of drawn.
+        space: of the run, if it is at hand; else that of the catalog which it names; without
+            it the best network is told in words instead of drawn.
 
     Raises: RunError when the folder is no run, or cannot be written.
     """

@@ -21,7 +21,7 @@ from foretell.runs.settings import meant
 from foretell.runs.trial import Trial
 from foretell.runs.typed import Reader
 from foretell.spaces.base import Rows, Space
-from foretell.spaces.parts.load import load
+from foretell.spaces.parts.load import named
 
 Floats = NDArray[np.float64]
 E = TypeVar("E", bound=events.Record)
@@ -124,7 +124,8 @@ def read(folder: Path, space: Space | None = None) -> Run:
 
     Args:
         folder: of a run, finished, interrupted or still going.
-        space: of the run, if it is at hand; else it is loaded by its name or file.
+        space: of the run, if it is at hand; else that of the catalog which it names. A file that
+            it names is never run.
 
     Raises: RunError when there is no readable `run.json`, or the journal holds other things.
     """
@@ -209,8 +210,8 @@ def _space(asked: SpaceRecord) -> tuple[Space | None, str]:
         for key, value in asked.settings.items()
     }
     try:
-        space = load(spec, **settings)
+        space = named(spec, **settings)
         same = (space.d, space.size) == (asked.d, asked.size)
-    except Exception as error:  # a user's file may raise anything; the report goes on without it
+    except Exception as error:  # whatever its settings are; the report goes on without it
         return None, f"{type(error).__name__}: {error}"
     return (space, "") if same else (None, f"{spec} is not the space it was when the run began")

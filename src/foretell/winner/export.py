@@ -77,7 +77,9 @@ class Exported:
         return {**asdict(self), "file": str(self.file)}
 
 
-def to_onnx(best: str | Path, file: str | Path, *, with_normalisation: bool = False) -> Exported:
+def to_onnx(
+    best: str | Path, file: str | Path, *, with_normalisation: bool = False, code: bool = True
+) -> Exported:
     """Write the winner as ONNX, for batches of any size, and check it with onnxruntime.
 
     Input "input" (batch, *shape), float32; output "scores" (batch, classes) or "values" (batch,
@@ -91,6 +93,7 @@ def to_onnx(best: str | Path, file: str | Path, *, with_normalisation: bool = Fa
         with_normalisation: the file takes inputs x as the data has them (bytes divided by
             "scale") and gives values in the unit of the targets: f((x - mean) / std) s + m, with
             mean m and deviation s of the targets. Without it, it is f, the network alone.
+        code: whether the folder's model.py may run, see `foretell.load`.
 
     Raises:
         MissingExtraError: onnx, onnxscript or onnxruntime is not installed.
@@ -99,7 +102,7 @@ def to_onnx(best: str | Path, file: str | Path, *, with_normalisation: bool = Fa
             of 1, 2 and 7; then `file` is as it was.
     """
     onnxruntime = needed("onnxruntime")
-    network = _Network.of(best, with_normalisation)
+    network = _Network.of(best, with_normalisation, code)
     data, opset = onnx_of(network.program(), network.output, network.facts)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -113,7 +116,9 @@ def to_onnx(best: str | Path, file: str | Path, *, with_normalisation: bool = Fa
     return network.write(Path(file), data, opset, run)
 
 
-def to_pt2(best: str | Path, file: str | Path, *, with_normalisation: bool = False) -> Exported:
+def to_pt2(
+    best: str | Path, file: str | Path, *, with_normalisation: bool = False, code: bool = True
+) -> Exported:
     """Write the winner as a program of torch.export, for batches of any size, and check it.
 
     `torch.export.load(file).module()` runs it with torch alone; its extra file "foretell.json" has
@@ -123,11 +128,12 @@ def to_pt2(best: str | Path, file: str | Path, *, with_normalisation: bool = Fal
         best: the `best/` folder of a run, or the run's own.
         file: where to; replaced if it is there.
         with_normalisation: as in `to_onnx`.
+        code: as in `to_onnx`.
 
     Raises:
         RunError: as in `to_onnx`.
     """
-    network = _Network.of(best, with_normalisation)
+    network = _Network.of(best, with_normalisation, code)
     data = pt2_of(network.program(), network.facts)
     loaded = torch.export.load(io.BytesIO(data)).module()
     return network.write(Path(file), data, None, _runs(loaded))
@@ -173,9 +179,9 @@ class _Network:
     m: Array
 
     @classmethod
-    def of(cls, best: str | Path, with_normalisation: bool) -> _Network:
+    def of(cls, best: str | Path, with_normalisation: bool, code: bool) -> _Network:
         folder = find(best)
-        config, network = config_of(folder), load(folder)
+        config, network = config_of(folder), load(folder, code=code)
         spec, shape = config["input"], tuple(config["input_shape"])
         numbers_out = config["task"] == "regression"
         facts = {

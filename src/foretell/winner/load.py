@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from foretell.errors import RunError
+from foretell.spaces.parts.load import named
 
 FORMAT = 1
 
@@ -23,13 +26,16 @@ def find(folder: str | Path) -> Path:
     return folder / "best" if inside else folder
 
 
-def load(folder: str | Path) -> nn.Module:
+def load(folder: str | Path, *, code: bool = True) -> nn.Module:
     """The trained network of a `best/` folder, in eval mode on the CPU.
 
-    It is made by the folder's own model.py, which runs as Python code: load what you trust.
+    It is made by the folder's own model.py, which runs as Python code: load what you trust, or
+    without `code`.
 
     Args:
         folder: the `best/` of a run, or the run's own folder.
+        code: whether model.py may run; False builds the network of a space of the catalog here,
+            and refuses all others.
 
     Returns: a module that takes normalised inputs (batch, *input_shape), float32, and gives
         (batch, n_outputs): class scores, or standardised targets.
@@ -38,6 +44,8 @@ def load(folder: str | Path) -> nn.Module:
         RunError: the folder is not a `best/`, or its network cannot be made.
     """
     folder = find(folder)
+    if not code:
+        return _built(folder)
     path = folder / "model.py"
     if not path.is_file():
         raise RunError(
@@ -62,6 +70,31 @@ def load(folder: str | Path) -> nn.Module:
     finally:
         sys.dont_write_bytecode = writes
     return network
+
+
+def _built(folder: Path) -> nn.Module:
+    """The network of a space of the catalog, by its row; nothing of the folder runs."""
+    config = config_of(folder)
+    try:
+        asked = config["space"]
+        space = named(asked["name"], **_hashable(asked["settings"]))
+        space = space.with_io(config["input_shape"], config["n_outputs"])
+        (row,) = space.check(np.asarray([config["row"]]))
+        with torch.random.fork_rng(devices=[]):  # initial weights, at once overwritten
+            module: nn.Module = space.build(row, space.input_shape, space.n_outputs)
+        module.load_state_dict(load_file(folder / "model.safetensors"))
+    except Exception as error:  # whatever the files say
+        raise RunError(
+            f"{folder} does not give its network without running its model.py",
+            got=f"{type(error).__name__}: {error}".partition(". Next: ")[0][:300],
+            hint="load it without --no-code (in Python: with code=True), if you trust it",
+        ) from error
+    return module.eval()
+
+
+def _hashable(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as spaces take them, which JSON has as lists."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
 
 
 def config_of(folder: str | Path) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def predict(
     *,
     batch_size: int = 256,
     unread: dict[str, str] | None = None,
+    code: bool = True,
 ) -> list[Prediction]:
     """Predictions of a trained network for new files, in their order.
 
@@ -104,6 +105,7 @@ def predict(
         batch_size: inputs that go through the network at once.
         unread: takes names of broken images in a folder, and what is wrong with each; None to
             raise for them.
+        code: whether the folder's model.py may run, see `foretell.load`.
 
     Raises:
         RunError: the folder has no network that can be loaded.
@@ -117,7 +119,7 @@ def predict(
     except KeyError as error:
         raise RunError(f"config.json in {folder} lacks {error}") from error
     names, inputs = read_inputs(path, spec, unread)
-    network = load(folder)
+    network = load(folder, code=code)
     with torch.no_grad():
         parts = [
             network(torch.from_numpy(np.ascontiguousarray(inputs[i : i + batch_size])))

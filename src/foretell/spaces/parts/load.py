@@ -50,6 +50,30 @@ def load(spec: str, **settings: Any) -> Space:
     return _call(_find(module, name, path), spec, settings)
 
 
+def named(name: object, **settings: Any) -> Space:
+    """The space that a file names: of the catalog alone, for data must never choose what runs.
+
+    Args:
+        name: whatever the file says; `load` takes what its reader says.
+        settings: passed on to the space's constructor.
+
+    Raises:
+        SpaceError: it is no name of the catalog.
+        SettingError: the space has no such setting.
+
+    >>> named("nb201").size
+    15625
+    """
+    known = _catalog.names("space")
+    if not isinstance(name, str) or name not in known:
+        raise SpaceError(
+            f"a file names the space {str(name)[:80]!r}, and what a file names is never run",
+            expected="a space of the catalog",
+            hint="if you trust it, say it yourself: --space file.py:Name, or space=",
+        )
+    return load(name, **settings)
+
+
 def _run_file(path: Path, spec: str) -> ModuleType:
     if not path.is_file() or path.suffix != ".py":
         near = sorted(file.name for file in path.parent.glob("*.py"))[:8]

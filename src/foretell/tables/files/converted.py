@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from foretell.errors import DataError
 from foretell.spaces.base import Rows, Space
-from foretell.spaces.parts.load import load
+from foretell.spaces.parts.load import named
 from foretell.tables.base import ARCH, Benchmark
 from foretell.tables.files.parquet import pyarrow
 
@@ -121,7 +121,7 @@ def read(
     Raises: DataError where it belongs to another space, or was written by another version.
     """
     if space is None:
-        space = load(head["space"], **head["settings"])
+        space = named(head["space"], **head["settings"])
     elif space.name != head["space"]:
         raise DataError(
             f"table {file.name!r} is of space {head['space']!r}", got=f"space {space.name!r}"
