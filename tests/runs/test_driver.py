@@ -435,6 +435,26 @@ def test_a_lost_checkpoint_is_trained_again_with_the_same_seed(run, unbroken, tm
     assert run(plan).final == whole.final
 
 
+@pytest.mark.parametrize(("seed", "phase"), [(0, "sample"), (5, "top"), (3, "random")])
+def test_no_kill_makes_a_run_train_what_the_journal_has(seed, phase, run, tmp_path):
+    """Whatever round the best network is of, wherever the run is broken off."""
+    plan = replace(PLAN, compare_random=True, seed=seed)
+    log = tmp_path / "log"
+    log.mkdir()
+    whole = run(plan, folder="whole", log=log)
+    assert max(whole.driver.trials.values(), key=lambda t: t.value).phase == phase
+    n_trained, n = len(list(log.iterdir())), len(whole.told)
+    for stop_after in {*range(10, n - 1, 4), n - 4, n - 3, n - 2}:
+        for path in log.iterdir():
+            path.unlink()
+        with contextlib.suppress(KeyboardInterrupt):
+            run(plan, folder=f"run{stop_after}", stop_after=stop_after, log=log)
+        assert run(plan, folder=f"run{stop_after}", log=log).final == whole.final
+        assert len(list(log.iterdir())) == n_trained, "each once"
+        told = [event["seed"] for event in events(tmp_path / f"run{stop_after}", "trial")]
+        assert len(told) == len(set(told)) == n_trained
+
+
 def test_few_checkpoints_are_kept(run, tmp_path):
     counts = []
     for words in ("3/", "8/", "11/", "writes the best"):

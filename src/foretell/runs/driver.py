@@ -129,6 +129,8 @@ class Driver:
             breaks=(self.plan.n_train,),
         )
         book.replay(loop)
+        if self.plan.compare_random:
+            self.recall("random")  # all that may win is known before any weights are removed
         self.desk.all.kept.prune()
         self.say("")
         with self.desk.spent.phase("train_s"):
