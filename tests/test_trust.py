@@ -129,3 +129,39 @@ def test_without_code_a_space_of_a_file_is_refused(evil, finished, tmp_path):
 def test_help_says_what_is_run(command):
     text = " ".join(CliRunner().invoke(app, [command, "--help"]).output.split())
     assert "runs as Python code" in text or "Nothing in the folder is run" in text
+
+
+# -- what was changed since it was written ---------------------------------------------------------
+
+
+def flipped(path, at=-5):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.py"])
+@pytest.mark.parametrize("use", ["load", "predict", "load without code"])
+def test_a_changed_file_of_best_is_named(name, use, finished, tmp_path):
+    best = shutil.copytree(finished / "run" / "best", tmp_path / "best")
+    flipped(best / name)
+    uses = {
+        "load": lambda: ft.load(best),
+        "predict": lambda: predict(best, finished / "data.csv"),
+        "load without code": lambda: ft.load(best, code=False),
+    }
+    if (name, use) == ("model.py", "load without code"):
+        uses[use]()  # asks nothing of it
+        return
+    with pytest.raises(RunError, match=f"{name} is not the file that was written"):
+        uses[use]()
+
+
+def test_a_changed_best_is_written_anew_by_the_same_command(finished, tmp_path):
+    before = {f.name: f.read_bytes() for f in (finished / "run" / "best").iterdir()}
+    for name in ("model.safetensors", "model.py"):
+        run = shutil.copytree(finished / "run", tmp_path / name)
+        flipped(run / "best" / name)
+        settings = {"n_train": 3, "top_k": 1, "epochs": 1, "workers": 0, "predictor": "mean"}
+        ft.NAS("tabular", out=run, compare_random=False, **settings).fit(finished / "data.csv")
+        assert {f.name: f.read_bytes() for f in (run / "best").iterdir()} == before

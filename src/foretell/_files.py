@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import sys
@@ -35,6 +36,15 @@ def write_bytes(path: Path, data: bytes) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _put(path, path.with_name(f"{path.name}.{secrets.token_hex(4)}.part"), data)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal; "" where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def sweep(path: Path) -> None:

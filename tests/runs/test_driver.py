@@ -289,10 +289,10 @@ def test_costs_of_networks_that_cannot_be_built_are_missing_alone():
 def test_a_read_back_network_of_another_quality_is_refused(run, quick, monkeypatch, tmp_path):
     real, seen = quick.validate, []
 
-    def worse_when_read_back(self, network, split):
+    def worse_when_read_back(self, network, split="val"):
         metrics = real(self, network, split)
         seen.append(network)
-        return {**metrics, f"{split}_acc": metrics[f"{split}_acc"] - (0.1 if len(seen) == 1 else 0)}
+        return {**metrics, f"{split}_acc": metrics[f"{split}_acc"] - (0.1 if len(seen) == 2 else 0)}
 
     monkeypatch.setattr(quick, "validate", worse_when_read_back)
     with pytest.raises(RunError, match="read back has another val_acc"):
@@ -305,7 +305,7 @@ def test_a_read_back_network_of_another_quality_is_refused(run, quick, monkeypat
 def test_another_device_may_round_otherwise(run, quick, monkeypatch):
     real = quick.validate
 
-    def shifted(self, network, split):
+    def shifted(self, network, split="val"):
         return {key: value - 0.001 for key, value in real(self, network, split).items()}
 
     monkeypatch.setattr(quick, "validate", shifted)

@@ -223,3 +223,89 @@ def test_a_run_of_format_1_is_reported_and_continued(tmp_path):
     assert nas.summary_["trials"] == 6
     assert RunFolder(tmp_path / "run").settings()["format"] == FORMAT
     assert json.loads((tmp_path / "run" / "run.json").read_text())["format"] == FORMAT
+
+
+# -- what was changed while nobody looked ----------------------------------------------------------
+
+
+def broken_off(here, run, monkeypatch, **more):
+    """A run that ends when all is trained and `best/` is not there yet; its best network."""
+
+    def at_the_end(progress):
+        if "writes the best" in str(progress):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        search(here, run, on_event=at_the_end, **more)
+    trials = [e for e in journal.read(run / "trials.jsonl") if e["event"] == "trial"]
+    return max(trials, key=lambda e: (e["metrics"]["val_acc"], -e["metrics"]["val_loss"]))
+
+
+@pytest.mark.parametrize("at", [-3, 10, 0])
+def test_flipped_bits_of_the_best_weights_are_found_and_trained_again(
+    at, here, tmp_path, equal, monkeypatch
+):
+    run = tmp_path / "run"
+    best = broken_off(here, run, monkeypatch)
+    path = RunFolder(run).checkpoint(best["id"])
+    data = bytearray(path.read_bytes())
+    data[at] ^= 64
+    path.write_bytes(data)
+    said = []
+    search(here, run, on_event=lambda progress: said.append(str(progress)))
+    assert any(f"{path.name} is damaged" in text for text in said)
+    equal(run)
+
+
+def test_flipped_bits_of_a_half_trained_network_are_found(here, tmp_path, equal, monkeypatch):
+    monkeypatch.setitem(Trainer.__init__.__kwdefaults__, "state_every_s", 0.0)
+    run, append = tmp_path / "run", Journal.append
+
+    def dies(self, event):
+        if event.kind == "trial" and event.id == 3:
+            raise KeyboardInterrupt
+        append(self, event)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", dies)
+        with pytest.raises(KeyboardInterrupt):
+            search(here, run)
+    (state,) = (run / "checkpoints").glob("*.state*")
+    data = bytearray(state.read_bytes())
+    data[-40] ^= 64
+    state.write_bytes(data)
+    search(here, run)
+    equal(run)
+
+
+def test_a_figure_that_was_edited_is_named(here, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    best = broken_off(here, run, monkeypatch)
+    path = run / "trials.jsonl"
+    lines = path.read_text().splitlines()
+    for i, line in enumerate(lines):
+        event = json.loads(line)
+        if event["event"] == "trial" and event["id"] == best["id"]:
+            event["metrics"]["val_acc"] += 0.2
+            lines[i] = json.dumps(event)
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(RunError, match="does not come back from its weights: val_acc"):
+        search(here, run)
+    assert not (run / "best").exists()
+
+
+def test_a_space_whose_code_changed_is_named(here, tmp_path, monkeypatch):
+    (tmp_path / "space.py").write_text(SPACE)
+    shutil.copy(here / "flowers.csv", tmp_path)
+    run = tmp_path / "run"
+    broken_off(tmp_path, run, monkeypatch)
+    (tmp_path / "space.py").write_text(SPACE + "\n# a comment changes nothing\n")
+    with pytest.raises(KeyboardInterrupt):
+        search(tmp_path, run, on_event=interrupt)
+    (tmp_path / "space.py").write_text(SPACE.replace("nn.ReLU", "nn.GELU"))
+    with pytest.raises(RunError, match=r"another space\.source"):
+        search(tmp_path, run)
+
+
+def interrupt(progress):
+    raise KeyboardInterrupt

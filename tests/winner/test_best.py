@@ -283,7 +283,7 @@ def test_what_is_wrong_with_a_folder_or_a_file_is_said(written, tmp_path):
         predict(tmp_path / "nowhere", tmp_path / "wide.npz")
     np.savez(tmp_path / "new.npz", x=np.zeros((2, 1, 8, 8), dtype=np.float32))
     (folder / "model.safetensors").write_bytes(b"torn")
-    with pytest.raises(RunError, match=r"model\.py"):
+    with pytest.raises(RunError, match=r"model\.safetensors is not the file"):
         predict(folder, tmp_path / "new.npz")
     (folder / "model.py").unlink()
     with pytest.raises(RunError, match="no trained network"):

@@ -23,6 +23,7 @@ from foretell.costs.latency import Latency
 from foretell.errors import SettingError
 from foretell.evaluators.executors.ray import RayExecutor
 from foretell.evaluators.trainer import Trainer
+from foretell.evidence.parts.identity import space_digest
 from foretell.nets.devices import pick_device
 from foretell.runs.events import Cost
 from foretell.runs.journal import Journal
@@ -102,6 +103,9 @@ class Parts:
                 size=space.size,
                 d=space.d,
                 closed_form_costs=space.closed_form_costs,
+                source=""
+                if type(space).__module__.startswith("foretell.") and space._build is None
+                else space_digest(space),
             ),
             strategy=StrategyRecord(_name(self.plan.strategy), _plain(self.plan.strategy)),
             data=Reader("the data's description").record(DataRecord, data.describe()),

@@ -6,10 +6,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
+from foretell._files import digest
 from foretell.evaluators.base import Evaluator, Job, Result
 from foretell.runs.budget import Spent
 from foretell.runs.events import Ask, Record, Session, Stop
+from foretell.runs.events import Trial as TrialEvent
 from foretell.runs.folder import RunFolder
 from foretell.runs.journal import Journal
 from foretell.runs.kept import Kept
@@ -63,6 +66,7 @@ class Desk:
         self.spent = Spent(sum(seconds), SEARCH_S)
         self.total = 0
         self.stopped_by = ""
+        self._digests = {one.id: one.weights for one in journal.of(TrialEvent) if one.weights}
         self._n_asks = len(asks)
         self._started = time.monotonic()
 
@@ -144,7 +148,10 @@ class Desk:
     ) -> Trial:
         """Write down a network that has ended now; only then let go of what it was made from."""
         trial = self.end(trial, result, stopped)
-        self.append(trial.event(ended_s))
+        weights = "" if trial.failed or trial.stopped else digest(self.folder.checkpoint(trial.id))
+        if weights:
+            self._digests[trial.id] = weights
+        self.append(replace(trial.event(ended_s), weights=weights or None))
         self.folder.state(trial.id).unlink(missing_ok=True)
         self.all.kept.written(trial.id)
         self.all.kept.prune()
@@ -152,6 +159,17 @@ class Desk:
         why = why or ("stopped early" if trial.stopped else "")
         self.say(f"{trial.arch[:60]}: {why[:60]}" if why else "")
         return trial
+
+    def weights_of(self, trial: Trial) -> Path | None:
+        """The file with the weights that a network had when it ended; None if it is lost."""
+        path = self.folder.checkpoint(trial.id)
+        found = digest(path)
+        if not found:
+            return None
+        if found != self._digests.get(trial.id, found):  # older journals do not say it
+            self.say(f"{path} is damaged: it is not what was written", final=True)
+            return None
+        return path
 
     # -- telling ------------------------------------------------------------------------------
 

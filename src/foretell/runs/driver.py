@@ -257,11 +257,11 @@ class Driver:
         return tables.pareto(trained, self.plan.minimize)
 
     def weights(self, trial: Trial) -> tuple[Path, Result]:
-        """The file with a trial's weights, and their metrics; trained again if it is lost."""
+        """The file with a trial's weights, and their metrics; trained again if lost or damaged."""
         path = self.folder.checkpoint(trial.id)
-        if path.exists() and trial.result:
+        if trial.result and self.desk.weights_of(trial) is not None:
             return path, trial.result
-        self.say(f"trains {trial.arch[:60]} again: its weights are not there", final=True)
+        self.say(f"trains {trial.arch[:60]} again: its weights are lost", final=True)
         ((_, result),) = self.workers.run([self.desk.job(trial)])
         self.folder.state(trial.id).unlink(missing_ok=True)
         if not result.ok:

@@ -109,6 +109,7 @@ class Trial(Trained):
         costs: other costs that matter to the run, by name.
         params: trainable numbers, None where they are not known.
         flops: of one forward pass.
+        weights: digest of the file that it left, if it left one.
     """
 
     kind = "trial"
@@ -121,6 +122,7 @@ class Trial(Trained):
     costs: Numbers = field(default_factory=dict)
     params: int | None = None
     flops: int | None = None
+    weights: str | None = field(default=None, metadata=_OMIT)
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Final:
     done = [event for event in driver.journal.of(Final) if _still_holds(event, driver)]
     if done:
         driver.recall("verdict")
-    if done and all((driver.folder.best / name).is_file() for name in best.FILES):
+    if done and best.whole(driver.folder.best):
         driver.say("this run has ended before: nothing is trained", final=True)
         return done[-1]
     retrained = verdict(driver) if not done else None
@@ -127,7 +127,8 @@ def _comes_back(
                 f"the best network does not come back from its weights: {name}",
                 expected=f"{was:.4f}, as it was measured, within {DRIFT:.0%} or two examples",
                 got=f"{now:.4f}",
-                hint="foretell space check names what its forward pass uses and does not save",
+                hint="foretell space check names what its forward pass uses and does not save; or "
+                "the journal was changed: restore it from a copy",
             )
 
 

@@ -20,7 +20,11 @@ _FREE: Mapping[str, Any] = {"free": ("", "*")}  # metadata of what may differ wh
 
 @dataclass(frozen=True)
 class SpaceRecord:
-    """The space of a run: its name, how it was asked for, its settings and its size."""
+    """The space of a run: its name, how it was asked for, its settings and its size.
+
+    `source` is a digest of what it computes, of one that is not of the catalog; see
+    `evidence.parts.identity.space_digest`.
+    """
 
     name: str = ""
     spec: str = ""
@@ -28,6 +32,7 @@ class SpaceRecord:
     size: int | None = None
     d: int | None = None
     closed_form_costs: bool = False
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,9 @@ def changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[
     return {
         key: (old.get(key), new.get(key))
         for key in dict.fromkeys([*old, *new])
-        if old.get(key) != new.get(key) and not any(fnmatchcase(key, one) for one in free)
+        if old.get(key) != new.get(key)
+        and not any(fnmatchcase(key, one) for one in free)
+        and not (key == "space.source" and key not in old)  # runs that did not write it down
     }
 
 

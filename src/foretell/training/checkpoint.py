@@ -8,6 +8,7 @@ keeps outside its parameters and buffers (a plain attribute that counts) is not.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -108,7 +109,7 @@ class State:
     def load(self, moving: Moving) -> tuple[Curve, dict[str, Tensor]]:
         """Put `moving` where the file left it.
 
-        A file that is torn, foreign or of another version counts as none.
+        A file that is torn, damaged, foreign or of another version counts as none.
 
         Returns: the curve so far, empty where there is no file, and the weights of its best epoch.
         """
@@ -118,6 +119,8 @@ class State:
                 if header.get("of") != self.of:
                     return {}, {}
                 tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118  # no iterator
+            if header["sum"] != _sum(tensors, header["curve"]):
+                return {}, {}
             curve: Curve = json.loads(header["curve"])
             before = float(header["seconds"])
         except Exception:  # nothing has been touched yet: whatever is wrong with it, start anew
@@ -140,8 +143,9 @@ class State:
         # a full disk, no memory: training goes on, from an older state if need be
         with contextlib.suppress(Exception):
             kept = {f"best/{name}": _copy(value) for name, value in best.items()}
+            tensors = moving.tensors() | kept
             header = {"of": self.of, "curve": json.dumps(curve), "seconds": repr(self.seconds)}
-            write(self.path, moving.tensors() | kept, header)
+            write(self.path, tensors, header | {"sum": _sum(tensors, header["curve"])})
         self._last = time.perf_counter()
         self._cost = self._last - start
 
@@ -210,6 +214,15 @@ def write(path: Path, tensors: dict[str, Tensor], header: dict[str, str] | None 
         OSError: it cannot be written; nothing is left of it.
     """
     write_bytes(path, save(tensors, header))
+
+
+def _sum(tensors: Mapping[str, Tensor], curve: str) -> str:
+    """A checksum of what a state holds, in hexadecimal."""
+    total = hashlib.blake2b(curve.encode(), digest_size=16)
+    for name in sorted(tensors):
+        total.update(name.encode())
+        total.update(tensors[name].reshape(-1).view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
 
 
 def _copy(value: Tensor) -> Tensor:

@@ -17,18 +17,28 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from foretell._files import sync
+from foretell._files import digest, sync
 from foretell._version import __version__
 from foretell.errors import RunError
 from foretell.spaces.base import Space
 from foretell.winner.base import Winner
 from foretell.winner.card import card
-from foretell.winner.load import FORMAT, load
+from foretell.winner.load import FORMAT, config_of, load, sound
 from foretell.winner.parts import standalone
 from foretell.winner.parts.model_file import model_file
 
 FILES = ("model.safetensors", "config.json", "model.py", "README.md")
+DIGESTED = ("model.safetensors", "model.py", "space.py")
 TOLERANCE = 1e-6  # between outputs of the trained network and of the one read back
+
+
+def whole(folder: Path) -> bool:
+    """Whether a `best/` is there, with the weights and the source that were written."""
+    try:
+        sound(folder, config_of(folder))
+    except RunError:
+        return False
+    return all((folder / name).is_file() for name in FILES)
 
 
 def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> None:
@@ -58,7 +68,8 @@ def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> N
         except (standalone.NotTraceable, RunError) as error:
             why = str(error)
             loads = _borrow(part, winner)
-        config = json.dumps(_config(winner, why), indent=2)
+        digests = {name: digest(part / name) for name in DIGESTED if (part / name).is_file()}
+        config = json.dumps({**_config(winner, why), "sha256": digests}, indent=2)
         (part / "config.json").write_text(config + "\n", encoding="utf-8")
         (part / "README.md").write_text(card(winner, why), encoding="utf-8")
         if loads:

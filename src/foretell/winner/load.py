@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from foretell._files import digest
 from foretell.errors import RunError
 from foretell.spaces.parts.load import named
 
@@ -53,6 +55,8 @@ def load(folder: str | Path, *, code: bool = True) -> nn.Module:
             expected="a folder with model.py, model.safetensors and config.json",
             hint="give the best/ folder of a run that has ended",
         )
+    if (folder / "config.json").exists():  # else it is being written
+        sound(folder, config_of(folder))
     spec = importlib.util.spec_from_file_location(f"_foretell_model_{id(path)}", path)
     assert spec is not None  # the file exists and ends in .py
     assert spec.loader is not None
@@ -75,6 +79,7 @@ def load(folder: str | Path, *, code: bool = True) -> nn.Module:
 def _built(folder: Path) -> nn.Module:
     """The network of a space of the catalog, by its row; nothing of the folder runs."""
     config = config_of(folder)
+    sound(folder, config, "model.safetensors")
     try:
         asked = config["space"]
         space = named(asked["name"], **_hashable(asked["settings"]))
@@ -95,6 +100,23 @@ def _built(folder: Path) -> nn.Module:
 def _hashable(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings as spaces take them, which JSON has as lists."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+
+
+def sound(folder: Path, config: Mapping[str, Any], *names: str) -> None:
+    """Compare files of a `best/` with what config.json says of them; all, or those named.
+
+    Raises: RunError naming the one that was changed since it was written.
+    """
+    known = config.get("sha256", {})  # older ones do not say it
+    for name, was in known.items() if isinstance(known, dict) else ():
+        if (not names or name in names) and (now := digest(folder / name)) != was:
+            raise RunError(
+                f"{folder / name} is not the file that was written",
+                expected=f"SHA-256 {str(was)[:16]}...",
+                got=f"{now[:16]}..." if now else "no file",
+                hint="run the search's command again, which writes best/ anew; if the change is "
+                f'yours, take {name!r} out of "sha256" in config.json',
+            )
 
 
 def config_of(folder: str | Path) -> dict[str, Any]:
