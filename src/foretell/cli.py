@@ -409,7 +409,9 @@ def bench_predictors(
 def bench_search(
     table: Annotated[Path, typer.Option(help="A .csv, .csv.gz or .parquet file.")],
     space: Annotated[str, typer.Option(help="A catalog name, or file.py:Name for your own.")],
-    target: Annotated[str, typer.Option(help="Column that a search may see, higher is better.")],
+    target: Annotated[
+        str, typer.Option(help="Column or learning curve that a search may see, higher is better.")
+    ],
     strategies: Annotated[str, typer.Option(help="Catalog names, separated by commas.")] = (
         "neural-predictor,regularized-evolution,random"
     ),
@@ -418,6 +420,15 @@ def bench_search(
     test_target: Annotated[
         str | None, typer.Option(help="Column for the report alone, read once per search.")
     ] = None,
+    minimize_target: Annotated[
+        bool, typer.Option("--minimize-target", help="Lower values of the target are better.")
+    ] = False,
+    seconds: Annotated[
+        str | None, typer.Option(help="Column with the seconds of a whole training, for a clock.")
+    ] = None,
+    workers_simulated: Annotated[
+        int, typer.Option(min=1, help="Networks trained at the same time, on that clock.")
+    ] = 1,
     out: StudyOut = Path("bench-search"),
     workers: Processes = 1,
     json: Json = False,
@@ -437,6 +448,9 @@ def bench_search(
             workers=workers,
             test_column=test_target,
             on_progress=lambda event: live.update(str(event)),
+            direction="min" if minimize_target else "max",
+            seconds_column=seconds,
+            workers_simulated=workers_simulated,
         )
     _show_study(study, out, json, out / "summary.md")
 

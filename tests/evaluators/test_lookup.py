@@ -49,6 +49,16 @@ def test_test_results_are_not_among_what_a_search_sees(table):
     for name in ("test_acc", {3: "test_acc"}):
         with pytest.raises(SettingError, match="may not read 'test_acc'"):
             Lookup(table, name)
+    for name in ("x-test", "TestAccuracy", "cifar10.test.acc", "testacc"):
+        with pytest.raises(SettingError, match="may not read"):
+            Lookup(table, name)
+    latest = ft.Table(
+        table.space,
+        table.X,
+        {"valid_acc50": np.ones(len(table)), "latest": 1.0 * np.arange(len(table))},
+    )
+    assert Lookup(latest, "valid_acc50").objective == "valid_acc50"
+    assert Lookup(latest, "latest").objective == "val_latest"
 
 
 def test_what_diverged_has_failed_and_cost_its_seconds(table):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
+from typer.testing import CliRunner
 
 import foretell as ft
+from foretell.cli import app
 from foretell.errors import RunError, SettingError
 from foretell.spaces.parts.listed import listed
 from foretell.strategies.neural_predictor import NeuralPredictor
@@ -128,3 +131,48 @@ def test_listed_space_stays_in_its_list():
     moved = few.mutate(X, rng=4)
     assert (moved != X).any(axis=1).mean() > 0.9
     assert SPACE.size == 15_625  # the space itself is as it was
+
+
+@pytest.fixture
+def timed(tmp_path):
+    X = SPACE.sample(200, rng=0)
+    y, seconds = X.sum(axis=1).astype(float), 1.0 + X[:, 0]
+    columns = {"val_loss": y, "val_acc": -y, "x-test": y, "none": y * np.nan, "s": seconds}
+    return Table(SPACE, X, columns).write(tmp_path / "timed.csv")
+
+
+@pytest.mark.parametrize(
+    ("column", "more", "says"),
+    [
+        ("val_loss", {}, r"direction of 'val_loss': expected 'min'.*--minimize-target"),
+        ("val_acc", {"direction": "min"}, "direction of 'val_acc': expected 'max'"),
+        ("x-test", {}, "may not read 'x-test'"),
+        ("none", {}, "'none': expected a value"),
+        ("val_acc", {"workers_simulated": 4}, "--seconds COLUMN"),
+        ("val_acc", {"workers_simulated": 0}, "simulated workers"),
+    ],
+)
+def test_targets_that_a_search_may_not_have(timed, tmp_path, column, more, says):
+    with pytest.raises(SettingError, match=says):
+        run_searches(timed, SPACE, column, STRATEGIES, 10, 2, tmp_path / "out", **more)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_loss_and_a_clock_from_the_command_line(timed, tmp_path):
+    ends = {}
+    for workers in (1, 4):
+        out = tmp_path / f"out-{workers}"
+        args = f"--table {timed} --space nb201 --target val_loss --strategies random --budget 20"
+        more = f"--seeds 2 --minimize-target --seconds s --workers-simulated {workers} --out {out}"
+        done = CliRunner().invoke(app, ["bench", "search", *args.split(), *more.split(), "--json"])
+        assert done.exit_code == 0, done.output
+        found = json.loads(done.stdout)
+        ends[workers] = [max(end) for end in found["ended_s"]]
+        assert "Seconds: until all is trained" in (out / "summary.md").read_text()
+        best = [min(values) for values in found["values"]]
+        study = SearchStudy(
+            tuple(SearchRecord("random", "", i, tuple(v)) for i, v in enumerate(found["values"])),
+            out, 20, "min",
+        )  # fmt: skip
+        assert study.best_at("random", 20) == best
+    assert all(2 * few < alone for few, alone in zip(ends[4], ends[1], strict=True))

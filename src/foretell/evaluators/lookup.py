@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ class Lookup(Evaluator):
         if self.direction not in ("max", "min"):
             raise SettingError("direction", expected="'max' or 'min'", got=repr(self.direction))
         for name in self._columns:
-            if "test" in name.lower().split("_"):
+            if any(word.startswith("test") for word in re.findall(r"[a-z]+", name.lower())):
                 raise SettingError(
                     f"a search may not read {name!r}, which is for the report",
                     expected="a column of validation results",

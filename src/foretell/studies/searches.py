@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,10 @@ from foretell.studies._study import (
     seeds_of,
     write_summary,
 )
+from foretell.tables.table import Table
 
+_SMALL = ("loss", "err", "error", "perplexity", "ppl", "nll", "rmse", "mse", "mae", "regret")
+_LARGE = ("acc", "accuracy", "auc", "iou", "miou", "bleu", "precision", "recall")
 CHECKPOINTS = (10, 20, 50, 100, 130, 150, 200, 300, 500, 1_000, 2_000, 5_000, 10_000)
 
 
@@ -128,14 +132,19 @@ class SearchStudy(Study[SearchRecord]):
         names = sorted(self.names, key=lambda s: sign * _mean(self.best_at(s, self.budget)))
         test = any(r.test is not None for r in self.records)
         n_seeds = len({r.seed for r in self.records})
+        clock = any(any(r.ended_s) for r in self.records)
         rows = []
         for s in names:
             cells = [plus_minus(self.best_at(s, n)) for n in at]
             if test:
                 tests = [r.test for r in self.records if r.strategy == s]
                 cells.append(plus_minus([value for value in tests if value is not None]))
+            if clock:
+                ends = [r.ended_s for r in self.records if r.strategy == s and r.ended_s]
+                cells.append(plus_minus([max(end) for end in ends], digits=0))
             rows.append([s, *cells])
         header = ["strategy", *(f"{n} networks" for n in at), *(["test"] if test else [])]
+        header += ["seconds"] * clock
         first = names[0]
         reach = [
             [s, *(self._words(s, _mean(self.best_at(first, n))) for n in at)] for s in names[1:]
@@ -144,7 +153,8 @@ class SearchStudy(Study[SearchRecord]):
             "Best value seen after so many networks",
             markdown(header, rows),
             f"Mean ± half of the 95 % interval over {n_seeds} seed{'s' * (n_seeds > 1)}."
-            + (" Test: of the row with the best value at the end." if test else ""),
+            + (" Test: of the row with the best value at the end." if test else "")
+            + (" Seconds: until all is trained, on the simulated clock." if clock else ""),
         ]
         if cannot := few_seeds(n_seeds):
             parts.append(cannot)
@@ -224,6 +234,8 @@ def run_searches(
 
     Raises:
         RunError: `out` holds a study with another table, column, budget or direction.
+        SettingError: the name of the column says another direction, or that it is of a test split;
+            it has no value; or workers are simulated and nothing says how long a training takes.
     """
     made: dict[str, Strategy] = (
         dict(strategies)
@@ -238,6 +250,14 @@ def run_searches(
         )
     table = open_table(table_path, space, column, test_column, seconds_column)
     lookup = Lookup(table, column, direction, test_column, seconds_column)
+    _check_target(table, column, direction)
+    if workers_simulated < 1 or (workers_simulated > 1 and seconds_column is None):
+        raise SettingError(
+            "simulated workers",
+            expected="a number from 1, and a column of seconds",
+            got=f"{workers_simulated}, {seconds_column}",
+            hint="name the seconds of a whole training: --seconds COLUMN",
+        )
     settings = {
         "study": "searches",
         **describe(table_path, table),
@@ -259,6 +279,27 @@ def run_searches(
     study = SearchStudy(tuple(records), Path(out), budget, direction)
     write_summary(study.out, study.summary_rows(), study.summary())
     return study
+
+
+def _check_target(table: Table, column: str, direction: str) -> None:
+    """Raises: SettingError where the direction contradicts the name, or there is no value."""
+    words = set(re.findall(r"[a-z]+", column.lower()))
+    small = not words.isdisjoint(_SMALL) and "neg" not in words
+    large = not words.isdisjoint(_LARGE)
+    if small != large and direction != ("min" if small else "max"):
+        raise SettingError(
+            f"direction of {column!r}",
+            expected="'min', which small values are good for" if small else "'max'",
+            got=repr(direction),
+            hint=(
+                "pass --minimize-target (direction='min'), or rename the column if large is good"
+                if small
+                else "leave out --minimize-target, or rename the column if small is good"
+            ),
+        )
+    values = table.curves[column] if column in table.curves else table.column(column)
+    if not np.isfinite(values).any():
+        raise SettingError(f"column {column!r}", expected="a value", got="none in any row")
 
 
 def _search(
