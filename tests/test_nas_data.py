@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from foretell import NAS
+from foretell.errors import SettingError
 from foretell.winner.predict import predict
 
 RNG = np.random.default_rng(0)
@@ -49,3 +50,40 @@ def test_the_same_numbers_as_classes_and_as_values(tmp_path: Path) -> None:
     assert "val_r2" in numbers.best_metrics_
     classes = run(tmp_path / "c", (X, X[:, 0] > 0), task="regression")
     assert "val_r2" in classes.best_metrics_
+
+
+def test_a_network_that_says_one_class_only_is_told(tmp_path: Path) -> None:
+    y = np.array(["ok"] * 228 + ["defect"] * 12)
+    nas = run(tmp_path / "o", (RNG.normal(size=(240, 4)), y))
+    said = " ".join(nas.summary_lines_)
+    assert "always saying 'ok': val_acc 94." in said
+    assert "no more accurate than that (balanced accuracy" in said
+    page = nas.report_.read_text()
+    assert "Class by class" in page
+    assert "Always saying ok would be right in 94." in page
+    lines = (tmp_path / "o" / "confusion.csv").read_text().splitlines()
+    assert lines[0] == "class,said defect,said ok"
+    assert sum(int(n) for line in lines[1:] for n in line.split(",")[1:]) == 36
+
+
+def test_rare_classes_count_where_they_are_asked_to(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(900, 4))
+    y = (X[:, 0] + rng.normal(size=900) > 2.6).astype(int)  # some 3 %
+    plain = run(tmp_path / "a", (X, y))
+    nas = NAS("tabular", n_train=2, top_k=1, epochs=6, workers=0, out=tmp_path / "b",
+              predictor="gp", metric="val_balanced_acc", recipe={"balance": True})  # fmt: skip
+    nas.fit((X, y))
+    assert (nas.summary_["objective"], nas.summary_["majority"]["label"]) == (
+        "val_balanced_acc",
+        "0",
+    )
+    assert nas.history_.y.max() == nas.best_metrics_["val_balanced_acc"]
+    gain = nas.best_metrics_["test_balanced_acc"] - plain.best_metrics_["test_balanced_acc"]
+    assert gain > 0.15
+
+
+@pytest.mark.parametrize("metric", ["val_rmse", "acc1", "val_map"])
+def test_a_metric_that_the_task_has_not(tmp_path: Path, metric: str) -> None:
+    with pytest.raises(SettingError, match=r"metric: expected one of val_acc, val_balanced_acc"):
+        NAS("tabular", metric=metric, out=tmp_path / "o").fit("digits")

@@ -24,9 +24,10 @@ from foretell.runs.journal import Journal
 from foretell.runs.progress import Progress
 from foretell.runs.settings import Settings, check
 from foretell.runs.summary import lines, summary
+from foretell.runs.tables import write_confusion
 from foretell.search.history import History
 from foretell.trackers.base import Watcher, watch
-from foretell.training.data import Reading, load
+from foretell.training.data import Data, Reading, load
 
 OnEvent = Callable[[Progress], None]
 
@@ -109,7 +110,7 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
     ) -> None:
         far = isinstance(executor, RayExecutor)  # its nodes may have other disks
         data = parts.data if far else parts.data.spill(folder.cache)
-        evaluator = Trainer(parts.whole, data, parts.recipe)
+        evaluator = Trainer(parts.whole, data, parts.recipe, objective=self.metric)
         with Workers(
             evaluator,
             workers=self.workers,
@@ -148,6 +149,7 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         try:
             driver.search()
             final = finish(driver, parts.data, facts)
+            self._confusion(driver, final)
             self.ranking_: Frame = driver.write_tables()
         finally:
             driver.close()
@@ -155,7 +157,7 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         driver.clean_up()
         self.folder_ = folder.path
         self.report_ = write(folder.path, space)
-        self._found(driver, final)
+        self._found(driver, final, parts.data)
         for watcher in list(driver.watchers):
             driver.tell(watcher, lambda one: one.end(self.summary_))
         if parts.latency is not None and parts.latency.known:
@@ -163,7 +165,15 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             self.summary_lines_.append(parts.latency.note)
             folder.note(parts.latency.note)
 
-    def _found(self, driver: Driver, final: Final) -> None:
+    def _confusion(self, driver: Driver, final: Final) -> None:
+        """Write what the winner says of the test rows of each class, for the report."""
+        trainer = driver.evaluator
+        if isinstance(trainer, Trainer) and trainer.data.task == "classification":
+            winner = driver.trials[final.id]
+            model = trained(trainer.space, winner.x, driver.folder.best / "model.safetensors")
+            write_confusion(driver.folder, trainer.confusion(model), trainer.data.labels)
+
+    def _found(self, driver: Driver, final: Final, data: Data) -> None:
         """What the run has found, as fitted attributes."""
         space, winner = driver.evaluator.space, driver.trials[final.id]
         self.best_model_ = trained(space, winner.x, driver.folder.best / "model.safetensors")
@@ -178,5 +188,5 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             epochs=[trial.epochs for trial in trials],
             max_epochs=driver.evaluator.epochs,
         )
-        self.summary_ = summary(driver, final)
+        self.summary_ = summary(driver, final, data)
         self.summary_lines_ = lines(self.summary_)

@@ -77,3 +77,26 @@ def test_labels(ties):
     chances = 1 / (1 + np.exp(-out))
     expected = -np.mean(y * np.log(chances) + (1 - y) * np.log(1 - chances))
     assert float(scores.loss(torch.tensor(out), torch.tensor(y), data)) == pytest.approx(expected)
+
+
+def test_balanced_weights_make_classes_count_alike():
+    y = np.array([0] * 90 + [1] * 10)
+    data = data_of(y)
+    weights = scores.class_weights(data)
+    rows = y[data.split["train"]]
+    np.testing.assert_allclose(np.bincount(rows) * weights.numpy(), len(rows) / 2, rtol=1e-6)
+    out = torch.tensor(np.random.default_rng(0).normal(size=(100, 2)))
+    each = torch.nn.functional.cross_entropy(out, torch.tensor(y), reduction="none").numpy()
+    wanted = np.average(each, weights=weights.double().numpy()[y])
+    found = scores.loss(out, torch.tensor(y), data, weights=weights.double())
+    assert float(found) == pytest.approx(wanted)
+    smooth = torch.nn.functional.cross_entropy(
+        out, torch.tensor(y), reduction="none", label_smoothing=0.1
+    )
+    wanted = np.average(smooth.numpy(), weights=weights.double().numpy()[y])
+    found = scores.loss(out, torch.tensor(y), data, 0.1, weights.double())
+    assert float(found) == pytest.approx(wanted)
+    label, shares = scores.majority(data)
+    assert label == "0"
+    for part, share in shares.items():
+        assert share == np.mean(y[data.split[part.removesuffix("_acc")]] == 0)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from foretell._files import sweep
@@ -35,11 +36,10 @@ class Trainer(Evaluator):
         space: whose rows are trained, by `space.build(x, data.input_shape, data.n_outputs)`.
         data: what to learn, from `foretell.training.data.load`.
         recipe: how; the same for all rows.
+        objective: a validation metric of `training.scores`; None for "val_acc" of classes,
+            "val_map" of labels and "val_r2" of numbers.
         state_every_s: seconds between two writes of a half-trained network, at least; 0 writes it
             after every epoch.
-
-    `objective` is "val_acc" for classes, "val_map" for labels and "val_r2" for regression, all to
-    maximise.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Trainer(Evaluator):
         data: Data,
         recipe: Recipe | None = None,
         *,
+        objective: str | None = None,
         state_every_s: float = checkpoint.EVERY_S,
     ) -> None:
         self.space = space.with_io(data.input_shape, data.n_outputs)
@@ -57,7 +58,7 @@ class Trainer(Evaluator):
         self.device, self.threads = self.recipe.device, self.recipe.threads
         pick_device(self.recipe.device)  # a wrong name fails here, not in every trial
         self.epochs = self.recipe.epochs
-        self.objective = f"val_{scores.OBJECTIVE[data.task]}"
+        self.objective = scores.objective(objective, data)
 
     def evaluate(
         self,
@@ -171,6 +172,19 @@ class Trainer(Evaluator):
         """
         with self._alone(0) as device:
             return self._measure(model, split, device)
+
+    def confusion(self, model: nn.Module) -> NDArray[np.int64]:
+        """How many test rows of each class (first) a trained network says to be of each (second).
+
+        Shapes: returns (K, K).
+        """
+        with self._alone(0) as device:
+            loop.prepare(model, self.data, device)
+            out, y = loop.outputs(
+                model, batches.Split(self.data, "test", device), self.data, self.recipe
+            )
+            said = out.argmax(1).cpu().numpy()
+            return scores.confusion(y.cpu().numpy(), said, self.data.n_outputs)
 
     def _measure(self, model: nn.Module, part: str, device: torch.device) -> dict[str, float]:
         loop.prepare(model, self.data, device)

@@ -4,12 +4,65 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from foretell.frame import columns_of
 from foretell.report.html import Html, h, join
 from foretell.report.parts import table
 from foretell.report.reading import Run
-from foretell.report.units import plural
+from foretell.report.units import MISSING, plural
 
+_MOST_SHOWN = 20  # columns of the confusion matrix
 _SPLITS = ("train", "val", "test")
+
+
+def confusion(run: Run) -> Html | None:
+    """What the winner says of the test rows of each class, and how many of each it finds."""
+    path = run.folder / "confusion.csv"
+    if not path.exists():
+        return None
+    cells = columns_of(path)
+    try:
+        labels = cells.pop("class")
+        counts = np.array([list(map(int, column)) for column in cells.values()]).T
+        if counts.shape != (len(labels), len(labels)):
+            raise ValueError(counts.shape)
+    except (KeyError, ValueError) as error:
+        return h("p", f"confusion.csv is damaged: {error}", class_="note")
+    total = counts.sum(axis=1)
+    recall = [f"{100 * hit / n:.1f} %" if n else MISSING
+              for hit, n in zip(counts.diagonal(), total, strict=True)]  # fmt: skip
+    said = counts.sum(axis=0)
+    train = {name: n[0] for name, n in (run.record.data.about.get("counts") or {}).items()}
+    most = max(train, key=train.__getitem__) if set(train) == set(labels) else ""
+    words = [h("p", "Rows are what test examples are, columns what the best network says of them.")]
+    if most:
+        always = total[labels.index(most)] / max(1, total.sum())
+        words.append(
+            h("p", f"Always saying {most} would be right in {100 * always:.1f} % of the test.")
+        )
+    shown = range(min(len(labels), _MOST_SHOWN))
+    rows = [
+        h(
+            "tr",
+            h("th", labels[i], scope="row"),
+            h("td", f"{total[i]:,}", class_="number"),
+            h("td", recall[i], class_="number"),
+            [h("td", f"{counts[i, j]:,}", class_="number") for j in shown],
+        )
+        for i in range(len(labels))
+    ]
+    rows.append(
+        h(
+            "tr",
+            h("th", "said", scope="row"),
+            h("td", f"{total.sum():,}", class_="number"),
+            h("td", ""),
+            [h("td", f"{said[j]:,}", class_="number") for j in shown],
+        )
+    )
+    heads = ("class", "examples", "recall", *(f"as {labels[j]}" for j in shown))
+    return join([*words, table(heads, rows, tall=True)])
 
 
 def data(run: Run) -> Html | None:

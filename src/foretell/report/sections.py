@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from foretell.report.bars import baselines, time_spent
-from foretell.report.data import data
+from foretell.report.data import confusion, data
 from foretell.report.display import PHASES, cell, table_csv
 from foretell.report.drawing import network
 from foretell.report.effects import effects, main_effects
@@ -322,6 +322,7 @@ def _all_trials(run: Run) -> Html | None:
 SECTIONS: tuple[tuple[str, str, Callable[[Run], Html | None]], ...] = (
     ("network", "The best network", _best),
     ("better", "Is it really better?", _better),
+    ("classes", "Class by class", confusion),
     ("trade-off", "The trade-off", _trade_off),
     ("prediction", "How good the predictions were", _prediction),
     ("cost", "What it costs", _cost),

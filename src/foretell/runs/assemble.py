@@ -35,6 +35,7 @@ from foretell.spaces.base import Costs, Space
 from foretell.spaces.parts.limited import Limited
 from foretell.spaces.parts.load import load as load_space
 from foretell.strategies import Strategy
+from foretell.training import scores
 from foretell.training.data import Data
 from foretell.training.recipe import Recipe
 from foretell.winner import best
@@ -71,6 +72,7 @@ class Parts:
         """
         whole = _space(settings).with_io(data.input_shape, data.n_outputs)
         recipe = _recipe(settings)
+        scores.objective(settings.metric, data)
         limits: dict[str, float] = meant(settings, "limits")
         latency = _latency(settings, recipe, limits)
         space = Limited.of(whole, limits, latency) if limits or latency else whole
@@ -89,7 +91,7 @@ class Parts:
         """What run.json has."""
         spec, space, data = self.settings.space, self.whole, self.data
         options = {name: getattr(self.settings, name) for name in SAVED}
-        evaluator = Trainer(space, data, self.recipe)
+        evaluator = Trainer(space, data, self.recipe, objective=self.settings.metric)
         return RunRecord(
             foretell=__version__,
             command=tuple(sys.argv),

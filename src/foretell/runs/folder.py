@@ -43,6 +43,7 @@ class RunFolder:
         self.ranking = self.path / "ranking.csv"
         self.predictions = self.path / "predictions.csv"
         self.pareto = self.path / "pareto.csv"
+        self.confusion = self.path / "confusion.csv"
         self.report = self.path / "report.html"
         self.log = self.path / "run.log"
         try:

@@ -137,6 +137,13 @@ class Settings:
         means=bool,
         saved=bool,
     )
+    metric: str | None = option(
+        None,
+        """what the search looks for, "val_balanced_acc", "val_f1", "val_auroc", ...; None for
+        "val_acc" of classes, "val_map" of labels, "val_r2" of numbers.""",
+        Flag("--metric", "Looked for: val_balanced_acc, val_f1, val_auroc, ..."),
+        saved=str | None,
+    )
     recipe: Recipe | Mapping[str, Any] | None = option(
         None,
         "a `Recipe`, or a dict of its settings, for all trainings.",

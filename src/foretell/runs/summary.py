@@ -13,17 +13,21 @@ from foretell.metrics import welch
 from foretell.runs.driver import Driver
 from foretell.runs.events import Final, Rank
 from foretell.runs.typed import plain
+from foretell.training import scores
+from foretell.training.data import Data
 
 _SAID = ("acc", "map", "exact", "r2", "rmse")  # kinds of metrics, beside the objective
 
 
-def summary(driver: Driver, final: Final) -> dict[str, Any]:
+def summary(driver: Driver, final: Final, data: Data) -> dict[str, Any]:
     """The result of a run, JSON-able.
 
     Args:
         driver: whose run has ended.
         final: the last event of its journal.
+        data: what was learnt.
     """
+    majority = scores.majority(data)
     winner = driver.trials[final.id]
     trials = driver.ended
     rank = driver.journal.of(Rank)
@@ -39,6 +43,7 @@ def summary(driver: Driver, final: Final) -> dict[str, Any]:
         "flops": None if np.isnan(winner.flops) else int(winner.flops),
         "objective": driver.evaluator.objective,
         "metrics": final.metrics,
+        "majority": majority and {"label": majority[0], **majority[1]},
         "random": random and {**plain(random), "arch": driver.trials[random.id].arch},
         "predictor": rank[-1].chosen if rank else None,
         "predictor_note": rank[-1].note if rank else "",
@@ -94,6 +99,8 @@ def lines(summary: Mapping[str, Any]) -> list[str]:
         lines.append(f"predictor {summary['predictor']}{note}")
     lines.append(f"best: {summary['arch']}")
     lines.append(f"      {_words(summary['metrics'], summary['objective'])}{params}")
+    if summary["majority"]:
+        lines += _majority_lines(summary)
     if summary["stopped_by"]:
         lines.append(f"stopped: {summary['stopped_by']}")
     if summary["pareto"]:
@@ -104,6 +111,21 @@ def lines(summary: Mapping[str, Any]) -> list[str]:
         random = summary["random"]
         said = _words(random["metrics"], summary["objective"])
         lines.append(f"best of {random['n']} random networks: {said}")
+    return lines
+
+
+def _majority_lines(summary: Mapping[str, Any]) -> list[str]:
+    """What always saying the most frequent class reaches, and a warning where that is as good."""
+    always, found = summary["majority"], summary["metrics"]
+    shares = {name: value for name, value in always.items() if name != "label"}
+    lines = [f"always saying {always['label']!r}: {_words(shares, 'val_acc')}"]
+    even = found.get("test_balanced_acc")
+    if found.get("test_acc", 1.0) <= always["test_acc"]:
+        lines.append(
+            "the best network is no more accurate than that"
+            + ("" if even is None else f" (balanced accuracy {100 * even:.1f} %)")
+            + ": try --metric val_balanced_acc --set balance=true, or more epochs"
+        )
     return lines
 
 

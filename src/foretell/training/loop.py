@@ -79,6 +79,8 @@ def fit(
     train, val = Split(data, "train", device), Split(data, "val", device)
     prepare(model, data, device)
     optimiser = _optimiser(model, recipe, device)
+    balanced = recipe.balance and data.task == "classification"
+    each = scores.class_weights(data).to(device) if balanced else None
     order = torch.Generator().manual_seed(derive(seed, "order"))
     shifts = torch.Generator().manual_seed(derive(seed, "augment"))
     largest, flip = augment.resolve(recipe.augment, data.input_shape)
@@ -117,7 +119,7 @@ def fit(
                 x = augment.shift_and_flip(x, largest, flip, shifts)
             with _autocast(recipe, device):
                 out = model(x)
-                loss = scores.loss(_checked(out, y, data), y, data, recipe.label_smoothing)
+                loss = scores.loss(_checked(out, y, data), y, data, recipe.label_smoothing, each)
             for group in optimiser.param_groups:
                 group["lr"] = recipe.lr_at(epoch * n_batches + i, n_steps)
             optimiser.zero_grad(set_to_none=True)
@@ -185,6 +187,14 @@ def prepare(model: nn.Module, data: Data, device: torch.device) -> None:
 @torch.no_grad()
 def evaluate(model: nn.Module, part: Split, data: Data, recipe: Recipe) -> dict[str, float]:
     """Metrics of a split, those of `scores.metrics` and "loss"."""
+    out, y = outputs(model, part, data, recipe)
+    found = scores.metrics(out, y, data)
+    return {**found, "loss": float(scores.loss(out, y, data))}
+
+
+@torch.no_grad()
+def outputs(model: nn.Module, part: Split, data: Data, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """What a network says of the rows of a split, (n, n_outputs), and their targets."""
     model.eval()
     outs, ys = [], []
     for at in torch.split(torch.arange(len(part)), 4 * recipe.batch_size):
@@ -192,9 +202,7 @@ def evaluate(model: nn.Module, part: Split, data: Data, recipe: Recipe) -> dict[
         with _autocast(recipe, part.device):
             outs.append(_checked(model(x), y, data).float())
         ys.append(y)
-    out, y = torch.cat(outs), torch.cat(ys)
-    found = scores.metrics(out, y, data)
-    return {**found, "loss": float(scores.loss(out, y, data))}
+    return torch.cat(outs), torch.cat(ys)
 
 
 def _checked(out: object, y: Tensor, data: Data) -> Tensor:

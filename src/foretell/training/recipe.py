@@ -46,6 +46,7 @@ class Recipe:
     warmup: float = 0.15  # share of all steps in which the rate rises linearly from 0
     augment: Augment = "auto"  # random shifts ("crop") and mirroring ("flip") of images
     label_smoothing: float = 0.1  # share of the target spread over all classes
+    balance: bool | None = None  # whether all classes count alike in the loss, however rare
     clip: float = 2.0  # longest gradient (2-norm over all weights); 0: no limit
     early_stop: int = 0  # epochs without a better validation loss before stopping; 0: never
     keep: Keep = "last"  # whose weights count: the last epoch's, or the best validation loss's
@@ -63,6 +64,8 @@ class Recipe:
                 raise SettingError(
                     f"recipe setting {name!r}", expected=f"one of {', '.join(options)}", got=value
                 )
+            if hint == bool | None and not (value is None or isinstance(value, bool)):
+                raise SettingError(f"recipe setting {name!r}", expected="true or false", got=value)
             if hint is bool and not isinstance(value, bool):
                 raise SettingError(f"recipe setting {name!r}", expected="true or false", got=value)
         if not isinstance(self.device, str) or not self.device:

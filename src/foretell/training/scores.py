@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 from torch.nn import functional
 
+from foretell.errors import SettingError
 from foretell.training.data import Data
 
 OBJECTIVE = {"classification": "acc", "regression": "r2", "multilabel": "map"}  # by default
@@ -20,13 +21,51 @@ KINDS = {
     "regression": ("r2", "rmse"),
     "multilabel": ("map", "f1", "exact"),
 }  # what each task reports beside the loss
-LOWER_IS_BETTER = ("rmse", "loss")
 MOST_CLASSES = 20  # with more, there is no auroc: it costs a sort for each class
 Labels = NDArray[np.int64]
 Scores = NDArray[np.floating[Any]]
 
 
-def loss(out: Tensor, y: Tensor, data: Data, smoothing: float = 0.0) -> Tensor:
+def objective(name: str | None, data: Data) -> str:
+    """A validation metric that data of this task has, by its full name; None for the task's own.
+
+    Raises:
+        SettingError: there is no such metric.
+
+    >>> from foretell.training.data import load
+    >>> objective("f1", load("digits")), objective(None, load("digits"))
+    ('val_f1', 'val_acc')
+    """
+    if name is None:
+        return f"val_{OBJECTIVE[data.task]}"
+    known = [k for k in KINDS[data.task] if k != "auroc" or data.n_outputs <= MOST_CLASSES]
+    known = [kind for kind in known if kind != "rmse"]  # higher is better
+    if name.removeprefix("val_") not in known:
+        expected = ", ".join(f"val_{kind}" for kind in known)
+        raise SettingError("metric", expected=f"one of {expected}", got=repr(name))
+    return f"val_{name.removeprefix('val_')}"
+
+
+def class_weights(data: Data) -> Tensor:
+    """n / (K n_k) of the training rows, so that all classes count alike; shape (K,)."""
+    counts = np.bincount(data.y[data.split["train"]], minlength=data.n_outputs)
+    return torch.tensor(counts.sum() / (len(counts) * np.maximum(counts, 1)), dtype=torch.float32)
+
+
+def majority(data: Data) -> tuple[str, dict[str, float]] | None:
+    """The most frequent class in training, and the accuracy of always saying it, for val and
+    test; None where there are no classes."""
+    if data.task != "classification":
+        return None
+    rows = data.split
+    most = int(np.bincount(data.y[rows["train"]], minlength=data.n_outputs).argmax())
+    shares = {f"{part}_acc": float((data.y[rows[part]] == most).mean()) for part in ("val", "test")}
+    return data.labels[most], shares
+
+
+def loss(
+    out: Tensor, y: Tensor, data: Data, smoothing: float = 0.0, weights: Tensor | None = None
+) -> Tensor:
     """Cross entropy of classes, mean binary cross entropy of labels, else mean squared error.
 
     Args:
@@ -34,9 +73,14 @@ def loss(out: Tensor, y: Tensor, data: Data, smoothing: float = 0.0) -> Tensor:
         y: (n,) class numbers, or (n, n_outputs).
         data: whose task it is.
         smoothing: share of the target that is spread evenly over the classes, or over yes and no.
+        weights: of the classes, (K,); None for equal ones.
     """
     if data.task == "classification":
-        return functional.cross_entropy(out, y, label_smoothing=smoothing)
+        if weights is None:
+            return functional.cross_entropy(out, y, label_smoothing=smoothing)
+        # by the row's class; torch's own `weight` weighs the smoothed share of rare classes up too
+        each = functional.cross_entropy(out, y, label_smoothing=smoothing, reduction="none")
+        return (each * weights[y]).sum() / weights[y].sum()
     if data.task == "multilabel":
         target = y * (1 - smoothing) + smoothing / 2
         return functional.binary_cross_entropy_with_logits(out, target)
