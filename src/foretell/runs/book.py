@@ -126,7 +126,8 @@ class RunBook:
             self.desk.append(trial.at_rung(result, value, ended_s))
             self.desk.all.reached(trial, result)
             self.desk.spent.took(trial.id, result.epochs, result.seconds)
-            self.desk.say(f"{trial.arch[:60]}: {result.epochs} epochs")
+            whole = self.desk.evaluator.epochs
+            self.desk.say(f"{trial.arch[:60]}: {result.epochs} of {whole} epochs")
         else:
             self.desk.record(trial, result, ended_s=ended_s)
 
