@@ -244,6 +244,18 @@ def test_scores_that_are_no_accuracies_are_not_shown_in_percent(
     assert {"1000", "999"} <= set(page.words("td"))
 
 
+def test_the_method_says_what_was_done_and_no_more(make_run: Callable[..., Path]) -> None:
+    default = write(make_run("default", n_sample=4, n_top=2, epochs=9)).read_text()
+    assert "predictor auto, 4 sampled, 2 predicted best, 9 epochs each<" in default
+    halving = {"kind": "asha", "eta": 3, "min_epochs": 1}
+    run = make_run("halving", n_sample=4, n_top=2, epochs=9, settings={"halving": halving})
+    assert "9 epochs at most, successive halving, one in 3 goes on<" in write(run).read_text()
+    asha = {"name": "asha", "eta": 4, "min_epochs": 1}
+    settings = {"strategy": asha, "halving": None, "top_k": 0}
+    page = write(make_run("asha", n_sample=4, n_top=0, epochs=9, settings=settings)).read_text()
+    assert ">asha, 4 sampled, 9 epochs at most, successive halving, one in 4 goes on<" in page
+
+
 def test_downloads_hold_all_rows(make_run: Callable[..., Path]) -> None:
     _, page = read(make_run(n_sample=90))
     links = {a["download"]: a["href"] for tag, a in page.tags if tag == "a" and "download" in a}

@@ -96,14 +96,17 @@ def _space(space: SpaceRecord) -> str:
 
 
 def _method(record: RunRecord) -> str:
-    options, halving = record.options, record.options.halving
-    parts = [record.strategy.name, f"predictor {options.predictor}"]
+    options, settings = record.options, record.strategy.settings
+    halving = options.halving or settings
+    eta = halving.get("eta") if isinstance(halving, dict) else None
+    # without networks to predict there is nothing that a predictor was asked for
+    parts = [record.strategy.name, "" if options.top_k == 0 else f"predictor {options.predictor}"]
     counts = (
         (options.n_train, "sampled"),
         (options.top_k, "predicted best"),
-        (record.recipe and record.recipe.epochs, "epochs each"),
+        (record.recipe and record.recipe.epochs, "epochs at most" if eta else "epochs each"),
     )
-    parts += [f"{n} {what}" for n, what in counts if n is not None]
-    if isinstance(halving, dict):
-        parts.append(f"successive halving, one in {halving.get('eta')} goes on")
+    parts += [f"{n} {what}" for n, what in counts if n]
+    if eta:
+        parts.append(f"successive halving, one in {eta} goes on")
     return ", ".join(filter(None, parts))
