@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from foretell.errors import need, unknown_name
+from foretell.errors import SettingError, need, unknown_name
 
 
 @dataclass(frozen=True)
@@ -598,4 +599,16 @@ def row(kind: str, name: str) -> Row:
 
 def get(kind: str, name: str, *args: Any, **kwargs: Any) -> Any:
     """Instantiate the component `name` of `kind`."""
-    return row(kind, name).load()(*args, **kwargs)
+    make = row(kind, name).load()
+    try:
+        inspect.signature(make).bind(*args, **kwargs)
+    except TypeError as error:
+        known = [k for k in inspect.signature(make).parameters if k != "self"]
+        raise SettingError(
+            f"settings of {kind} {name!r}: {error}",
+            expected=f"some of {', '.join(known)}" if known else "none",
+        ) from error
+    try:
+        return make(*args, **kwargs)
+    except TypeError as error:  # such as "5" where a number is compared
+        raise SettingError(f"settings of {kind} {name!r}: {error}", got=kwargs) from error

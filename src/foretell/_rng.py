@@ -8,12 +8,15 @@ import numpy as np
 
 from foretell.errors import SettingError
 
+Seed = int | np.random.Generator | np.random.RandomState | None
 
-def stream(seed: int | None, *keys: int | str) -> np.random.Generator:
+
+def stream(seed: Seed, *keys: int | str) -> np.random.Generator:
     """An independent generator for `(seed, *keys)`; equal arguments give equal streams.
 
     Args:
-        seed: non-negative integer, or None for fresh entropy from the operating system.
+        seed: non-negative integer, or None for fresh entropy from the operating system; or a
+            generator of numpy (`RandomState`, too, as in scikit-learn), which gives the integer.
         keys: what the stream is for, e.g. `("ask", 3)`.
 
     >>> bool(stream(0, "ask", 1).random() == stream(0, "ask", 1).random())
@@ -21,6 +24,10 @@ def stream(seed: int | None, *keys: int | str) -> np.random.Generator:
     >>> bool(stream(0, "ask", 1).random() == stream(0, "ask", 2).random())
     False
     """
+    if isinstance(seed, np.random.RandomState):
+        seed = int(seed.randint(2**31))
+    elif isinstance(seed, np.random.Generator):
+        seed = int(seed.integers(2**31))
     if seed is None:
         return np.random.default_rng()
     return np.random.default_rng(np.random.SeedSequence([_natural(seed), *map(_word, keys)]))
@@ -31,7 +38,7 @@ def as_rng(rng: int | np.random.Generator | None) -> np.random.Generator:
     return rng if isinstance(rng, np.random.Generator) else stream(rng)
 
 
-def derive(seed: int | None, *keys: int | str) -> int:
+def derive(seed: Seed, *keys: int | str) -> int:
     """A 31-bit seed for libraries that want an integer (torch, scikit-learn)."""
     return int(stream(seed, *keys).integers(2**31))
 

@@ -9,7 +9,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from foretell.errors import SettingError
 from foretell.spaces.base import Rows, Space
+
+
+def a_space(owner: object, space: Any) -> Space:
+    """The space of `owner`, or an error where it is none, such as a name."""
+    if isinstance(space, Space):
+        return space
+    raise SettingError(
+        f"{type(owner).__name__}, space",
+        expected="a space",
+        got=repr(space),
+        hint=f"foretell.spaces.get({space!r})" if isinstance(space, str) else None,
+    )
 
 
 class Encoding(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
@@ -34,7 +47,13 @@ class Encoding(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]  # s
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Features (n, f) of rows (n, d)."""
-        return self.encode(self.space.canonical_form(self.space.check(X)))
+        space = a_space(self, self.space)
+        return self.encode(space.canonical_form(space.check(X)))
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Names of the features: that of the class in small letters, and a number."""
+        n = self.encode(a_space(self, self.space).sample(1, rng=0)).shape[1]
+        return np.array([f"{type(self).__name__.lower()}{i}" for i in range(n)], dtype=object)
 
     def __sklearn_is_fitted__(self) -> bool:
         return True

@@ -76,6 +76,11 @@ class Evidence(Encoding):
         It depends on row and parameters alone: not on the other rows, nor on any global generator.
         """
 
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Names of the features: that of the class in small letters, and what is told."""
+        name = type(self).__name__.lower()
+        return np.array([f"{name}_{feature}" for feature in self.features], dtype=object)
+
     def depends_on(self) -> Any:
         """What answers depend on beside the parameters (a file's digest, a table); counts whole."""
         return None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
+import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, Self, TypeVar, overload
@@ -12,6 +15,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from foretell._rng import stream
+from foretell.encodings.base import a_space
 from foretell.errors import DataError, NoUncertaintyError, SettingError, SpaceError
 from foretell.evidence.base import Evidence
 from foretell.evidence.parts.inside import evidence_of, without_evidence
@@ -30,9 +34,12 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
     `ranges` says where good settings may lie: parameter -> list of values, or a distribution of
     `scipy.stats`, as `RandomizedSearchCV(model, model.ranges)` takes them; a study tunes by them.
 
+    Weights of samples are not supported: `fit` has no `sample_weight`.
+
     Args:
         space: the space whose rows it sees.
-        random_state: non-negative seed, or None for fresh entropy.
+        random_state: non-negative seed, or None for fresh entropy; a `RandomState` or `Generator`
+            gives a seed with each fit.
     """
 
     has_std: bool = False  # whether `_predict` gives an uncertainty
@@ -63,8 +70,11 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
             SpaceError: a row is not of the space.
             DataError: the targets are not n finite numbers.
         """
+        a_space(self, self.space)
+        self._settings_of_their_kind()
+        names = _columns(X, self.space)
         rows = self._rows(X)
-        targets = np.asarray(y, dtype=np.float64)
+        targets = _numbers(y)
         if targets.shape != (len(rows),) or not len(rows):
             raise DataError(
                 "targets y", expected=f"shape ({max(len(rows), 1)},)", got=f"shape {targets.shape}"
@@ -78,9 +88,26 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
                 hint="leave failed trials out: history.ok has X and y without them",
             )
         self.n_features_in_ = self.space.d
+        self.__dict__.pop("feature_names_in_", None)
+        if names is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
         self.learnt_from_ = (rows, targets) if evidence_of(self) else None
-        self._fit(rows, targets, stream(self.random_state, "fit"))
+        try:
+            self._fit(rows, targets, stream(self.random_state, "fit"))
+        except (IndexError, RuntimeError, ValueError, ZeroDivisionError) as error:
+            if zero := [
+                name for name, value in self._defaults() if value and not getattr(self, name)
+            ]:
+                raise SettingError(
+                    f"{type(self).__name__}, {zero[0]}", expected="a whole number from 1", got=0
+                ) from error
+            raise
         return self
+
+    def _defaults(self) -> list[tuple[str, int]]:
+        """Settings that are whole numbers, with their defaults."""
+        found = inspect.signature(type(self)).parameters.items()
+        return [(name, one.default) for name, one in found if type(one.default) is int]
 
     def screen(self) -> Self | None:
         """The same predictor without its evidence, fitted on the same results; None without any.
@@ -114,12 +141,48 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
                 hint="call predict(X), or use a predictor with an uncertainty (`foretell list "
                 "predictors` marks them)",
             )
+        known = getattr(self, "feature_names_in_", None)
+        names = _columns(X, self.space)
+        if known is not None and names is not None and names != known.tolist():
+            raise DataError(
+                "columns of X",
+                expected=f"those of the fit, in their order: {', '.join(map(str, known))}",
+                got=", ".join(map(str, names)),
+            )
         rows = self._rows(X)
         if not return_std:
-            return self._mean(rows) if len(rows) else np.zeros(0)
+            return self._told(self._mean(rows)) if len(rows) else np.zeros(0)
         mean, std = self._predict(rows) if len(rows) else (np.zeros(0), np.zeros(0))
         assert std is not None  # has_std promises it
-        return mean, std
+        return self._told(mean), std
+
+    def _told(self, mean: Floats) -> Floats:
+        """The predictions, if any is a number."""
+        if len(mean) and not np.isfinite(mean).any():
+            raise DataError(
+                f"no prediction of {type(self).__name__} is a number: its training has diverged",
+                hint="try other settings, such as a lower learning rate",
+            )
+        return mean
+
+    def _settings_of_their_kind(self) -> None:
+        """Raises: SettingError for a setting that is not of the kind of its default."""
+        for name, one in inspect.signature(type(self)).parameters.items():
+            default, value = one.default, getattr(self, name, None)
+            if isinstance(default, bool) or value is None or name == "random_state":
+                continue
+            kind = type(default)
+            if kind is int:
+                good = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+                good, expected = good and value >= min(default, 0), "a whole number from 0"
+            elif kind is float:
+                good, expected = isinstance(value, numbers.Real), "a number"
+            else:
+                continue
+            if not good:
+                raise SettingError(
+                    f"{type(self).__name__}, {name}", expected=expected, got=repr(value)
+                )
 
     def _rows(self, X: ArrayLike) -> Rows:
         """Checked rows in canonical form."""
@@ -152,6 +215,31 @@ def seeded(model: Any, seed: int) -> Any:
     theirs = [k for k in params if k.endswith("random_state")]
     own = [k for k in theirs if not isinstance(params.get(k.rpartition("__")[0]), Evidence)]
     return other.set_params(**dict.fromkeys(own, seed))
+
+
+def _numbers(y: ArrayLike) -> Floats:
+    """Targets as numbers; neither text nor complex ones are."""
+    found = np.asarray(y)
+    if found.dtype == object and not any(isinstance(one, (str, bytes)) for one in found.flat):
+        with contextlib.suppress(TypeError, ValueError):
+            found = found.astype(np.float64)
+    if found.dtype.kind not in "biuf":
+        raise DataError("targets y", expected="real numbers", got=f"an array of {found.dtype}")
+    return found.astype(np.float64)
+
+
+def _columns(X: Any, space: Space) -> list[str] | None:
+    """The names of the columns of a data frame, which may not be the space's in another order."""
+    columns = getattr(X, "columns", None)
+    names = None if columns is None else list(columns)
+    if names is None or not all(isinstance(name, str) for name in names):
+        return None
+    own = [choice.name for choice in space.choices]
+    if names != own and sorted(names) == sorted(own):
+        raise DataError(
+            "columns of X", expected=f"in the order of the space: {', '.join(own)}", got=names
+        )
+    return names
 
 
 P = TypeVar("P", bound=Predictor)

@@ -45,7 +45,8 @@ class BySize(Predictor, ABC):
         prediction = mean(y) + std(y) max(r, 0.01) (s - mean(s)) / std(s)
 
     with r the correlation of s and y. The slope is always positive: a larger network is predicted
-    to be better, also where the training rows say otherwise.
+    to be better, also where the training rows say otherwise, or are equal: then it is told from
+    others by less than a millionth of them.
 
     Args:
         space: the space whose rows it sees; its `input_shape` and `n_outputs` count.
@@ -70,7 +71,8 @@ class BySize(Predictor, ABC):
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
         size = self._size(X)
         r = float(np.mean((size - size.mean()) * (y - y.mean()))) / deviation(size) / deviation(y)
-        self.slope_ = max(r, 0.01) * deviation(y) / deviation(size)
+        spread = max(float(y.std()), 1e-6 * (abs(float(y.mean())) or 1.0))  # of equal targets
+        self.slope_ = max(r, 0.01) * spread / deviation(size)
         self.intercept_ = float(y.mean() - self.slope_ * size.mean())
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:

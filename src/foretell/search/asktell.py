@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from foretell import _catalog
 from foretell._rng import stream
+from foretell.encodings.base import a_space
 from foretell.errors import DataError, SettingError
 from foretell.search.history import Curves, History, Integers
 from foretell.search.strategy import Proposal, Strategy
@@ -64,7 +65,7 @@ class Search:
             raise SettingError("direction", expected="'max' or 'min'", got=repr(direction))
         if isinstance(max_epochs, bool) or max_epochs != int(max_epochs) or max_epochs < 0:
             raise SettingError("max_epochs", expected="a whole number from 0", got=max_epochs)
-        self.space = space
+        self.space = a_space(self, space)
         self.strategy: Strategy = (
             _catalog.get("strategy", strategy) if isinstance(strategy, str) else strategy
         )

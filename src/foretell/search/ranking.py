@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foretell._rng import as_rng
-from foretell.errors import SettingError, SpaceError
+from foretell.errors import DataError, SettingError, SpaceError
 from foretell.evidence.base import Evidence
 from foretell.evidence.parts.inside import bound, evidence_of
 from foretell.graphs import hashing
@@ -347,7 +347,15 @@ class _Top:
         self.asked = self.asked[index]
 
     def ranking(self) -> Ranking:
-        """What is left."""
+        """What is left.
+
+        Raises: DataError where no prediction is a number.
+        """
+        if self.n_scored and len(self.F) and np.isneginf(self.F).all() and not self.minimize:
+            raise DataError(
+                "no row has a prediction that is a number",
+                hint="the predictor has diverged: try other settings",
+            )
         F = np.where(np.isneginf(self.F), np.nan, self.F)
         std = predicted(self.predictor, self.X)[1]
         return Ranking(self.X, F[:, 0], std, self.n_scored, self.minimize, -F[:, 1:])

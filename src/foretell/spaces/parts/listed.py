@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,15 +31,20 @@ def listed(space: Space, X: ArrayLike) -> Space:
     kind = type(f"Listed{type(space).__name__}", (_Listed, type(space)), {})
     other: Space = copy.copy(space)
     other.__class__ = kind
-    other.__dict__.update(_rows=rows[np.sort(first)], _row_keys=keys)
+    other.__dict__.update(_listed_from=space, _rows=rows[np.sort(first)], _row_keys=keys)
     return other
 
 
 class _Listed(Space):
     """Comes before the class of the space, whose methods it narrows."""
 
+    _listed_from: Space
     _rows: Rows
     _row_keys: NDArray[np.uint64]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Its class is made while the program runs; other processes make it again."""
+        return listed, (self._listed_from, self._rows)
 
     @property
     def size(self) -> int:
