@@ -158,3 +158,26 @@ def test_vectors_are_refused():
     for call in (space.costs, lambda X: space.build(X[0], (64,), 10)):
         with pytest.raises(SpaceError, match="nb201 takes images"):
             call(ALL[:1])
+
+
+def test_other_notations_of_the_same_cell():
+    X = SPACE.sample(50, rng=0)
+    ways = [[], [], [], [], []]
+    for text, row in zip(SPACE.to_str(X), X.tolist(), strict=True):
+        nodes = []
+        for node in text.split("+"):
+            pairs = [word.split("~") for word in node.strip("|").split("|")]
+            nodes.append(tuple((op, int(source)) for op, source in pairs))
+        ways[0].append(str(tuple(nodes)))
+        ways[1].append(str(nodes).replace("'", '"'))
+        ways[2].append(str(tuple(row)))
+        ways[3].append("".join(map(str, row)))
+        ways[4].append("-".join(map(str, row)))
+    for way in ways:
+        assert np.array_equal(SPACE.from_str(way), X)
+    for wrong in ("(0, 1, 2, 3, 4)", "01234", "0123456", "(0, 1, 2, 3, 4, 5)", "(('none', 0),)"):
+        with pytest.raises(SpaceError):
+            SPACE.from_str([wrong])
+    for wrong in (ways[0][0].replace("('", "('x_"), ways[0][0] + "+1"):
+        with pytest.raises(SpaceError):
+            SPACE.from_str([wrong])

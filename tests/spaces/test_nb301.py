@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -111,3 +112,20 @@ def test_canonical_is_blind_to_the_order_of_nodes():
     a, b, c = SPACE.canonical(X)
     assert a == b != c
     assert len(set(SPACE.row_key(X).tolist())) == 3
+
+
+def test_other_notations_of_the_same_genotype():
+    X = SPACE.sample(20, rng=0)
+    texts = SPACE.to_str(X)
+    ways = [
+        [text.replace("'", '"') for text in texts],
+        [text.replace("[", "(").replace("]", ")") for text in texts],
+        [text.replace("range(2, 6)", "[2, 3, 4, 5]") for text in texts],
+        [text.replace("range(2, 6)", "list(range(2, 6))") for text in texts],
+        # each node's pair of edges a tuple, and the cell their sum
+        [re.sub(r"(\(\S+ \d\), \(\S+ \d\))(, )(?=\()", r"\1] + [", text) for text in texts],
+    ]
+    ways.append([text.replace("[", "(").replace("]", ",)") for text in ways[4]])
+    assert ways[4][0].count("+") == 6
+    for way in ways:
+        assert np.array_equal(SPACE.from_str(way), X)

@@ -184,3 +184,24 @@ def test_the_table_of_small_graphs(data_dir):
     assert SPACE.md5_hash(table.X) == list(groups)  # the published hash, of every graph
     want = [np.mean(values) for values in groups.values()]
     np.testing.assert_allclose(table.column("val_acc"), want, rtol=1e-12)
+
+
+def test_a_table_of_graphs_keeps_every_column(tmp_path):
+    lines = ["hash,vertices,adjacency,labels,val_acc,jacob_cov,my_loss,note"]
+    rows = []
+    for k, (row, key, matrix, ops) in enumerate(graphs(12)):
+        rows.append(row)
+        for repeat in range(2):  # two trainings a graph
+            number = "" if k == 3 else k + repeat
+            lines.append(f'{key},{len(ops.split(","))},{matrix},"{ops}",0.5,{number},{-k},n{k}')
+    path = tmp_path / "graphs.csv"
+    path.write_text("\n".join(lines) + "\n")
+    found = read(path).columns
+    assert list(found) == ["val_acc", "jacob_cov", "my_loss", "note"]
+    expected = np.arange(len(rows)) + 0.5
+    expected[3] = np.nan
+    np.testing.assert_array_equal(found["jacob_cov"].values, expected)
+    assert found["my_loss"].better == "min"
+    assert found["note"].values.tolist() == [f"n{k}" for k in range(len(rows))]
+    table = ft.Table.open(path)
+    np.testing.assert_array_equal(table.column("my_loss"), -np.arange(len(rows)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from foretell.spaces.parts.settings import at_least, image_shape
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # source -> target, the string's order
 NONE, SKIP = 0, 1
+_INDICES = re.compile(r"\s*[(\[]?\s*[0-4](?:[\s,;_-]*[0-4]){5}\s*[)\]]?\s*")
 
 
 class NB201(Space):
@@ -96,6 +98,15 @@ class NB201(Space):
         return out
 
     def _parse(self, text: object) -> list[int]:
+        """Official strings; also the tuples of their cells, and six numbers of operations.
+
+        The numbers are those of `OPS`, the order of the published files, edge by edge as in the
+        string: "(3, 1, 0, 3, 4, 1)", "3-1-0-3-4-1" or "310341".
+        """
+        if _INDICES.fullmatch(str(text)):
+            return [int(digit) for digit in re.findall(r"\d", str(text))]
+        if "|" not in str(text):
+            return self._tuples(text)
         nodes = str(text).strip().split("+")
         row: list[int] = []
         if len(nodes) != 3:
@@ -110,6 +121,17 @@ class NB201(Space):
                     raise self._bad_string(text, word)
                 row.append(OPS.index(op))
         return row
+
+    def _tuples(self, text: object) -> list[int]:
+        """The row of "((('none', 0),), (('skip_connect', 0), ('none', 1)), (...))"."""
+        words = re.findall(r"\(\s*['\"](\w+)['\"]\s*,\s*(\d)\s*\)", str(text))
+        rest = re.sub(r"['\"]\w+['\"]|[\d\s,()\[\]]", "", str(text))
+        if rest or [int(source) for _, source in words] != [i for i, _ in EDGES]:
+            raise self._bad_string(text, str(text)[:40])
+        bad = [op for op, _ in words if op not in OPS]
+        if bad:
+            raise self._bad_string(text, bad[0])
+        return [OPS.index(op) for op, _ in words]
 
     def by_hand(self) -> tuple[str, str]:
         """The residual block that the paper compares with: two 3x3 convolutions and a shortcut."""

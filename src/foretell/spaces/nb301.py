@@ -30,11 +30,12 @@ NODES = (2, 3, 4, 5)  # nodes 0 and 1 are the two cells before
 PAIRS = {node: tuple(itertools.combinations(range(node), 2)) for node in NODES}
 _CONFIG = "NetworkSelectorDatasetInfo:darts:"
 _PAIR = r"\(\s*'(\w+)'\s*,\s*(\d)\s*\)"
-_LIST = r"\[(" + _PAIR + r"(?:\s*,\s*" + _PAIR + r"){7})\s*\]"
-_CONCAT = r"(?:range\(2,\s*6\)|\[2,\s*3,\s*4,\s*5\])"
+_LIST = r"[\[(]\s*(" + _PAIR + r"(?:\s*,\s*" + _PAIR + r"){7})\s*,?\s*[\])]"
+_CONCAT = r"(?:(?:list\()?range\(2,\s*6\)\)?|[\[(]2,\s*3,\s*4,\s*5[\])])"
+_SUM = re.compile(r"\s*,?\s*[\])]\s*\+\s*[\[(]\s*")  # between the parts of a list
 _GENOTYPE = re.compile(
-    rf"Genotype\(\s*normal={_LIST},\s*normal_concat={_CONCAT},"
-    rf"\s*reduce={_LIST},\s*reduce_concat={_CONCAT}\s*\)"
+    rf"Genotype\(\s*normal\s*=\s*{_LIST},\s*normal_concat\s*=\s*{_CONCAT},"
+    rf"\s*reduce\s*=\s*{_LIST},\s*reduce_concat\s*=\s*{_CONCAT}\s*,?\s*\)"
 )
 _CONCATS = "range(2, 6)"
 
@@ -154,9 +155,10 @@ class NB301(Space):
         return out
 
     def _parse(self, text: object) -> list[int]:
-        if not _GENOTYPE.fullmatch(str(text).strip()):
+        plain = _SUM.sub(", ", str(text).strip().replace('"', "'"))
+        if not _GENOTYPE.fullmatch(plain):
             raise self._bad_string(text, str(text)[:40])
-        pairs = re.findall(_PAIR, str(text))
+        pairs = re.findall(_PAIR, plain)
         row: list[int] = []
         for c in range(2):
             inputs, ops = [], []

@@ -34,7 +34,7 @@ def read(file: Path, space: Space | None) -> Benchmark:
     if space is None:
         space = _space_of(file)
     table = Table.open(file, space=space)
-    columns = {name: _column(name, table.values(name)) for name in table.columns}
+    columns = {name: column(name, table.values(name)) for name in table.columns}
     most = int(table.repeats.max())
     words = "one record each" if most == 1 else f"mean of up to {most} records"
     return Benchmark("own", space.name, table.X, columns, file.name, words, table.curves)
@@ -62,7 +62,8 @@ def _space_of(file: Path) -> Space:
     return next(iter(found.values()))
 
 
-def _column(name: str, values: NDArray[Any]) -> Column:
+def column(name: str, values: NDArray[Any]) -> Column:
+    """A column with its unit and direction, guessed from its name and values."""
     if values.dtype == object or _NEITHER.search(name):
         return Column(values)
     better: Better = "min" if _SMALL.search(name) else "max"

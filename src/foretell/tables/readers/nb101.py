@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from foretell.errors import DataError
 from foretell.spaces.base import Rows
 from foretell.spaces.nb101 import NB101, OPS
 from foretell.spaces.parts import dag
+from foretell.tables import own
 from foretell.tables.base import (
     Benchmark,
     Better,
@@ -236,7 +237,11 @@ def _check_hashes(X: Rows, hashes: Sequence[str], source: str) -> None:
 
 
 def _read_table(path: Path, repeat: int | None) -> Benchmark:
-    """A .csv with hash, adjacency, labels and measurements, a line a training."""
+    """A .csv with hash, adjacency, labels and measurements, a line a training.
+
+    Columns that no published file has are kept under their names: numbers like measurements, text
+    as in the first line of a graph.
+    """
     lines = list(csv.DictReader(io.StringIO(unpacked(path).decode("utf-8"), newline="")))
     names = {"-1": "input", "-2": "output", **{str(k): op for k, op in enumerate(OPS)}}
     first: dict[str, int] = {}
@@ -250,17 +255,34 @@ def _read_table(path: Path, repeat: int | None) -> Benchmark:
         [",".join(names.get(word, word) for word in line["labels"].split(",")) for line in ours],
     )
     _check_hashes(X, list(first), path.name)
-    fields = [name for name in lines[0] if name in _FIELDS]
-    values = np.array([[float(line[name] or "nan") for name in fields] for line in lines])
+    numbers = {name: _numbers(lines, name) for name in lines[0] if name not in _GRAPH}
+    fields = [name for name, known in numbers.items() if known is not None]
+    values = (
+        np.array([numbers[name] for name in fields], dtype=np.float64).reshape(len(fields), -1).T
+    )
     wide = spread(group, values, len(X))
     table = chosen(wide, repeat)
-    columns = {
-        _FIELDS[name][0]: Column(table[:, k], *_FIELDS[name][1:]) for k, name in enumerate(fields)
-    }
+    columns: dict[str, Column] = {}
+    for k, name in enumerate(fields):
+        if name in _FIELDS:
+            columns[_FIELDS[name][0]] = Column(table[:, k], *_FIELDS[name][1:])
+        else:
+            columns[name] = own.column(name, table[:, k])
+    for name in [name for name, known in numbers.items() if known is None]:
+        columns[name] = Column(np.array([line[name] for line in ours], dtype=object))
     words = repeats_in_words(wide.shape[1], repeat)
     return Benchmark("nb101", "nb101", X, columns, path.name, words)
 
 
+def _numbers(lines: Sequence[Mapping[str, str]], name: str) -> list[float] | None:
+    """A column as numbers, NaN where a field is empty; None where it has text."""
+    try:
+        return [float(line[name] or "nan") for line in lines]
+    except ValueError:
+        return None
+
+
+_GRAPH = ("hash", "vertices", "adjacency", "labels", "repeat")
 _FIELDS: dict[str, tuple[str, str, Better]] = {
     "val_acc": ("val_acc", "fraction", "max"),
     "test_acc": ("test_acc", "fraction", "max"),
