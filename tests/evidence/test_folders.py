@@ -26,7 +26,7 @@ def test_a_study_with_workers_asks_each_row_once(tmp_path):
     }
     for out in ("one", "one", "other"):
         found = run_predictors(
-            table, NB201, "val_acc", models, [20, 40], 2, tmp_path / out, workers=2
+            table, NB201, "val_acc", models, [20, 60], 2, tmp_path / out, workers=2
         )
         assert not found.failed
         answers = Ledger(tmp_path / out / "evidence").spent_on(counted.book)

@@ -24,7 +24,7 @@ def get(name: str, **settings: Any) -> Strategy:
     """The strategy `name` with its settings.
 
     >>> get("random")
-    Random(minimize=())
+    Random(minimize=(), repeats=False)
     """
     strategy: Strategy = _catalog.get("strategy", name, **settings)
     return strategy
