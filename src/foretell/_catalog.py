@@ -100,6 +100,13 @@ SPACES = (
         "Gorishniy et al., NeurIPS 2021",
         quick={"input_shape": (7,), "n_outputs": 2},
     ),
+    Row(
+        "signal",
+        "foretell.spaces.signal:Signal",
+        "convolutions over time for signals: depth, width, kernel, stride, shortcuts, dropout",
+        "Wang et al., IJCNN 2017",
+        quick={"max_depth": 3, "input_shape": (2, 13), "n_outputs": 3},
+    ),
 )
 
 ENCODINGS = (

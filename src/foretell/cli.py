@@ -122,6 +122,9 @@ def run(
     image_size: Annotated[
         str | None, typer.Option(help="Pixels a side of images in a folder, or HEIGHTxWIDTH.")
     ] = None,
+    layout: Annotated[
+        str, typer.Option(help="Of arrays, where it is unclear: channels-first, -last or grey.")
+    ] = "auto",
     drop: Annotated[str, typer.Option(help="Columns of a .csv to leave out, e.g. id,date.")] = "",
     json: Json = False,
     **options: Any,
@@ -132,6 +135,7 @@ def run(
     """
     size = None if image_size is None else _image_size(image_size)
     reading: Reading = {"target": target, "task": task, "image_size": size, "drop": words(drop)}
+    reading["layout"] = layout
     result = _run(settings.from_flags(options), data, reading)
     _finish(result, json, f"foretell predict {result.folder_ / 'best'} NEW_FILE")
 

@@ -200,10 +200,41 @@ def test_task_can_be_said():
 @pytest.mark.parametrize(
     ("shape", "expected"),
     [((7,), (7,)), ((9, 8), (1, 9, 8)), ((3, 9, 8), (3, 9, 8)), ((9, 8, 3), (3, 9, 8)),
-     ((9, 8, 1), (1, 9, 8)), ((3, 9, 3), (3, 9, 3)), ((2, 9, 8), (2, 9, 8))],
+     ((9, 8, 1), (1, 9, 8)), ((2, 9, 8), (2, 9, 8)), ((32, 32, 10), (10, 32, 32)),
+     ((10, 32, 32), (10, 32, 32)), ((9, 8, 2), (2, 9, 8)), ((1, 140), (1, 140)),
+     ((256, 3), (3, 256)), ((12, 29), (12, 29)), ((28, 28), (1, 28, 28))],
 )  # fmt: skip
 def test_layouts(shape, expected):
     assert load(arrays(20, 2, shape)).input_shape == expected
+
+
+@pytest.mark.parametrize("shape", [(3, 9, 3), (8, 8, 8), (20, 30, 25)])
+def test_layouts_that_have_to_be_said(shape):
+    x, y = arrays(20, 2, shape)
+    with pytest.raises(DataError, match=r"ambiguous shape.*--layout or layout= channels-first"):
+        load((x, y))
+    assert load((x, y), layout="channels-first").input_shape == shape
+    last = load((x, y), layout="channels-last")
+    assert last.input_shape == (shape[2], *shape[:2])
+    with pytest.raises(SettingError, match="layout: expected one of auto, channels-first"):
+        load((x, y), layout="hwc")
+
+
+def test_lines_of_text_and_signals_of_bytes_are_told_apart_by_the_user():
+    x, y = np.zeros((20, 16, 64), np.uint8), np.arange(20) % 2
+    with pytest.raises(DataError, match=r"ambiguous shape.*grey"):
+        load((x, y))
+    assert load((x, y), layout="grey").input_shape == (1, 16, 64)
+    assert load((x, y), layout="channels-first").input_shape == (16, 64)
+
+
+def test_new_signals_are_read_as_those_of_training(tmp_path):
+    x = np.random.default_rng(0).normal(size=(30, 50, 3))
+    data = load((x, np.arange(30) % 2))
+    assert "signals (n, length, channels)" in " ".join(data.lines())
+    np.savez(tmp_path / "new.npz", x=x[:4])
+    _, new = read_inputs(tmp_path / "new.npz", data.input_spec())
+    np.testing.assert_allclose(new, data.x[:4], atol=1e-6)
 
 
 def test_channels_last_is_moved_not_reshaped():

@@ -25,6 +25,7 @@ _THINGS = {
     "multilabel": ("label", "labels"),
 }
 _MOST_COUNTED = 1000  # classes whose rows are counted in a description
+_KINDS = {2: "features", 3: "signal"}
 _SHOWN = 20  # columns that one line names
 _ARRAYS = ("x", "y", "index")
 
@@ -36,6 +37,7 @@ class Reading(TypedDict, total=False):
     task: str
     image_size: int | tuple[int, int] | None
     drop: Sequence[str]
+    layout: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +50,8 @@ class Data:
     Args:
         name: what the data is called in reports.
         task: "classification", "regression" or "multilabel".
-        x: inputs of all splits, (n, channels, height, width) or (n, features).
+        x: inputs of all splits, (n, channels, height, width), (n, channels, length) or
+            (n, features).
         y: class numbers (n,) int64, standardised targets (n, n_outputs) float32, or labels from 0
             to 1, (n, n_outputs) float32.
         index: row numbers, first those of train, then val, then test, (n,).
@@ -81,7 +84,7 @@ class Data:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Of one example: (channels, height, width) or (features,)."""
+        """Of one example: (channels, height, width), (channels, length) or (features,)."""
         return tuple(int(size) for size in self.x.shape[1:])
 
     @property
@@ -189,6 +192,7 @@ def load(
     name: str | None = None,
     image_size: int | tuple[int, int] | None = None,
     drop: Sequence[str] = (),
+    layout: str = "auto",
 ) -> Data:
     """Read a source, split it once, and learn the normalisation from the training part alone.
 
@@ -204,6 +208,8 @@ def load(
             "auto": text and few different whole numbers are classes, rows of 0 and 1 are labels.
         name: what it is called; None for the file's name.
         drop: columns of a .csv to leave out.
+        layout: where arrays have their channels: "channels-first", "channels-last", or "grey" for
+            (n, height, width); "auto" where the shape says it.
         image_size: height and width in pixels for a folder; None for the median, at most 128.
 
     Raises:
@@ -217,7 +223,7 @@ def load(
     if isinstance(source, Data):
         return source
     shares = _fractions(fractions)
-    raw = readers.read(source, target, _image_size(image_size), task, tuple(drop))
+    raw = readers.read(source, target, _image_size(image_size), task, tuple(drop), layout)
     is_table = raw.x is None
     images = raw.x is not None and raw.x.ndim == 4
     found = targets.read(raw.y, task, images=images, where=raw.where, names=raw.target_names)
@@ -278,11 +284,12 @@ def load(
         },
         spec={
             "scale": scale,
+            "layout": raw.layout,
             "white": raw.white,
             "bytes": bool(x.dtype == np.uint8),
             "columns": columns,
             "target": raw.target_name,
-            "kind": "table" if is_table else "image" if images else "features",
+            "kind": "table" if is_table else "image" if images else _KINDS[x.ndim],
         },
     )
 

@@ -38,7 +38,7 @@ def read_inputs(
     if lower.endswith(sheets.SUFFIXES) and len(shape) == 1:
         names, x = _rows(path, spec["columns"], shape)
     elif lower.endswith(".npz"):
-        names, x = _npz(path)
+        names, x = _npz(path, spec)
     elif len(shape) == 3 and (path.is_dir() or images.is_image(path)):
         files = folders.image_paths(path)
         if shape[0] not in (1, 3) or spec["scale"] is None:
@@ -54,7 +54,8 @@ def read_inputs(
         x = images.read_files(files, shape[1:], shape[0], spec.get("white")).x
         names = [_name(file, path) for file in files]
     else:
-        kinds = "a .csv or .npz file" if len(shape) == 1 else "an image, a folder of them or a .npz"
+        tables = "a .csv or .npz file" if len(shape) == 1 else "a .npz file"
+        kinds = tables if len(shape) < 3 else "an image, a folder of them or a .npz"
         raise DataError(
             f"cannot tell what {path} is", expected=kinds, got=f"ending {path.suffix!r}"
         )
@@ -90,7 +91,7 @@ def _rows(
     return [f"line {line}" for line in sheet.lines], x
 
 
-def _npz(path: Path) -> tuple[list[str], NDArray[Any]]:
+def _npz(path: Path, spec: Mapping[str, Any]) -> tuple[list[str], NDArray[Any]]:
     arrays = readers.read_npz(path)
     found = [key for key in ("x", "X", "images", "data", "x_test") if key in arrays]
     if not found and len(arrays) != 1:
@@ -98,5 +99,10 @@ def _npz(path: Path) -> tuple[list[str], NDArray[Any]]:
             f"arrays of {path}", expected="one named x", got=", ".join(arrays) or "none"
         )
     key = found[0] if found else next(iter(arrays))
-    x = readers.as_inputs(arrays[key], f"{key} of {path}")
+    layout = spec.get("layout", "auto")
+    if (len(spec["shape"]), arrays[key].ndim) == (3, 3):
+        layout = "grey"
+    elif layout == "grey":
+        layout = "channels-first"
+    x = readers.as_inputs(arrays[key], f"{key} of {path}", layout)
     return [f"{key}[{i}]" for i in range(len(x))], x

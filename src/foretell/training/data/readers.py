@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.errors import DataError, SettingError
-from foretell.training.data import folders, images, sheets, splits
+from foretell.training.data import folders, images, layouts, sheets, splits
 
 Array = NDArray[Any]
 _SOURCES = "'digits', a folder of class folders, a .npz or .csv file, (X, y), or a torch Dataset"
@@ -38,6 +38,7 @@ class Raw:
     target_name: str = ""
     target_names: tuple[str, ...] = ()  # where there are several
     notes: tuple[str, ...] = ()
+    layout: str = "auto"  # where arrays have their channels
     white: float | None = None  # of image files with more than 8 bits
 
 
@@ -47,34 +48,36 @@ def read(
     image_size: tuple[int, int] | None,
     task: str = "auto",
     drop: Sequence[str] = (),
+    layout: str = "auto",
 ) -> Raw:
     """Parse any source; see `foretell.training.data.load`."""
     if isinstance(source, str) and source == "digits":
         return _digits()
     if isinstance(source, (str, Path)):
-        return _path(Path(source).expanduser(), target, image_size, task, drop)
+        return _path(Path(source).expanduser(), target, image_size, task, drop, layout)
     if isinstance(source, (tuple, list)) and source and all(map(_is_dataset, source)):
         if len(source) > 3:
             raise DataError(
                 "datasets", expected="(train, test) or (train, val, test)", got=len(source)
             )
         names = splits.PARTS if len(source) == 3 else ("train", "test")[: len(source)]
-        return _blocks("dataset", {k: _dataset(d, k) for k, d in zip(names, source, strict=True)})
+        pairs = {k: _dataset(d, k) for k, d in zip(names, source, strict=True)}
+        return _blocks("dataset", pairs, layout=layout)
     if isinstance(source, (tuple, list)) and len(source) == 2:
-        return _blocks("arrays", {"train": (source[0], source[1])})
+        return _blocks("arrays", {"train": (source[0], source[1])}, layout=layout)
     if _is_dataset(source):
-        return _blocks("dataset", {"train": _dataset(source, "dataset")})
+        return _blocks("dataset", {"train": _dataset(source, "dataset")}, layout=layout)
     raise DataError("data source", expected=_SOURCES, got=type(source).__name__)
 
 
-def as_inputs(value: object, label: str) -> Array:
-    """`value` as (n, channels, height, width) uint8 or float32, or (n, features) float64.
-
-    Three dimensions are grey images; the last of four is the channels if only it is 1, 3 or 4.
+def as_inputs(value: object, label: str, layout: str = "auto") -> Array:
+    """`value` as (n, channels, height, width) uint8 or float32, (n, channels, length) float32, or
+    (n, features) float64.
 
     Args:
         value: anything that numpy takes as an array of numbers.
         label: what it is called in errors.
+        layout: where its channels are, see `layouts.settle`.
     """
     x = as_array(value, label)
     if x.dtype.kind == "O":
@@ -89,17 +92,19 @@ def as_inputs(value: object, label: str) -> Array:
     if x.ndim not in (2, 3, 4) or 0 in x.shape:
         raise DataError(
             label,
-            expected="shape (n, channels, height, width), (n, height, width) or (n, features)",
+            expected="shape (n, channels, height, width), (n, height, width), "
+            "(n, channels, length) or (n, features)",
             got=f"shape {x.shape}",
         )
-    if x.ndim == 3:
+    settled = layouts.settle(x.shape, x.dtype, layout, label)
+    if settled == "grey":
         x = x[:, None]
-    elif x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
-        x = np.moveaxis(x, 3, 1)
+    elif settled == "channels-last":
+        x = np.moveaxis(x, -1, 1)
     if x.ndim == 4 and x.dtype.kind in "iu" and (x.dtype == np.uint8 or _is_byte(x)):
         return np.ascontiguousarray(x, dtype=np.uint8)
     with np.errstate(over="ignore"):
-        x = np.ascontiguousarray(x, dtype=np.float32 if x.ndim == 4 else np.float64)
+        x = np.ascontiguousarray(x, dtype=np.float64 if x.ndim == 2 else np.float32)
     finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
     if not finite.all():
         i = int(np.argmin(finite))
@@ -165,6 +170,7 @@ def _path(
     image_size: tuple[int, int] | None,
     task: str,
     drop: Sequence[str],
+    layout: str,
 ) -> Raw:
     existing(path)
     if path.is_dir():
@@ -188,13 +194,13 @@ def _path(
         )
     name = path.name.lower()
     if name.endswith(".npz"):
-        return _npz(path)
+        return _npz(path, layout)
     if name.endswith(sheets.SUFFIXES):
         return _csv(path, target, task, drop)
     raise DataError(f"cannot tell what {path} is", expected=_SOURCES, got=f"ending {path.suffix!r}")
 
 
-def _npz(path: Path) -> Raw:
+def _npz(path: Path, layout: str) -> Raw:
     arrays = read_npz(path)
     found: dict[str, dict[str, list[str]]] = {}  # of each split, the names of inputs and targets
     for key in arrays:
@@ -221,7 +227,7 @@ def _npz(path: Path) -> Raw:
         )
     left = sorted(set(arrays) - {key for pair in keys.values() for key in pair})
     pairs = {part: (arrays[x], arrays[y]) for part, (x, y) in keys.items()}
-    raw = _blocks(path.stem, pairs, str(path), keys)
+    raw = _blocks(path.stem, pairs, str(path), keys, layout)
     notes = []
     if len(keys) > 1:
         said_sizes = ", ".join(f"{part} {size}" for part, size in raw.parts.items())
@@ -327,6 +333,7 @@ def _blocks(
     pairs: Mapping[str, tuple[object, object]],
     origin: str = "",
     keys: Mapping[str, tuple[str, str]] | None = None,
+    layout: str = "auto",
 ) -> Raw:
     """One `Raw` of (x, y) blocks, checked against each other."""
     if keys is None:
@@ -335,9 +342,15 @@ def _blocks(
     suffix = f" of {origin}" if origin else ""
     xs: list[Array] = []
     ys: list[Array] = []
+    note = ""
     for part, (x, y) in pairs.items():
         x_name, y_name = keys[part]
-        xs.append(as_inputs(x, x_name + suffix))
+        if not xs:
+            first = as_array(x, x_name + suffix)
+            settled = layouts.settle(first.shape, first.dtype, layout, x_name + suffix)
+            note = layouts.note(first.shape, settled) if layout == "auto" else ""
+            layout = settled
+        xs.append(as_inputs(x, x_name + suffix, layout))
         ys.append(as_array(y, y_name + suffix))
         if len(xs[-1]) != len(ys[-1]):
             raise DataError(
@@ -357,8 +370,11 @@ def _blocks(
             expected="one type of number",
             got=", ".join(str(x.dtype) for x in xs),
         )
+    notes = (note,) * bool(note)
     if len(xs) == 1:
-        return Raw(name, xs[0], ys[0], lambda i: f"{x_name}[{i}]{suffix}")
+        return Raw(
+            name, xs[0], ys[0], lambda i: f"{x_name}[{i}]{suffix}", notes=notes, layout=layout
+        )
     starts = np.cumsum([0] + [len(x) for x in xs])
 
     def where(i: int) -> str:
@@ -366,7 +382,9 @@ def _blocks(
         return f"{keys[list(pairs)[block]][0]}[{i - starts[block]}]{suffix}"
 
     sizes = {part: len(x) for part, x in zip(pairs, xs, strict=True)}
-    return Raw(name, np.concatenate(xs), np.concatenate(ys), where, sizes)
+    return Raw(
+        name, np.concatenate(xs), np.concatenate(ys), where, sizes, notes=notes, layout=layout
+    )
 
 
 def _is_dataset(source: object) -> bool:

@@ -46,7 +46,7 @@ def normalised(
     """(x - mean) / std as float32; features are computed in float64, images in float32.
 
     Args:
-        x: (n, features) or (n, channels, height, width).
+        x: (n, features), (n, channels, length) or (n, channels, height, width).
         mean: of each feature or channel.
         std: likewise.
         where: names row i in the error.
