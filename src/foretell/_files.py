@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
+import stat
 import sys
 from glob import escape
 from pathlib import Path
@@ -19,7 +21,7 @@ def write_text(path: Path, text: str) -> None:
     Raises: RunError when it cannot be written.
     """
     try:
-        _put(path, path.with_name(path.name + ".tmp"), text.encode())
+        _put(path, _part(path), text.encode())
         sync(path.parent)
     except OSError as error:
         raise RunError(
@@ -35,7 +37,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         OSError: it cannot be written; nothing is left of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _put(path, path.with_name(f"{path.name}.{secrets.token_hex(4)}.part"), data)
+    _put(path, _part(path), data)
 
 
 def digest(path: Path) -> str:
@@ -48,7 +50,7 @@ def digest(path: Path) -> str:
 
 
 def sweep(path: Path) -> None:
-    """Remove what killed writers of `write_bytes` have left of a file."""
+    """Remove what killed writers have left of a file."""
     for part in path.parent.glob(f"{escape(path.name)}.*.part"):
         _unlink(part)
 
@@ -63,9 +65,34 @@ def sync(path: Path) -> None:
             os.close(fd)
 
 
+def opened(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
+    """A file of ours, opened for writing; its descriptor.
+
+    Raises:
+        OSError: it cannot be opened, or is a link, which could lead to a file that is not ours, or
+            something else than a file.
+    """
+    extra = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        fd = os.open(path, flags | extra | getattr(os, "O_CLOEXEC", 0), 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(error.errno, f"{path.name} is a link, which is not followed") from error
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, f"{path.name} is no file")
+    return fd
+
+
+def _part(path: Path) -> Path:
+    """Where a file is written before it is put in its place."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+
+
 def _put(path: Path, part: Path, data: bytes) -> None:
     try:
-        with part.open("wb") as file:
+        with part.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

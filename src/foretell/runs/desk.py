@@ -122,7 +122,7 @@ class Desk:
 
     def job(self, trial: Trial, epochs: int | None = None) -> Job:
         """The training of a network, all the way unless said."""
-        self.folder.checkpoints.mkdir(exist_ok=True)
+        self.folder.make_checkpoints()
         return Job(
             trial.id,
             trial.x,

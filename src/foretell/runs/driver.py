@@ -117,6 +117,7 @@ class Driver:
             RunError: the journal does not fit the plan, the disk is full, or nothing trains.
         """
         self._greet()
+        self.folder.own_checkpoints()
         self.desk.all.kept.tidy(self._finished)
         networks = min(self.plan.networks, self.plan.budget.trials or self.plan.networks)
         book = RunBook(self.desk, self._search)
@@ -297,5 +298,5 @@ class Driver:
     def clean_up(self) -> None:
         """Remove what only an unfinished run needs."""
         if not self.stopped_by:  # else somebody may go on with a larger budget
-            shutil.rmtree(self.folder.checkpoints, ignore_errors=True)
+            self.desk.all.kept.remove(self.trials)
         shutil.rmtree(self.folder.cache, ignore_errors=True)

@@ -15,11 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from foretell._files import write_text
+from foretell._files import opened, write_text
+from foretell._files import sweep as sweep_parts
 from foretell.errors import RunError
 from foretell.evaluators.parts.places import sweep
 from foretell.runs.record import FORMAT, RunRecord, changed, known_format, refused, upgrade
 from foretell.runs.typed import load
+
+_MINE = re.compile(r"run\.json(\.tmp|\.[0-9a-f]{8}\.part)?|\.lock").fullmatch
 
 
 class RunFolder:
@@ -48,8 +51,7 @@ class RunFolder:
         self.log = self.path / "run.log"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            known = {"run.json", ".lock", "run.json.tmp"}
-            strangers = sorted(item.name for item in self.path.iterdir() if item.name not in known)
+            strangers = sorted(one.name for one in self.path.iterdir() if not _MINE(one.name))
         except OSError as error:
             raise self._unusable(error) from error
         if strangers and not self.run_json.exists():
@@ -68,11 +70,33 @@ class RunFolder:
         """Where a half-trained network waits to be continued."""
         return self.checkpoints / f"{trial}.state.safetensors"
 
+    def make_checkpoints(self) -> None:
+        """Make the folder of the weights.
+
+        Raises: RunError where it cannot be made, or leads elsewhere.
+        """
+        try:
+            self.checkpoints.mkdir(exist_ok=True)
+        except OSError as error:
+            raise self._unusable(error) from error
+        self.own_checkpoints()
+
+    def own_checkpoints(self) -> None:
+        """Raises: RunError where the folder of the weights is a link: its files are removed."""
+        if self.checkpoints.is_symlink():
+            raise RunError(
+                f"{self.checkpoints} is a link",
+                expected="a folder of its own, because weights that cannot win are removed from it",
+                hint="remove the link; to use another disk, put the whole run there with --out",
+            )
+
     def note(self, text: str) -> None:
         """Add a line to run.log; a log that cannot be written stops nothing."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        with contextlib.suppress(OSError), open(self.log, "a", encoding="utf-8") as file:
-            file.write(f"{now} {text}\n")
+        with contextlib.suppress(OSError):
+            fd = opened(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            with open(fd, "a", encoding="utf-8") as file:
+                file.write(f"{now} {text}\n")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -86,7 +110,8 @@ class RunFolder:
         """
         path = self.path / ".lock"
         try:
-            file = open(path, "a+")  # noqa: SIM115  # must stay open for as long as it is locked
+            fd = opened(path)
+            file = open(fd, "r+")  # noqa: SIM115  # must stay open for as long as it is locked
         except OSError as error:
             raise self._unusable(error) from error
         with file:
@@ -110,6 +135,8 @@ class RunFolder:
                     got=file.read().strip() or None,
                     hint="wait for it, stop it, or choose another folder with --out",
                 )
+            for path in (self.run_json, self.ranking, self.predictions, self.pareto, self.report):
+                sweep_parts(path)
             _HELD.add(file)
             try:
                 yield

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from foretell._files import sync
+from foretell._files import opened, sync
 from foretell.errors import RunError
 from foretell.runs.events import KINDS, Record, record_of
 from foretell.runs.typed import Reader, load
@@ -50,7 +51,8 @@ class Journal:
         self.events: list[Event] = []  # as the file has them
         self.records: list[Record] = []
         try:
-            self._file = open(path, "a+b", buffering=0)  # noqa: SIM115  # closed by `close`
+            fd = opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+            self._file = open(fd, "a+b", buffering=0)  # noqa: SIM115  # closed by `close`
         except OSError as error:
             raise _cannot("open", path, error) from error
         try:
@@ -81,6 +83,7 @@ class Journal:
         Raises: RunError when it cannot be written; the file is then as it was before, or where
             even that cannot be, has a torn last line.
         """
+        self._still_there()
         event = record.written() if isinstance(record, Record) else record
         line = json.dumps(_plain(event), allow_nan=False, separators=(",", ":")).encode() + b"\n"
         before = os.fstat(self._file.fileno()).st_size
@@ -92,6 +95,17 @@ class Journal:
             raise _cannot("write", self.path, error) from error
         self.events.append(json.loads(line))
         self.records.append(record_of(self.events[-1], Reader(self.path)))
+
+    def _still_there(self) -> None:
+        """Raises: RunError when the path is no longer this file: what is written is lost then."""
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(self.path), os.fstat(self._file.fileno())):
+                return
+        raise RunError(
+            f"{self.path} was removed, moved or replaced while the run was going on",
+            hint="put the folder back where it was and run the same command again, or go on from "
+            "where it is now with --out",
+        )
 
     def _write(self, data: bytes) -> None:
         while data:  # a raw write may take less than all of it
@@ -121,6 +135,8 @@ def read(path: Path) -> list[Event]:
     Raises: RunError naming the line that is no event.
     """
     try:
+        if path.exists() and not path.is_file():  # a pipe would never end
+            raise OSError(errno.EINVAL, "it is no file")
         return _parse(path.read_bytes(), path)[0]
     except OSError as error:
         raise _cannot("read", path, error) from error

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Collection, Sequence
 
 from foretell.runs.folder import RunFolder
 from foretell.runs.trial import SEARCHED, Trial, rank
 
 _GROUPS = (SEARCHED, ("sample", "random"), ("random",))  # phases, of each the best is reported
+
+
+_MINE = re.compile(
+    r"(?P<id>\d{1,18})(?P<state>\.state)?\.safetensors(?P<part>\.[0-9a-f]+\.part)?"
+).fullmatch
 
 
 class Kept:
@@ -47,10 +54,20 @@ class Kept:
     def tidy(self, finished: Collection[int]) -> None:
         """Remove what a killed call has left half-written; learn whose weights are there."""
         for path in self._folder.checkpoints.glob("*"):
-            name = path.name.removesuffix(".safetensors")
-            number = name.removesuffix(".state")
-            whole = path.suffix == ".safetensors" and number.isdigit()
-            if whole and name == number:
-                self._there.add(int(number))
-            elif not whole or int(number) in finished:
+            found = _MINE(path.name)
+            if not found:
+                continue  # whatever it is, no run has made it
+            number, state, part = int(found["id"]), found["state"], found["part"]
+            if part or (state and number in finished):
                 path.unlink(missing_ok=True)
+            elif not state and number in finished:
+                self._there.add(number)
+
+    def remove(self, ids: Collection[int]) -> None:
+        """Remove all that is left of the trainings of these networks, and the empty folder."""
+        for path in self._folder.checkpoints.glob("*"):
+            found = _MINE(path.name)
+            if found and int(found["id"]) in ids:
+                path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # files of somebody else are in it
+            self._folder.checkpoints.rmdir()
