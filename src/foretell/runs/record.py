@@ -146,19 +146,27 @@ def changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[
     """Settings that differ though they may not, old and new value by name.
 
     What is empty (null, [], {}) is as good as absent. An option that run.json does not have is
-    taken to be at its default: it came after the run. All settings of a study count.
+    taken to be at its default: it came after the run. So did a setting of the strategy that
+    run.json does not name. All settings of a study count.
     """
     study = "study" in then or "study" in now
     default = {} if study else saved(Settings())
     old, new = _flat({**default, **then}), _flat({**default, **now})
     free = () if study else FREE
+    later = set() if study else {"space.source", *_settings(now)} - {*_settings(then), *old}
     return {
         key: (old.get(key), new.get(key))
         for key in dict.fromkeys([*old, *new])
         if old.get(key) != new.get(key)
         and not any(fnmatchcase(key, one) for one in free)
-        and not (key == "space.source" and key not in old)  # runs that did not write it down
+        and key not in later
     }
+
+
+def _settings(record: Mapping[str, Any]) -> Iterator[str]:
+    """Names of the settings of a run's strategy that are written down, empty ones too."""
+    strategy = record.get("strategy")
+    return (f"strategy.{key}" for key in strategy) if isinstance(strategy, dict) else iter(())
 
 
 def refused(path: Path, differ: Mapping[str, tuple[Any, Any]]) -> RunError:
