@@ -87,3 +87,13 @@ def test_rare_classes_count_where_they_are_asked_to(tmp_path: Path) -> None:
 def test_a_metric_that_the_task_has_not(tmp_path: Path, metric: str) -> None:
     with pytest.raises(SettingError, match=r"metric: expected one of val_acc, val_balanced_acc"):
         NAS("tabular", metric=metric, out=tmp_path / "o").fit("digits")
+
+
+def test_fit_takes_what_scikit_learn_has(tmp_path: Path) -> None:
+    y = (X[:, 0] > 0).astype(int)
+    runs = [
+        NAS("tabular", n_train=2, top_k=0, epochs=1, workers=0, out=tmp_path / str(i)).fit(*given)
+        for i, given in enumerate([((X, y),), (X, y), ({"data": X, "target": y, "name": "a"},)])
+    ]
+    found = [one.best_metrics_ for one in runs]
+    assert found[0] == found[1] == found[2]

@@ -66,6 +66,7 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
     def fit(
         self,
         source: object,
+        y: object = None,
         on_event: OnEvent = lambda progress: None,
         **reading: Unpack[Reading],
     ) -> Self:
@@ -73,7 +74,8 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
 
         Args:
             source: whatever `foretell.training.data.load` takes: "digits", a folder of images,
-                a .npz or .csv file, (X, y), a torch Dataset; or a `Data`.
+                a .npz or .csv file, (X, y), arrays by name, a torch Dataset; or a `Data`.
+            y: targets, where `source` is X alone; or the name of the target column.
             on_event: is told of every step.
             reading: `target`, the .csv column to predict; `task`, "classification",
                 "regression" or "multilabel", where the guess is not what is meant; `image_size`;
@@ -85,6 +87,10 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             RunError: the folder holds another run, or one that is going on.
         """
         check(self)
+        if isinstance(y, str):
+            reading["target"] = y
+        elif y is not None:
+            source = source, y
         data = load(source, seed=self.seed, name=self.name, **reading)
         parts = Parts.of(self, data)
         watchers = watch(self.log, parts.folder, self.optuna)

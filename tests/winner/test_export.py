@@ -92,6 +92,7 @@ SPACES = {  # small, few: it is operations that count; perf/bench_export.py has 
     "nb101": ({"channels": 16, "n_stacks": 2, "n_cells": 1}, (2, 6, 5)),
     "mobile": ({"preset": "tiny", "expands": (2,)}, (1, 8, 8)),
     "tabular": ({"widths": (4, 8)}, (5,)),
+    "signal": ({"max_depth": 2, "widths": (4, 8), "kernels": (3, 5)}, (2, 9)),
     "nb-graph": ({"hidden": 4}, (3, 8)),
     "nb301": ({"channels": 4, "n_cells": 3}, (2, 8, 8)),
     "nb-nlp": ({"hidden": 4, "max_nodes": 10}, (2, 3)),

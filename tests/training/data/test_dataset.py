@@ -457,3 +457,29 @@ def test_bad_new_inputs(tmp_path):
     ]:
         with pytest.raises(DataError, match=message):
             read_inputs(tmp_path / name, which)
+
+
+@pytest.mark.parametrize("chance", [0.5, 1.0])
+def test_random_transforms_of_a_dataset_are_told(chance):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 3, 8, 8)).astype(np.float32)
+
+    class Noisy(torch.utils.data.Dataset):
+        def __len__(self):
+            return len(x)
+
+        def __getitem__(self, i):
+            flipped = rng.random() < chance * 0.5
+            return (x[i][:, :, ::-1].copy() if flipped else x[i]), i % 2
+
+    with pytest.raises(DataError, match=r"differs when it is read again.*augment='crop\+flip'"):
+        load(Noisy())
+
+
+def test_bunches_and_dicts():
+    from sklearn.datasets import load_digits, load_wine
+
+    assert load(load_wine()).input_shape == (13,)
+    assert load(load_digits()).input_shape == (1, 8, 8)
+    x, y = np.zeros((30, 2)) + np.arange(30)[:, None], np.arange(30) % 2
+    assert load({"x_train": x, "y_train": y, "x_dev": x[:9], "y_dev": y[:9]}).sizes[1] == 9

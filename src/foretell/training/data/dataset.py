@@ -199,8 +199,9 @@ def load(
     Args:
         source: "digits"; a folder of images in class folders (below train/, val/ and test/ if it
             has its own splits); a .npz file (x, y, or x_train, y_train, x_test, y_test and maybe
-            x_val, y_val); a .csv file; arrays `(X, y)`; a map-style torch Dataset of (x, y), or
-            `(train, test)` or `(train, val, test)` of them. Splits that the source has are kept.
+            x_val, y_val); a .csv file; arrays `(X, y)`, or by name as in a .npz; a map-style
+            torch Dataset of (x, y), or `(train, test)` or `(train, val, test)` of them. Splits
+            that the source has are kept.
         seed: of the split. Classes are spread evenly over the splits.
         fractions: shares of train, val and test; for the splits to make, in proportion.
         target: the .csv column to predict, or several with commas; None for the last one.

@@ -17,6 +17,7 @@ from foretell.training.data import folders, images, layouts, sheets, splits
 
 Array = NDArray[Any]
 _SOURCES = "'digits', a folder of class folders, a .npz or .csv file, (X, y), or a torch Dataset"
+_TWICE = 16  # examples of a Dataset that are read twice, to see random transforms
 _INPUTS = ("x", "images", "image", "data", "inputs", "features")
 _TARGETS = ("y", "labels", "label", "targets", "target")
 
@@ -65,6 +66,11 @@ def read(
         return _blocks("dataset", pairs, layout=layout)
     if isinstance(source, (tuple, list)) and len(source) == 2:
         return _blocks("arrays", {"train": (source[0], source[1])}, layout=layout)
+    if isinstance(source, Mapping):  # a Bunch of scikit-learn is one
+        arrays = {key: value for key, value in source.items() if isinstance(value, np.ndarray)}
+        if {"images", "data", "target"} <= set(arrays):
+            del arrays["data"]  # the same, flattened
+        return _named(arrays, "arrays", "", layout)
     if _is_dataset(source):
         return _blocks("dataset", {"train": _dataset(source, "dataset")}, layout=layout)
     raise DataError("data source", expected=_SOURCES, got=type(source).__name__)
@@ -201,7 +207,12 @@ def _path(
 
 
 def _npz(path: Path, layout: str) -> Raw:
-    arrays = read_npz(path)
+    return _named(read_npz(path), path.stem, str(path), layout)
+
+
+def _named(arrays: Mapping[str, Array], name: str, origin: str, layout: str) -> Raw:
+    """Inputs and targets by the names of arrays."""
+    of = f" of {origin}" if origin else ""
     found: dict[str, dict[str, list[str]]] = {}  # of each split, the names of inputs and targets
     for key in arrays:
         said = _role(key)
@@ -211,7 +222,7 @@ def _npz(path: Path, layout: str) -> Raw:
     twice = [names for roles in found.values() for names in roles.values() if len(names) > 1]
     if twice:
         raise DataError(
-            f"arrays of {path}", expected="one of each kind", got=", ".join(twice[0]),
+            f"arrays{of}", expected="one of each kind", got=", ".join(twice[0]),
             hint="save the arrays of one data set, without the others",
         )  # fmt: skip
     keys = {
@@ -221,17 +232,17 @@ def _npz(path: Path, layout: str) -> Raw:
     }
     if "train" not in keys:
         raise DataError(
-            f"arrays of {path}",
+            f"arrays{of}",
             expected="x and y, or x_train, y_train, x_test and y_test (x_val and y_val too)",
             got=", ".join(arrays) or "none",
         )
     left = sorted(set(arrays) - {key for pair in keys.values() for key in pair})
     pairs = {part: (arrays[x], arrays[y]) for part, (x, y) in keys.items()}
-    raw = _blocks(path.stem, pairs, str(path), keys, layout)
+    raw = _blocks(name, pairs, origin, keys, layout)
     notes = []
     if len(keys) > 1:
         said_sizes = ", ".join(f"{part} {size}" for part, size in raw.parts.items())
-        notes.append(f"the file has splits of its own: {said_sizes}")
+        notes.append(f"the arrays have splits of its own: {said_sizes}")
     if left:
         notes.append(f"arrays left out: {', '.join(left)}")
     return replace(raw, notes=(*raw.notes, *notes))
@@ -423,6 +434,15 @@ def _dataset(source: Any, label: str) -> tuple[Array, Array]:
         ys.append(y)
     if not xs:
         raise DataError(label, expected="examples", got="an empty dataset")
+    for i in range(0, n, max(1, n // _TWICE)):
+        if not np.array_equal(_plain(source[i][0], f"{label}[{i}]"), xs[i], equal_nan=True):
+            raise DataError(
+                f"{label}[{i}] differs when it is read again",
+                expected="a Dataset that gives the same each time",
+                got="random transforms, probably",
+                hint="leave them out: augmentation is a setting of the recipe and draws anew in "
+                "every epoch, augment='crop+flip' (--set augment=crop+flip)",
+            )
     return np.stack(xs), np.stack(ys)
 
 
