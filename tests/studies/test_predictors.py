@@ -128,6 +128,29 @@ def test_training_sizes_can_be_added(table, tmp_path):
     assert whole.values("rf", 50) == more.values("rf", 50)
 
 
+def test_unseen_functions_are_scored_apart(table, tmp_path):
+    found = run_predictors(table, SPACE, "val_acc", {"line": Ridge()}, [120], [1], tmp_path / "out")
+    known = Table.open(table, space=SPACE)
+    X, y = known.X, known.column("val_acc")
+    p = np.random.default_rng(1).permutation(len(X))
+    test, train = p[: len(X) // 2], p[len(X) // 2 :][:120]
+    seen = set(SPACE.canonical(X[train]).tolist())
+    new = np.array([key not in seen for key in SPACE.canonical(X[test]).tolist()])
+    predicted = Ridge().fit(X[train], y[train]).predict(X[test])
+    assert 0 < new.sum() < len(test)
+    (score,) = found.values("line", 120, "kendall_unseen")
+    assert score == pytest.approx(metrics.kendall(y[test][new], predicted[new]))
+    assert score != found.values("line", 120)[0]
+    assert "kendall_unseen" in found.summary()
+    # where each row is its own function there is nothing to tell
+    space = ft.Space.from_choices({"a": list(range(40)), "b": list(range(8))}, build=print)
+    rows = space.sample(200, rng=0)
+    own = Table(space, rows, {"val_acc": rows.sum(axis=1) * 1.0}).write(tmp_path / "own.csv")
+    other = run_predictors(own, space, "val_acc", {"line": Ridge()}, [20], 1, tmp_path / "own")
+    assert other.values("line", 20, "kendall_unseen") == []
+    assert "kendall_unseen" not in other.summary()
+
+
 class Killed(Ridge):
     """A predictor whose process is killed: each time, or unless a file is there."""
 
@@ -237,7 +260,8 @@ def test_calibration_is_that_of_the_intervals(table, tmp_path):
     found = run_predictors(table, SPACE, "val_acc", models, [50], [4], tmp_path / "out")
     one = Table.open(table, space=SPACE)
     p = np.random.default_rng(4).permutation(len(one))
-    y, test, train = one.column("val_acc"), p[: len(one) - 50], p[-50:]
+    half = len(one) // 2
+    y, test, train = one.column("val_acc"), p[:half], p[half : half + 50]
     mean, std = BayesianRidge().fit(one.X[train], y[train]).predict(one.X[test], return_std=True)
     inside = np.mean(np.abs(y[test] - mean) <= stats.norm.ppf(0.95) * std)
     assert found.values("bayes", 50, "coverage_90") == [pytest.approx(inside)]

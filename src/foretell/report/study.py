@@ -153,6 +153,8 @@ def _scores(study: PredictorStudy) -> Html:
     last = study.sizes[-1]
     parts = [h("p", f"At n = {last}; mean ± half of the 95 % interval over the seeds.")]
     parts.append(_table(study, last, study.shown, study.names))
+    if "kendall_unseen" in study.shown:
+        parts.append(h("p", "Kendall unseen: on test rows that compute what no training row does."))
     parts += [
         h("details", h("summary", f"At n = {n}"), _table(study, n, study.shown, study.names))
         for n in reversed(study.sizes[:-1])

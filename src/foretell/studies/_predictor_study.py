@@ -89,8 +89,10 @@ class PredictorStudy(Study[PredictorRecord]):
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """Scores for people: seconds of tuning only where there was some."""
-        return SCORES if self.settings.get("tune") else SCORES[:-1]
+        """Scores for people: what some record has, and seconds of tuning only if there was some."""
+        scores = SCORES if self.settings.get("tune") else SCORES[:-1]
+        there = any(r.kendall_unseen is not None for r in self.records)
+        return tuple(s for s in scores if there or s != "kendall_unseen")
 
     @functools.cached_property
     def calibrated(self) -> list[str]:
@@ -177,6 +179,10 @@ class PredictorStudy(Study[PredictorRecord]):
             self._table([(s, last, s) for s in self.shown], self.names),
             f"Mean ± half of the 95 % interval over {n_seeds} seed{'s' * (n_seeds > 1)}.",
         ]
+        if "kendall_unseen" in self.shown:
+            parts.append(
+                "kendall_unseen: on the test rows that compute what no training row computes."
+            )
         if cannot := tests.few_seeds(n_seeds):
             parts.append(cannot)
         if self.calibrated:

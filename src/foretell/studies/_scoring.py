@@ -14,11 +14,12 @@ from threadpoolctl import threadpool_limits
 from foretell import metrics
 from foretell.predictors import unfitted
 from foretell.predictors.parts.predicted import predicted
-from foretell.spaces.base import Space
+from foretell.spaces.base import Rows, Space
 from foretell.studies._splits import Split
 from foretell.studies._study import Cell
 from foretell.studies._tuning import Tuning, tune
 
+Floats = NDArray[np.float64]
 TOP_K = 10
 LEVELS = (0.50, 0.68, 0.90, 0.95)  # of central intervals
 
@@ -31,6 +32,8 @@ class PredictorRecord:
     0.001 for fractions, 0.1 for percent (any column with values above 1.5); `best_at_k` is the
     best true value among the 10 test rows with the highest prediction, `regret_at_k` what is
     missing from it to the best test row.
+    Where different rows may compute the same function, `kendall_unseen` is Kendall's tau on the
+    test rows whose function (`space.canonical`) no training row computes.
     `fit_s` and `query_s` are processor seconds of fitting and of predicting all `n_test` rows with
     one thread, `tune_s` those of choosing settings before; `tuned` are the settings chosen.
 
@@ -45,6 +48,7 @@ class PredictorRecord:
     seed: int
     n_test: int = 0
     kendall: float | None = None
+    kendall_unseen: float | None = None
     spearman: float | None = None
     pearson: float | None = None
     sparse_kendall: float | None = None
@@ -107,6 +111,7 @@ def score(
     return {
         "n_test": len(true),
         "kendall": metrics.kendall(true, predicted),
+        "kendall_unseen": _unseen(space, X, one.X_test, true, predicted),
         "spearman": metrics.spearman(true, predicted),
         "pearson": metrics.pearson(true, predicted),
         "sparse_kendall": metrics.sparse_kendall(true, predicted, step),
@@ -120,6 +125,14 @@ def score(
         "trials": tuned.trials,
         **calibration,
     }
+
+
+def _unseen(space: Space, X: Rows, X_test: Rows, true: Floats, predicted: Floats) -> float | None:
+    """Tau on functions that are new; None where each row is its own, or all are known."""
+    if type(space).canonical is Space.canonical:
+        return None
+    new = ~np.isin(space.canonical(X_test), space.canonical(X))
+    return metrics.kendall(true[new], predicted[new]) if new.sum() > 1 else None
 
 
 def _calibration(model: Any, one: Split) -> Cell:
