@@ -48,6 +48,7 @@ def on_config(config: Any) -> Any:
     config.nav = [
         {"Start": "index.md"},
         {"Concepts": "concepts.md"},
+        {"Your data": "data.md"},
         {"Runs": "runs.md"},
         {"Guides": [path.name for path in sorted(docs.glob("adding_a*.md"))]},
         {"Python": ["python/index.md", *(f"python/{noun_page(name)}" for name in nouns())]},

@@ -122,6 +122,8 @@ def run(
     image_size: Annotated[
         str | None, typer.Option(help="Pixels a side of images in a folder, or HEIGHTxWIDTH.")
     ] = None,
+    val: Annotated[float, typer.Option(help="Share to choose by, of what has no split.")] = 0.15,
+    test: Annotated[float, typer.Option(help="Share to test on, of what has no split.")] = 0.15,
     layout: Annotated[
         str, typer.Option(help="Of arrays, where it is unclear: channels-first, -last or grey.")
     ] = "auto",
@@ -135,7 +137,7 @@ def run(
     """
     size = None if image_size is None else _image_size(image_size)
     reading: Reading = {"target": target, "task": task, "image_size": size, "drop": words(drop)}
-    reading["layout"] = layout
+    reading |= {"layout": layout, "fractions": (round(1 - val - test, 9), val, test)}
     result = _run(settings.from_flags(options), data, reading)
     _finish(result, json, f"foretell predict {result.folder_ / 'best'} NEW_FILE")
 

@@ -38,6 +38,7 @@ class Reading(TypedDict, total=False):
     image_size: int | tuple[int, int] | None
     drop: Sequence[str]
     layout: str
+    fractions: Sequence[float]
 
 
 @dataclass(frozen=True, eq=False)
