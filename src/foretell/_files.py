@@ -61,6 +61,9 @@ def sync(path: Path) -> None:
         fd = os.open(path, os.O_RDONLY)
         try:
             os.fsync(fd)
+        except OSError:
+            if not stat.S_ISDIR(os.fstat(fd).st_mode):  # some file systems refuse it for folders
+                raise
         finally:
             os.close(fd)
 

@@ -590,3 +590,24 @@ def test_cuda(tmp_path):
     on_gpu = tr.test([1, 1], tmp_path / "w.safetensors")
     on_cpu = trainer(Recipe(device="cpu")).test([1, 1], tmp_path / "w.safetensors")
     assert abs(on_gpu["test_acc"] - on_cpu["test_acc"]) < 0.02
+
+
+def test_threads_give_what_one_process_gives(tmp_path):
+    """Generators and threads of torch are global: four at once must not draw from one another."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 3)).astype(np.float32)
+    data = load((X, (X[:, 0] > X[:, 1]).astype(int)), seed=0)
+    trainer = Trainer(ft.spaces.get("tabular"), data, Recipe(epochs=3))
+    rows = trainer.space.sample(8, rng=0)
+
+    def value(i):
+        return trainer.evaluate(rows[i], seed=i).metrics
+
+    alone = [value(i) for i in range(8)]
+    threads = torch.get_num_threads()
+    for _ in range(2):
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(value, range(8))) == alone
+    assert torch.get_num_threads() == threads

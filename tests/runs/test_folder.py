@@ -294,3 +294,16 @@ def test_a_full_disk_leaves_the_old_file(tiny_disk):
     tiny_disk.free()
     write_text(path, "new")
     assert path.read_text() == "new"
+
+
+def test_a_file_system_that_refuses_to_sync_folders_is_good_enough(tmp_path, monkeypatch):
+    real = os.fsync
+
+    def refuse(fd):
+        if os.path.isdir(f"/proc/self/fd/{fd}"):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(fd)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    write_text(tmp_path / "a.txt", "text")
+    assert (tmp_path / "a.txt").read_text() == "text"

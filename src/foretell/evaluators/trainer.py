@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +24,8 @@ from foretell.spaces.base import Rows, Space
 from foretell.training import checkpoint, loop, scores, soundness
 from foretell.training.data import Data, batches
 from foretell.training.recipe import Recipe
+
+_TURN = threading.RLock()
 
 
 class Trainer(Evaluator):
@@ -105,6 +108,7 @@ class Trainer(Evaluator):
                 if path is not None:
                     sweep(path)
             with self._alone(seed) as device:
+                start = time.perf_counter()  # to wait for another thread is no training
                 model = self._build(x)
                 if state is None or not state.exists():
                     self._sound(model, x, device)
@@ -225,13 +229,16 @@ class Trainer(Evaluator):
 
     @contextlib.contextmanager
     def _alone(self, seed: int) -> Iterator[torch.device]:
-        """The recipe's device and threads, with torch's generators seeded; all put back after."""
+        """The recipe's device and threads, with torch's generators seeded; all put back after.
+
+        Generators and number of threads are those of the whole process, so its threads take turns.
+        """
         device = pick_device(self.recipe.device)
         devices = [torch.cuda.current_device()] if device.type == "cuda" else []
         if device.index is not None:
             devices = [device.index] * len(devices)
-        threads = torch.get_num_threads()
-        with torch.random.fork_rng(devices=devices):
+        with _TURN, torch.random.fork_rng(devices=devices):
+            threads = torch.get_num_threads()
             torch.default_generator.manual_seed(derive(seed, "weights"))
             if device.type == "cuda":
                 with torch.cuda.device(device):
