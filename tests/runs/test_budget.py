@@ -20,6 +20,7 @@ NOTHING = {"epochs": 0, "train_s": 0.0, "wall_s": 0.0}
         ("trials=50", Budget(trials=50)),
         ("trials=50, epochs=300,train=2h,wall=1.5m", Budget(50, 300, 7200.0, 90.0)),
         ("train=90s,wall=1d", Budget(train_s=90.0, wall_s=86400.0)),
+        ("train=1h30m,wall=1d 2h 5min", Budget(train_s=5400.0, wall_s=93900.0)),
         ({"trials": 3, "wall_s": 60}, Budget(trials=3, wall_s=60)),
         (Budget(trials=2), Budget(trials=2)),
     ],
@@ -31,7 +32,17 @@ def test_what_is_said_is_understood(said, meant):
 @pytest.mark.parametrize(
     "said",
     [
-        *("trials", "trials=", "trials=x", "trials=-3", "trials=0", "trials=2.5", "wall=5y"),
+        *(
+            "trials",
+            "trials=",
+            "trials=x",
+            "trials=-3",
+            "trials=0",
+            "trials=2.5",
+            "wall=5y",
+            "wall=1h30",
+            "wall=30m1h",
+        ),
         *("train=0", "hours=3", {"trials": True}, {"wall_s": float("nan")}, 5, "trials=inf"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import math
 import re
 import time
@@ -101,12 +102,16 @@ class Budget:
 
 
 def _number(part: str, text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text)
-    if match is None or match[2] not in _UNITS:
+    """A number, or a time of one or more units, largest first: "1h30m"."""
+    pieces = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]*)\s*", text)
+    units = [_UNITS.get(unit, 0.0) for _, unit in pieces]
+    falling = all(a > b for a, b in itertools.pairwise(units))
+    whole = re.fullmatch(r"(\d+(\.\d+)?\s*[a-z]*\s*)+", text) is not None
+    if not (whole and falling and all(units)) or (len(pieces) > 1 and not pieces[-1][1]):
         raise SettingError(
             "budget", expected="like trials=50,epochs=300,train=2h,wall=30m", got=repr(part)
         )
-    return float(match[1]) * _UNITS[match[2]]
+    return sum(float(number) * unit for (number, _), unit in zip(pieces, units, strict=True))
 
 
 class Spent:
