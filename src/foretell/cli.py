@@ -199,8 +199,12 @@ def export(
     onnx: Annotated[Path | None, typer.Option(help="File for ONNX, any batch size.")] = None,
     pt2: Annotated[Path | None, typer.Option(help="File for torch.export.load.")] = None,
     with_normalisation: Annotated[
-        bool, typer.Option("--with-normalisation", help="Take inputs as the data has them.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--with-normalisation/--without-normalisation",
+            help="Take inputs as the data has them; without, normalised ones.",
+        ),
+    ] = None,
     no_code: NoCode = False,
     json: Json = False,
 ) -> None:
@@ -214,7 +218,7 @@ def export(
     wanted = [(call, file) for call, file in ((to_onnx, onnx), (to_pt2, pt2)) if file]
     if not wanted:
         raise SettingError("nothing to export", expected="--onnx FILE or --pt2 FILE")
-    more = {"with_normalisation": with_normalisation, "code": not no_code}
+    more: dict[str, Any] = {"with_normalisation": with_normalisation, "code": not no_code}
     done = [call(best, file, **more) for call, file in wanted]
     if json:
         console.show_json([each.to_dict() for each in done])

@@ -5,11 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any, Self, Unpack
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
 
+from foretell.errors import SettingError
 from foretell.evaluators.executors.ray import RayExecutor
 from foretell.evaluators.trainer import Trainer
 from foretell.evaluators.workers import Workers
@@ -27,7 +33,10 @@ from foretell.runs.summary import lines, summary
 from foretell.runs.tables import write_confusion
 from foretell.search.history import History
 from foretell.trackers.base import Watcher, watch
-from foretell.training.data import Data, Reading, load
+from foretell.training.data import Data, Reading, load, read_inputs
+from foretell.training.data.inputs import raw_inputs
+from foretell.winner.parts.whole import Whole
+from foretell.winner.predict import labels_of, outputs
 
 OnEvent = Callable[[Progress], None]
 
@@ -47,7 +56,9 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         {options}
 
     Attributes:
-        best_model_: the trained `torch.nn.Module`, in eval mode on the CPU.
+        best_model_: the trained `torch.nn.Module`, in eval mode on the CPU; takes inputs as the
+            data had them and gives class scores or values in the target's own unit.
+        classes_: the classes in the order of the scores; empty for a regression.
         best_arch_: its architecture as a string.
         best_metrics_: its validation and test metrics.
         pareto_: the networks that none beats in everything, where there are costs to minimize.
@@ -103,6 +114,63 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
                     remember(parts.latency, journal)
                 self._search(parts, folder, journal, executor, watchers, settings, on_event)
         return self
+
+    def predict(self, X: object) -> NDArray[Any]:
+        """Classes or values of new inputs.
+
+        Args:
+            X: arrays as `fit` takes them, or the path of a file that `foretell predict` reads.
+
+        Shapes: returns (n,) classes or values, or (n, targets); of several labels (n, labels), 1
+            where the chance is at least one half.
+
+        Raises:
+            DataError: the inputs do not fit the network.
+        """
+        out = self._outputs(X)
+        if self._spec["task"] == "multilabel":
+            return (out >= 0).astype(np.int64)  # a chance of one half or more
+        if len(self.classes_):
+            return np.asarray(self.classes_[out.argmax(axis=1)])
+        return out[:, 0] if out.shape[1] == 1 else out
+
+    def predict_proba(self, X: object) -> NDArray[np.float64]:
+        """Probabilities in the order of `classes_`: softmax of the scores; of labels, sigmoid.
+
+        Shapes: returns (n, classes).
+
+        Raises:
+            SettingError: it is a regression.
+            DataError: as `predict`.
+        """
+        out = self._outputs(X)
+        if not len(self.classes_):
+            raise SettingError("predict_proba", expected="a classification", got="a regression")
+        many = self._spec["task"] == "multilabel"
+        return np.asarray(expit(out) if many else softmax(out, axis=1))
+
+    def score(self, X: object, y: ArrayLike) -> float:
+        """Accuracy (of several labels: all of an example right), or R^2, the mean over the targets.
+
+        Raises:
+            DataError: as `predict`.
+        """
+        found = self.predict(X)
+        if self._spec["task"] == "multilabel":
+            return float((found == (np.asarray(y) >= 0.5)).all(axis=1).mean())
+        if len(self.classes_):
+            return float(np.mean(found.astype(str) == np.asarray(y).astype(str)))
+        return float(r2_score(np.asarray(y, dtype=np.float64).reshape(found.shape), found))
+
+    def _outputs(self, X: object) -> NDArray[np.float64]:
+        check_is_fitted(self, "best_model_")
+        if isinstance(X, (str, Path)):
+            _, x = read_inputs(X, self._spec)
+            whole = self.best_model_
+            out = outputs(whole.network, x) * whole.s.numpy() + whole.m.numpy()
+        else:
+            out = outputs(self.best_model_, raw_inputs(X, self._spec))
+        return np.asarray(out, dtype=np.float64)
 
     def _search(
         self,
@@ -182,7 +250,10 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
     def _found(self, driver: Driver, final: Final, data: Data) -> None:
         """What the run has found, as fitted attributes."""
         space, winner = driver.evaluator.space, driver.trials[final.id]
-        self.best_model_ = trained(space, winner.x, driver.folder.best / "model.safetensors")
+        network = trained(space, winner.x, driver.folder.best / "model.safetensors")
+        self._spec = data.input_spec()
+        self.best_model_ = Whole.of(network, self._spec, self._spec["shape"]).eval()
+        self.classes_ = labels_of(self._spec)
         self.best_arch_ = winner.arch
         self.best_metrics_ = final.metrics
         trials = [trial for trial in driver.ended if trial.phase != "verdict"]

@@ -42,7 +42,7 @@ def test_tied_weights_run_to_the_end_and_again(tmp_path):
     first = nas(Tied, tmp_path / "run").fit("digits")
     again = nas(Tied, tmp_path / "run").fit("digits")
     assert again.best_metrics_ == first.best_metrics_
-    assert again.best_model_.b.weight is again.best_model_.a.weight
+    assert again.best_model_.network.b.weight is again.best_model_.network.a.weight
 
 
 def test_a_network_that_is_not_what_was_measured_is_not_handed_over(tmp_path):

@@ -16,7 +16,6 @@ import pytest
 from sklearn.linear_model import Ridge
 from torch import nn
 
-import foretell as ft
 from foretell import strategies
 from foretell._rng import derive
 from foretell.errors import RunError
@@ -34,7 +33,7 @@ from foretell.search.strategy import Strategy
 from foretell.spaces.base import Space, choice
 from foretell.training.data import load
 from foretell.winner import best
-from foretell.winner.load import config_of
+from foretell.winner.load import config_of, core
 
 
 def plan_with(predictor, **more):
@@ -150,7 +149,7 @@ def test_the_winner_is_the_best_in_validation_and_tested_with_its_own_weights(ru
     assert out.final.id == winner.id
     assert out.final.random is None
     assert out.final.metrics["val_acc"] == winner.value
-    network = ft.load(tmp_path / "run" / "best")
+    network = core(tmp_path / "run" / "best")
     evaluator = out.driver.evaluator
     assert evaluator.validate(network)["val_acc"] == pytest.approx(winner.value, abs=1e-6)
     assert evaluator._metrics(network, "test")["test_acc"] == pytest.approx(

@@ -16,7 +16,7 @@ from foretell.errors import DataError, RunError
 from foretell.training.data import load
 from foretell.winner import best
 from foretell.winner.base import Winner
-from foretell.winner.load import config_of
+from foretell.winner.load import config_of, core
 from foretell.winner.predict import predict
 
 WITH_CONTROL_FLOW = """
@@ -152,13 +152,13 @@ def test_any_name_of_data_gives_a_valid_card(name, small, digits, tmp_path):
 def test_a_public_name_loads_a_best_or_its_run(written):
     folder, winner = written
     for given in (folder, str(folder), folder.parent):
-        best.same_outputs(winner.module, ft.load(given), winner.space.input_shape)
+        best.same_outputs(winner.module, core(given), winner.space.input_shape)
 
 
 def test_the_network_read_back_is_the_one_that_was_given(written):
     folder, winner = written
     state = torch.get_rng_state()
-    network = ft.load(folder)
+    network = core(folder)
     assert torch.equal(torch.get_rng_state(), state)
     assert not network.training
     best.same_outputs(winner.module, network, winner.space.input_shape)
@@ -173,8 +173,11 @@ def test_model_py_normalises_as_the_training_did(written, digits):
     space = {"__name__": "model", "__file__": str(folder / "model.py")}
     exec((folder / "model.py").read_text(), space)
     x = np.random.default_rng(0).random((3, 1, 8, 8)).astype(np.float32)
-    expected = (x - digits.mean[0]) / digits.std[0]
-    np.testing.assert_allclose(space["normalised"](torch.from_numpy(x)), expected, rtol=1e-5)
+    inner = torch.from_numpy((x - digits.mean[0]) / digits.std[0]).float()
+    with torch.no_grad():
+        expected = space["core"](folder)(inner)
+        torch.testing.assert_close(space["load"](folder)(torch.from_numpy(x)), expected)
+        torch.testing.assert_close(ft.load(folder)(torch.from_numpy(x)), expected)
 
 
 def test_other_weights_are_found_out(written):
@@ -182,7 +185,7 @@ def test_other_weights_are_found_out(written):
     name, tensor = next(iter(winner.module.state_dict().items()))
     tensor += 1e-3
     with pytest.raises(RunError, match="other outputs"):
-        best.same_outputs(winner.module, ft.load(folder), winner.space.input_shape)
+        best.same_outputs(winner.module, core(folder), winner.space.input_shape)
     assert name
 
 
@@ -217,7 +220,7 @@ def test_a_network_with_control_flow_is_built_by_a_copy_of_its_space(which, own,
     assert "control flow" in (folder / "README.md").read_text()
     assert (folder / "space.py").read_text() == WITH_CONTROL_FLOW
     (tmp_path / "my_space.py").unlink()
-    best.same_outputs(winner.module, ft.load(folder), space.input_shape)
+    best.same_outputs(winner.module, core(folder), space.input_shape)
 
 
 def test_a_space_without_a_file_still_gives_weights_and_says_why(digits, tmp_path):

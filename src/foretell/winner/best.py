@@ -23,7 +23,7 @@ from foretell.errors import RunError
 from foretell.spaces.base import Space
 from foretell.winner.base import Winner
 from foretell.winner.card import card
-from foretell.winner.load import FORMAT, config_of, load, sound
+from foretell.winner.load import FORMAT, TAKES, config_of, core, sound
 from foretell.winner.parts import standalone
 from foretell.winner.parts.model_file import model_file
 
@@ -64,7 +64,7 @@ def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> N
         try:
             source = standalone.source_of(winner.module)
             (part / "model.py").write_text(_model_py(source, winner), encoding="utf-8")
-            same_outputs(winner.module, load(part), winner.space.input_shape)
+            same_outputs(winner.module, core(part), winner.space.input_shape)
         except (standalone.NotTraceable, RunError) as error:
             why = str(error)
             loads = _borrow(part, winner)
@@ -73,7 +73,7 @@ def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> N
         (part / "config.json").write_text(config + "\n", encoding="utf-8")
         (part / "README.md").write_text(card(winner, why), encoding="utf-8")
         if loads:
-            loaded = load(part)
+            loaded = core(part)
             same_outputs(winner.module, loaded, winner.space.input_shape)
             check(loaded)
         for path in [*part.iterdir(), part]:
@@ -125,9 +125,7 @@ def _model_py(source: str, winner: Winner) -> str:
         input_shape=winner.space.input_shape,
         n_outputs=winner.space.n_outputs,
         labels=winner.labels,
-        mean=winner.inputs["mean"],
-        std=winner.inputs["std"],
-        scale=winner.inputs.get("scale"),
+        inputs=winner.inputs,
     )
 
 
@@ -145,6 +143,7 @@ def _config(winner: Winner, why: str) -> dict[str, Any]:
         "input_shape": list(winner.space.input_shape),
         "n_outputs": winner.space.n_outputs,
         "input": dict(winner.inputs),
+        "takes": TAKES,
         "objective": winner.objective,
         "metrics": dict(winner.metrics),
         **winner.facts,

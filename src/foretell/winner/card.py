@@ -21,7 +21,8 @@ The best of a search of the space `{space}` by foretell.
 
 - architecture: `{arch}`
 - parameters: {params:,}
-- input: float32 of shape (batch, {shape}), normalised with mean {mean} and standard deviation {std}
+- input: numbers of shape (batch, {shape}) as the data had them; normalised inside, with mean {mean}
+  and standard deviation {std}
 - output: {output}
 
 It was chosen by `{objective}`; test data had no part in the choice.
@@ -32,7 +33,7 @@ It was chosen by `{objective}`; test data had no part in the choice.
 import model
 
 network = model.load()  # nn.Module in eval mode
-outputs = network(model.normalised(inputs))
+outputs = network(inputs)  # as the data had them
 ```
 
 `model.py` needs {needs}; `foretell.load(folder)` gives the same network. New files, read and
@@ -72,7 +73,7 @@ def card(winner: Winner, why: str) -> str:
         std=_numbers(winner.inputs.get("std", [])),
         output=(classes + (", ..." if len(labels) > 20 else ""))
         if labels
-        else "the standardised target(s); see config.json",
+        else "the target(s) in their own unit; see config.json",
         objective=winner.objective,
         needs="torch alone" if not why else f"foretell too, because: {_line(why)}",
     )

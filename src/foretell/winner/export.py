@@ -25,7 +25,8 @@ from foretell._rng import stream
 from foretell.costs.latency import Latency, alone
 from foretell.errors import RunError
 from foretell.nets.formats import needed, onnx_of, program_of, pt2_of
-from foretell.winner.load import config_of, find, load
+from foretell.winner.load import TAKES, config_of, core, find
+from foretell.winner.parts.whole import Whole
 
 TOLERANCE = 1e-4
 BATCHES = (1, 2, 7)
@@ -78,7 +79,11 @@ class Exported:
 
 
 def to_onnx(
-    best: str | Path, file: str | Path, *, with_normalisation: bool = False, code: bool = True
+    best: str | Path,
+    file: str | Path,
+    *,
+    with_normalisation: bool | None = None,
+    code: bool = True,
 ) -> Exported:
     """Write the winner as ONNX, for batches of any size, and check it with onnxruntime.
 
@@ -90,9 +95,11 @@ def to_onnx(
     Args:
         best: the `best/` folder of a run, or the run's own.
         file: where to; replaced if it is there.
-        with_normalisation: the file takes inputs x as the data has them (bytes divided by
-            "scale") and gives values in the unit of the targets: f((x - mean) / std) s + m, with
-            mean m and deviation s of the targets. Without it, it is f, the network alone.
+        with_normalisation: the file takes inputs x as the data has them (0 to 255 for bytes) and
+            gives values in the unit of the targets: f((x / c - mean) / std) s + m, with c = 255 for
+            bytes, mean m and deviation s of the targets. False: it is f, the network alone. None:
+            as `foretell.load` gives it, so False for folders whose config.json lacks "takes"; these
+            take bytes divided by c.
         code: whether the folder's model.py may run, see `foretell.load`.
 
     Raises:
@@ -117,7 +124,11 @@ def to_onnx(
 
 
 def to_pt2(
-    best: str | Path, file: str | Path, *, with_normalisation: bool = False, code: bool = True
+    best: str | Path,
+    file: str | Path,
+    *,
+    with_normalisation: bool | None = None,
+    code: bool = True,
 ) -> Exported:
     """Write the winner as a program of torch.export, for batches of any size, and check it.
 
@@ -139,29 +150,9 @@ def to_pt2(
     return network.write(Path(file), data, None, _runs(loaded))
 
 
-class _Whole(nn.Module):
-    """f((x - mean) / std) s + m: from inputs as they come to values in their own unit."""
-
-    mean: torch.Tensor
-    std: torch.Tensor
-    s: torch.Tensor
-    m: torch.Tensor
-
-    def __init__(self, network: nn.Module, **numbers: Array) -> None:
-        super().__init__()
-        self.network = network
-        for name, values in numbers.items():
-            self.register_buffer(name, torch.from_numpy(values))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Same batch in and out."""
-        out: torch.Tensor = self.network((x - self.mean) / self.std) * self.s + self.m
-        return out
-
-
 @dataclass(frozen=True)
 class _Network:
-    """The network of a `best/` and what comes around it.
+    """The network of a `best/` and what comes around it, as in `Whole`.
 
     `module` is what is exported, `network` as it was trained, between normalised inputs and
     standardised outputs. `mean` and `std` broadcast with inputs, `m` and `s` with outputs; they
@@ -173,35 +164,34 @@ class _Network:
     shape: tuple[int, ...]
     output: str
     facts: dict[str, str]
+    c: Array
     mean: Array
     std: Array
     s: Array
     m: Array
 
     @classmethod
-    def of(cls, best: str | Path, with_normalisation: bool, code: bool) -> _Network:
+    def of(cls, best: str | Path, with_normalisation: bool | None, code: bool) -> _Network:
         folder = find(best)
-        config, network = config_of(folder), load(folder, code=code)
+        config, network = config_of(folder), core(folder, code=code)
+        new = config.get("takes") == TAKES
+        inside = new if with_normalisation is None else with_normalisation
         spec, shape = config["input"], tuple(config["input_shape"])
         numbers_out = config["task"] == "regression"
         facts = {
             "foretell": str(config["foretell"]),
             "arch": config["arch"],
             "task": config["task"],
-            "inputs": "raw" if with_normalisation else "normalised",
+            "inputs": "raw" if inside else "normalised",
             "labels": json.dumps(config["labels"]),
             **{key: json.dumps(spec.get(key)) for key in ("mean", "std", "scale", "target")},
         }
-        given = {"mean": [0.0], "std": [1.0], "s": [1.0], "m": [0.0]}
-        if with_normalisation:
-            given |= {key: spec[key] for key in ("mean", "std")}
-            if numbers_out:
-                given |= {"s": spec["target"]["std"], "m": spec["target"]["mean"]}
-        numbers = {key: np.array(value, dtype=np.float32) for key, value in given.items()}
-        for key in ("mean", "std"):
-            numbers[key] = numbers[key].reshape(-1, *(1 for _ in shape[1:]))
-        module = _Whole(network, **numbers).eval() if with_normalisation else network
-        return cls(network, module, shape, "values" if numbers_out else "scores", facts, **numbers)
+        module, none = network, np.zeros(1, np.float32)
+        given = {"c": none + 1, "mean": none, "std": none + 1, "s": none + 1, "m": none}
+        if inside:
+            module = Whole.of(network, spec, shape, bytes_inside=new).eval()
+            given = {key: value.numpy() for key, value in module.named_buffers(recurse=False)}
+        return cls(network, module, shape, "values" if numbers_out else "scores", facts, **given)
 
     def program(self) -> torch.export.ExportedProgram:
         """The traced program of what is exported."""
@@ -237,7 +227,7 @@ class _Network:
         """
         largest, network = 0.0, _runs(self.network)
         for x in self._probes():
-            inner = ((x.astype(np.float64) - self.mean) / self.std).astype(np.float32)
+            inner = ((x.astype(np.float64) / self.c - self.mean) / self.std).astype(np.float32)
             y, other = network(inner) * self.s + self.m, run(x)
             if y.shape != other.shape:
                 raise RunError("the exported network", expected=y.shape, got=other.shape)
@@ -257,7 +247,7 @@ class _Network:
         for n in BATCHES:
             x = rng.standard_normal((n, *self.shape))
             for z in (x, 0 * x, 10 * np.sign(x), np.full_like(x, 10.0)):
-                yield (z * self.std + self.mean).astype(np.float32)
+                yield ((z * self.std + self.mean) * self.c).astype(np.float32)
 
 
 def _runs(module: nn.Module) -> Run:

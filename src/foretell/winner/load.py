@@ -17,8 +17,10 @@ from torch import nn
 from foretell._files import digest
 from foretell.errors import RunError
 from foretell.spaces.parts.load import named
+from foretell.winner.parts.whole import Whole
 
 FORMAT = 1
+TAKES = "data"  # of config.json: the network takes what the data had; without it, normalised inputs
 
 
 def find(folder: str | Path) -> Path:
@@ -39,15 +41,31 @@ def load(folder: str | Path, *, code: bool = True) -> nn.Module:
         code: whether model.py may run; False builds the network of a space of the catalog here,
             and refuses all others.
 
-    Returns: a module that takes normalised inputs (batch, *input_shape), float32, and gives
-        (batch, n_outputs): class scores, or standardised targets.
+    Returns: a module that takes inputs as the data had them (batch, *input_shape), numbers or
+        bytes, and gives (batch, n_outputs): class scores, or values in the target's own unit. A
+        folder whose config.json lacks "takes" gives the network alone, as `core` does.
 
     Raises:
         RunError: the folder is not a `best/`, or its network cannot be made.
     """
+    if code:
+        return _made(folder, "load")
+    config, network = config_of(find(folder)), core(folder, code=False)
+    if config.get("takes") != TAKES:
+        return network
+    return Whole.of(network, config["input"], config["input_shape"]).eval()
+
+
+def core(folder: str | Path, *, code: bool = True) -> nn.Module:
+    """The network alone: from normalised inputs to class scores or standardised targets.
+
+    Raises: as `load`.
+    """
+    return _made(folder, "core") if code else _built(find(folder))
+
+
+def _made(folder: str | Path, what: str) -> nn.Module:
     folder = find(folder)
-    if not code:
-        return _built(folder)
     path = folder / "model.py"
     if not path.is_file():
         raise RunError(
@@ -65,7 +83,7 @@ def load(folder: str | Path, *, code: bool = True) -> nn.Module:
     try:
         spec.loader.exec_module(module)
         with torch.random.fork_rng(devices=[]):  # initial weights, at once overwritten
-            network: nn.Module = module.load(folder)
+            network: nn.Module = getattr(module, what, module.load)(folder)
     except Exception as error:  # whatever the file does
         raise RunError(
             f"{path} does not give its network: {type(error).__name__}: {error}",

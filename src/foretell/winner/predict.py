@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
 from foretell.errors import RunError
 from foretell.training.data import read_inputs
-from foretell.winner.load import config_of, find, load
+from foretell.winner.load import config_of, core, find
 
 
 @dataclass(frozen=True)
@@ -119,21 +122,15 @@ def predict(
     except KeyError as error:
         raise RunError(f"config.json in {folder} lacks {error}") from error
     names, inputs = read_inputs(path, spec, unread)
-    network = load(folder, code=code)
-    with torch.no_grad():
-        parts = [
-            network(torch.from_numpy(np.ascontiguousarray(inputs[i : i + batch_size])))
-            for i in range(0, len(inputs), batch_size)
-        ]
-    outputs = torch.cat(parts) if parts else torch.zeros(0, config["n_outputs"])
+    scores = torch.from_numpy(outputs(core(folder, code=code), inputs, batch_size))
     if config["task"] == "classification":
-        top = outputs.softmax(dim=1).max(dim=1)
+        top = scores.softmax(dim=1).max(dim=1)
         return [
             ClassPrediction(name, labels[k], p)
             for name, k, p in zip(names, top.indices.tolist(), top.values.tolist(), strict=True)
         ]
     if config["task"] == "multilabel":
-        chances = outputs.sigmoid().tolist()
+        chances = scores.sigmoid().tolist()
         return [
             LabelsPrediction(
                 name,
@@ -142,8 +139,35 @@ def predict(
             )
             for name, row in zip(names, chances, strict=True)
         ]
-    values = outputs.numpy() * np.array(target["std"]) + np.array(target["mean"])
+    values = scores.numpy() * np.array(target["std"]) + np.array(target["mean"])
     return [
         ValuePrediction(name, tuple(row), target["name"])
         for name, row in zip(names, values.tolist(), strict=True)
     ]
+
+
+@torch.no_grad()
+def outputs(network: nn.Module, inputs: NDArray[Any], batch_size: int = 256) -> NDArray[Any]:
+    """What a network says of inputs, a batch at a time.
+
+    Shapes: returns (n, n_outputs).
+    """
+    parts = [
+        network(torch.from_numpy(np.ascontiguousarray(inputs[i : i + batch_size])))
+        for i in range(0, max(1, len(inputs)), batch_size)
+    ]
+    return np.asarray(torch.cat(parts).numpy())
+
+
+def labels_of(spec: Mapping[str, Any]) -> NDArray[Any]:
+    """The classes, as whole numbers where all of them are written so; empty for a regression.
+
+    >>> labels_of({"labels": ["0", "1"]}).tolist(), labels_of({"labels": ["01", "1"]}).tolist()
+    ([0, 1], ['01', '1'])
+    """
+    labels = [str(label) for label in spec["labels"]]
+    try:
+        whole = [str(int(label)) for label in labels] == labels
+    except ValueError:
+        whole = False
+    return np.array([int(label) for label in labels] if whole else labels)

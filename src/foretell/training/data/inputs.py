@@ -75,6 +75,30 @@ def _name(file: Path, path: Path) -> str:
     return str(file.relative_to(path)) if path.is_dir() else file.name
 
 
+def raw_inputs(x: object, spec: Mapping[str, Any]) -> NDArray[Any]:
+    """Arrays of new examples, laid out as those of training were, and not normalised.
+
+    Args:
+        x: anything that training takes as inputs.
+        spec: `Data.input_spec()`.
+
+    Shapes: returns (n, *spec["shape"]).
+
+    Raises:
+        DataError: the inputs do not fit.
+    """
+    shape = tuple(spec["shape"])
+    found = readers.as_inputs(x, "inputs")
+    if found.shape[1:] != shape:
+        wanted = ", ".join(map(str, ("n", *shape)))
+        raise DataError("inputs", expected=f"shape ({wanted})", got=f"shape {found.shape}")
+    if found.dtype == np.uint8 and not spec["bytes"]:
+        if spec["scale"] is None:
+            raise DataError("inputs", expected="floating-point numbers", got="bytes")
+        found = found / np.float32(spec["scale"])
+    return found
+
+
 def _rows(
     path: Path, columns: Sequence[dict[str, Any]] | None, shape: tuple[int, ...]
 ) -> tuple[list[str], NDArray[Any]]:

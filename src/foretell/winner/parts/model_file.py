@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import pprint
+from collections.abc import Mapping
+from typing import Any
+
+from foretell.winner.parts.whole import numbers
 
 _HEADER = '''"""{title}
 
 Made by foretell {version}; needs torch and nothing else.
 
     import model
-    network = model.load()                  # an nn.Module in eval mode, on the CPU
-    outputs = network(model.normalised(x))  # x: float32, (batch, {shape}){bytes}
+    network = model.load()  # an nn.Module in eval mode, on the CPU
+    outputs = network(x)    # x as the data had it{bytes}: (batch, {shape})
+
+Outputs are {outputs}. `model.core()` is the network alone, between normalised inputs and {core}.
 """
 
 from __future__ import annotations
@@ -30,6 +36,9 @@ N_OUTPUTS = {n_outputs}
 LABELS = {labels}
 MEAN = {mean}
 STD = {std}
+DIVISOR = {divisor}
+TARGET_MEAN = {target_mean}
+TARGET_STD = {target_std}
 '''
 
 _PART = '''
@@ -72,15 +81,32 @@ def read_safetensors(path: str | Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def normalised(x: torch.Tensor) -> torch.Tensor:
-    """Inputs (batch, *INPUT_SHAPE) as the network was trained on them: (x - MEAN) / STD."""
-    shape = (-1, *(1 for _ in INPUT_SHAPE[1:]))
-    mean, std = (torch.tensor(v, device=x.device).reshape(shape) for v in (MEAN, STD))
-    return (x - mean) / std
+class Whole(nn.Module):
+    """f((x / DIVISOR - MEAN) / STD) TARGET_STD + TARGET_MEAN, with f the network alone."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        kind = torch.float64 if len(INPUT_SHAPE) == 1 else torch.float32
+        shape = (-1, *(1 for _ in INPUT_SHAPE[1:]))
+        self.register_buffer("c", torch.tensor(DIVISOR, dtype=kind))
+        self.register_buffer("mean", torch.tensor(MEAN, dtype=kind).reshape(shape))
+        self.register_buffer("std", torch.tensor(STD, dtype=kind).reshape(shape))
+        self.register_buffer("s", torch.tensor(TARGET_STD))
+        self.register_buffer("m", torch.tensor(TARGET_MEAN))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = (x.to(self.mean.dtype) / self.c - self.mean) / self.std
+        return self.network(x.to(self.s.dtype)) * self.s + self.m
 
 
 def load(folder: str | Path | None = None) -> nn.Module:
-    """The trained network in eval mode; `folder` has model.safetensors (default: beside me)."""
+    """The trained network, in eval mode, for inputs as the data had them."""
+    return Whole(core(folder)).eval()
+
+
+def core(folder: str | Path | None = None) -> nn.Module:
+    """The network alone, in eval mode; `folder` has model.safetensors (default: beside me)."""
     folder = Path(__file__).parent if folder is None else Path(folder)
     network = Network()
     network.load_state_dict(read_safetensors(folder / "model.safetensors"))
@@ -109,11 +135,14 @@ def model_file(
     input_shape: tuple[int, ...],
     n_outputs: int,
     labels: tuple[str, ...],
-    mean: list[float],
-    std: list[float],
-    scale: float | None,
+    inputs: Mapping[str, Any],
 ) -> str:
-    """The text of `model.py` around the `source` of a `Network`."""
+    """The text of `model.py` around the `source` of a `Network`; `inputs`: `Data.input_spec()`."""
+    inside = {
+        name: values.flatten().tolist() for name, values in numbers(inputs, input_shape).items()
+    }
+    (divisor,) = inside["c"]
+    own = {name: inputs.get("target", {}).get(name) for name in ("mean", "std")}
     head = _HEADER.format(
         title=title,
         version=version,
@@ -122,9 +151,14 @@ def model_file(
         input_shape=repr(tuple(input_shape)),
         n_outputs=n_outputs,
         labels=pprint.pformat(list(labels), width=88, compact=True),
-        mean=pprint.pformat(list(mean), width=88, compact=True),
-        std=pprint.pformat(list(std), width=88, compact=True),
-        bytes="" if scale is None else f", bytes divided by {scale:g}",
+        mean=_listed(inputs["mean"]),
+        std=_listed(inputs["std"]),
+        divisor=divisor,
+        target_mean=_listed(own["mean"] or [0.0]),
+        target_std=_listed(own["std"] or [1.0]),
+        bytes=f", from 0 to {divisor:g}" if divisor != 1 else "",
+        outputs="class scores" if labels else "values in the target's own unit",
+        core="class scores" if labels else "standardised targets",
     )
     for line, word in (
         ("import math\n", "math."),
@@ -135,3 +169,7 @@ def model_file(
             head = head.replace(line, "")
     part = _PART if "Part(" in source else ""
     return f"{head}\n{part}\n{source}\n{_FOOTER}"
+
+
+def _listed(values: list[float]) -> str:
+    return pprint.pformat(list(values), width=88, compact=True)
