@@ -160,9 +160,7 @@ def executed(module, shape=SHAPE, **more):
         input_shape=shape,
         n_outputs=4,
         labels=("a", "b"),
-        mean=[0.0],
-        std=[1.0],
-        scale=None,
+        inputs={"mean": [0.0], "std": [1.0], "scale": None},
     )
     space = {"__name__": "model", "__file__": str(more.get("file", "model.py"))}
     exec(compile(text, "model.py", "exec"), space)
