@@ -83,7 +83,8 @@ def test_arrays_in_a_trained_network_out(small, tmp_path):
     assert not nas.best_model_.training
     assert nas.folder_ == tmp_path / "run"
     assert nas.report_.read_text().startswith("<!")
-    assert set(nas.best_metrics_) == {"val_acc", "val_loss", "test_acc", "test_loss"}
+    metrics = ("acc", "loss", "balanced_acc", "f1", "auroc")
+    assert set(nas.best_metrics_) == {f"{s}_{m}" for s in ("val", "test") for m in metrics}
     assert nas.best_metrics_["val_acc"] == pytest.approx(nas.history_.y.max())
     assert told[-1].done == len(nas.history_)
     frame = nas.ranking_
