@@ -48,7 +48,7 @@ def test_equal_paths_are_equal_networks():
 
 def test_wrong_settings():
     X, y = SPACE.sample(5, rng=0), np.arange(5)
-    with pytest.raises(SettingError, match="layers: expected at least 1, got 0"):
+    with pytest.raises(SettingError, match="layers: expected a whole number from 1, got 0"):
         Bananas(SPACE, layers=0).fit(X, y)
     with pytest.raises(SettingError, match="encoding: expected a name"):
         Bananas(SPACE, encoding=None).fit(X, y)

@@ -88,8 +88,12 @@ def test_goes_on_beyond_what_it_has_seen():
 
 
 def test_wrong_degree():
-    with pytest.raises(SettingError, match="degree: expected 1 to 4, got 0"):
-        BayesLinReg(SPACE, degree=0).fit(SPACE.sample(5, rng=0), np.arange(5))
+    for degree, says in (
+        (0, "degree: expected a whole number from 1, got 0"),
+        (5, "1 to 4, got 5"),
+    ):
+        with pytest.raises(SettingError, match=says):
+            BayesLinReg(SPACE, degree=degree).fit(SPACE.sample(5, rng=0), np.arange(5))
 
 
 def test_on_the_real_table(data_dir):

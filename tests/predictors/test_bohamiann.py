@@ -59,7 +59,7 @@ def test_is_less_sure_where_it_has_seen_nothing():
 
 def test_wrong_settings():
     X, y = SPACE.sample(5, rng=0), np.arange(5)
-    with pytest.raises(SettingError, match="chains: expected at least 1, got 0"):
+    with pytest.raises(SettingError, match="chains: expected a whole number from 1, got 0"):
         Bohamiann(SPACE, chains=0).fit(X, y)
     with pytest.raises(SettingError, match="rate and friction"):
         Bohamiann(SPACE, friction=0.0).fit(X, y)

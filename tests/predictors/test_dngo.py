@@ -59,7 +59,7 @@ def test_head_maximises_the_evidence():
 def test_wrong_settings():
     X, y = made(5)
     for settings, message in (
-        ({"width": 0}, "width: expected at least 1"),
+        ({"width": 0}, "width: expected a whole number from 1"),
         ({"encoding": None}, "encoding: expected a name"),
         ({"loss": "bce"}, "loss: expected mse, mae, rank"),
     ):

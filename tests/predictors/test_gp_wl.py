@@ -101,7 +101,7 @@ def test_evidence_chooses_the_iterations():
 
 def test_wrong_settings():
     X, y = made(5)
-    with pytest.raises(SettingError, match="iterations: expected at least 0, got -1"):
+    with pytest.raises(SettingError, match="iterations: expected a whole number from 0, got -1"):
         GPWL(NB201, iterations=-1).fit(X, y)
     with pytest.raises(SettingError, match="kernel: expected one of matern, rbf"):
         GPWL(NB201, kernel="cubic").fit(X, y)

@@ -53,7 +53,7 @@ def test_absolute_errors_bear_wrong_labels():
 
 def test_wrong_settings():
     X, y = SPACE.sample(5, rng=0), np.arange(5)
-    with pytest.raises(SettingError, match="width: expected at least 1, got 0"):
+    with pytest.raises(SettingError, match="width: expected a whole number from 1, got 0"):
         MLP(SPACE, width=0).fit(X, y)
     with pytest.raises(SettingError, match="encoding: expected a name"):
         MLP(SPACE, encoding=None).fit(X, y)

@@ -72,8 +72,8 @@ def test_trained_with_few_points_against_the_closed_form():
 def test_wrong_settings():
     X, y = made(5)
     for settings, message in (
-        ({"points": 0}, "points: expected at least 1, got 0"),
-        ({"steps": -1}, "steps: expected at least 0"),
+        ({"points": 0}, "points: expected a whole number from 1, got 0"),
+        ({"steps": -1}, "steps: expected a whole number from 0"),
         ({"smooth": 2}, "smooth: expected 0.5, 1.5, 2.5 or inf"),
     ):
         with pytest.raises(SettingError, match=message):

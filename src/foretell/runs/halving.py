@@ -26,7 +26,7 @@ class Halving:
 
     >>> from foretell.strategies.random import Random
     >>> Halving(kind="asha").over(Random())
-    ASHA(sampler=Random(minimize=()), eta=3, min_epochs=1)
+    ASHA(sampler=Random(...), eta=3, min_epochs=1, ...)
     """
 
     eta: int = 3
