@@ -19,6 +19,7 @@ import pytest
 import foretell as ft
 from foretell.errors import RunError
 from foretell.report import write
+from foretell.report.sections import SECTIONS
 from foretell.spaces.parts.load import load
 
 VOID = {"meta", "input", "link", "wbr", "br", "img", "hr"}
@@ -372,3 +373,10 @@ def test_many_decisions_are_folded(make_run: Callable[..., Path]) -> None:
     assert few.words("caption") == ["Its decisions"]
     assert any(re.match(r"Its \d+ decisions", text) for text in many.words("summary"))
     assert "Its decisions" not in many.words("caption")
+
+
+def test_each_section_stands_once() -> None:
+    names = [name for name, _, _ in SECTIONS]
+    titles = [title for _, title, _ in SECTIONS]
+    assert len(set(names)) == len(names)
+    assert len(set(titles)) == len(titles)

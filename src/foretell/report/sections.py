@@ -330,7 +330,6 @@ SECTIONS: tuple[tuple[str, str, Callable[[Run], Html | None]], ...] = (
     ("decisions", "What each decision contributes", _effects),
     ("ranking", "Ranking", _ranking),
     ("data", "Your data", data),
-    ("data", "Your data", data),
     ("failures", "Failed trials", _failures),
     ("more", "What more trials would bring", more_trials),
     ("time", "Where the time went", _time),
