@@ -7,6 +7,7 @@ Every error of foretell is a `ForetellError` and also the builtin a caller would
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -108,3 +109,12 @@ def need(module: str, extra: str, what: str) -> MissingExtraError:
         f"{what} needs the package {module!r}, which is not installed",
         hint=f"pip install 'foretell[{extra}]'",
     )
+
+
+def without_password(text: str) -> str:
+    """A text with the passwords of its URLs left out.
+
+    >>> without_password("--optuna postgresql://me:secret@host:5432/db")
+    '--optuna postgresql://me:***@host:5432/db'
+    """
+    return re.sub(r"(\w://[^/\s:@'\"]*):[^\s/'\"]*@", r"\1:***@", text)

@@ -329,3 +329,11 @@ def test_a_chart_has_ids_of_its_own_and_falls_back_to_its_colours() -> None:
 def test_csv_holds_commas_and_nothing_for_nan() -> None:
     text = table_csv({"a": ["x,y", 'q"'], "b": np.array([np.nan, 1e-9])})
     assert text == 'a,b\r\n"x,y",\r\n"q""",1e-09\r\n'
+
+
+def test_no_cell_of_a_csv_is_a_formula() -> None:
+    bad = ["=cmd()", "+1", "-1", "@a", "\t=a"]
+    text = table_csv({"=name": bad, "value": [-0.5, -1, 2.0, 3.0, float("nan")]})
+    rows = list(csv.reader(text.splitlines()))
+    assert [row[0] for row in rows] == ["'=name", *(f"'{one}" for one in bad)]
+    assert [row[1] for row in rows] == ["value", "-0.5", "-1", "2", "3", ""]

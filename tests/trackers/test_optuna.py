@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 
+import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
 
+import foretell as ft
+from foretell.errors import SettingError
 from foretell.integrations.optuna import PredictorSampler, suggest
+from foretell.runs.assemble import Parts
 from foretell.trackers.optuna import OptunaMirror
+from foretell.training.data import load
 
 STATES = [TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED, TrialState.RUNNING]
 
@@ -118,3 +124,18 @@ def test_a_mirror_can_be_led_on_by_the_sampler(tmp_path, tracked, space):
     known = {tuple(t.params.items()) for t in study.trials if t.state is TrialState.COMPLETE}
     study.optimize(lambda trial: float(suggest(trial, space).sum()), n_trials=2)
     assert {tuple(t.params.items()) for t in study.trials[-2:]}.isdisjoint(known)
+
+
+def test_the_password_of_a_storage_is_nowhere(tmp_path, monkeypatch):
+    url = "postgresql+nothing://me:s3cr:t@localhost:1/db"
+    monkeypatch.setattr("sys.argv", ["foretell", "run", "--optuna", url, f"--optuna={url}"])
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 3)).astype(np.float32)
+    data = load((X, (X[:, 0] > 0).astype(int)), seed=0)
+    nas = ft.NAS(space="tabular", optuna=url, out=tmp_path / "run")
+    written = json.dumps(Parts.of(nas, data).record().to_dict())
+    assert "me:***@localhost" in written
+    assert "s3cr" not in written
+    with pytest.raises(SettingError) as error:
+        nas.fit(data)
+    assert "s3cr" not in str(error.value)

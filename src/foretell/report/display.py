@@ -107,9 +107,15 @@ def table_csv(columns: Mapping[str, Column]) -> str:
     """
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(columns)
-    writer.writerows(zip(*([cell(v) for v in column] for column in columns.values()), strict=True))
+    writer.writerow(map(_inert, columns))
+    cells = ([_inert(cell(v), v) for v in column] for column in columns.values())
+    writer.writerows(zip(*cells, strict=True))
     return out.getvalue()
+
+
+def _inert(text: str, value: object = "") -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if isinstance(value, str) and text.startswith(tuple("=+-@\t\r")) else text
 
 
 def cell(value: Any) -> str:

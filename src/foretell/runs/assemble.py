@@ -20,7 +20,7 @@ from typing import Any
 from foretell import _catalog, predictors
 from foretell._version import __version__
 from foretell.costs.latency import Latency
-from foretell.errors import SettingError
+from foretell.errors import SettingError, without_password
 from foretell.evaluators.executors.ray import RayExecutor
 from foretell.evaluators.trainer import Trainer
 from foretell.evidence.parts.identity import space_digest
@@ -91,10 +91,11 @@ class Parts:
         """What run.json has."""
         spec, space, data = self.settings.space, self.whole, self.data
         options = {name: getattr(self.settings, name) for name in SAVED}
+        options |= {"name": data.name, "optuna": _safe(self.settings.optuna)}
         evaluator = Trainer(space, data, self.recipe, objective=self.settings.metric)
         return RunRecord(
             foretell=__version__,
-            command=tuple(sys.argv),
+            command=tuple(map(without_password, sys.argv)),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             objective=evaluator.objective,
             direction=evaluator.direction,
@@ -114,7 +115,7 @@ class Parts:
             recipe=self.recipe,
             device=str(pick_device(self.recipe.device)),
             versions=versions(),
-            options=Settings(**{**options, "name": data.name}),
+            options=Settings(**options),
         )
 
     def cluster(self) -> AbstractContextManager[Executor | None]:
@@ -198,6 +199,10 @@ def _strategy(settings: Settings, space: Space) -> Strategy:
         predictors.get(values["predictor"], space=space)  # a wrong name is told at once
     strategy: Strategy = kind(**values)
     return strategy
+
+
+def _safe(url: str | None) -> str | None:
+    return None if url is None else without_password(str(url))
 
 
 def _name(strategy: Strategy) -> str:

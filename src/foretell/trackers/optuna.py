@@ -16,7 +16,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from foretell.errors import SettingError
+from foretell.errors import SettingError, without_password
 from foretell.spaces.base import Choice, Space
 from foretell.trackers.base import Watcher
 from foretell.trackers.parts.events import Event, decisions, facts, plain
@@ -164,7 +164,9 @@ def _open(url: str) -> BaseStorage:
             return JournalStorage(JournalFileBackend(url))
         except Exception as error:  # SQLAlchemy's own, of whichever database it is
             raise SettingError(
-                f"cannot open the Optuna storage {url!r}: {str(error).splitlines()[0]}",
+                without_password(
+                    f"cannot open the Optuna storage {url!r}: {str(error).splitlines()[0]}"
+                ),
                 expected="sqlite:///FILE.db, another database URL, or the path of a journal file",
             ) from error
 
