@@ -35,6 +35,7 @@ from foretell.search.history import History
 from foretell.trackers.base import Watcher, watch
 from foretell.training.data import Data, Reading, load, read_inputs
 from foretell.training.data.inputs import raw_inputs
+from foretell.winner import best
 from foretell.winner.parts.whole import Whole
 from foretell.winner.predict import labels_of, outputs
 
@@ -220,6 +221,12 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         facts = {"recipe": parts.recipe.to_dict(), "versions": versions()}
         for line in parts.data.lines():
             driver.on_event(Progress(f"data: {line}", 0, 0, 0, final=True))
+        if not driver.journal.of(Final) and (why := best.lacking(space)):
+            driver.say(
+                "warning: best/ will lack what its network needs, so predict and export will not "
+                f"work with it: {why}",
+                final=True,
+            )
         try:
             driver.search()
             final = finish(driver, parts.data, facts)

@@ -13,6 +13,7 @@ import yaml
 
 import foretell as ft
 from foretell.errors import DataError, RunError
+from foretell.spaces.parts.load import load as load_space
 from foretell.training.data import load
 from foretell.winner import best
 from foretell.winner.base import Winner
@@ -295,3 +296,30 @@ def test_what_is_wrong_with_a_folder_or_a_file_is_said(written, tmp_path):
         (folder / "config.json").write_text(text)
         with pytest.raises(RunError, match=r"config\.json"):
             predict(folder, tmp_path / "new.npz")
+
+
+def test_what_a_space_imports_goes_along_and_is_not_mixed_with_others(tmp_path, digits):
+    made, path = [], list(sys.path)
+    net, space = WITH_CONTROL_FLOW.split("class Own", 1)
+    for act in ("tanh", "relu"):  # runs in two folders, each with a `same_blocks.py`
+        here = tmp_path / act
+        here.mkdir()
+        (here / "same_blocks.py").write_text(net.replace("torch.tanh", f"torch.{act}"))
+        text = f"import foretell as ft\nfrom same_blocks import Net\n\nclass Own{space}"
+        (here / "my_space.py").write_text(text)
+        sys.path[:], _ = path, sys.modules.pop("same_blocks", None)  # as in a process of its own
+        own = load_space(f"{here}/my_space.py:Own").with_io((1, 8, 8), 10)
+        assert best.lacking(own) == ""
+        made.append(winner_of(own, np.array([1]), digits))
+        best.write(here / "best", made[-1], lambda network: None)
+        (here / "my_space.py").unlink()
+        (here / "same_blocks.py").unlink()
+    mine = sys.modules["same_blocks"]
+    for act, winner in zip(("tanh", "relu"), made, strict=True):
+        best.same_outputs(winner.module, core(tmp_path / act / "best"), (1, 8, 8))
+    assert sys.modules["same_blocks"] is mine
+    sys.path[:], _ = path, sys.modules.pop("same_blocks")
+    changed = tmp_path / "relu" / "best" / "code" / "same_blocks.py"
+    changed.write_text(changed.read_text() + "\n")
+    with pytest.raises(RunError, match=r"same_blocks.py is not the file that was written"):
+        core(tmp_path / "relu" / "best")

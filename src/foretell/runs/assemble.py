@@ -34,11 +34,11 @@ from foretell.runs.typed import Reader
 from foretell.spaces.base import Costs, Space
 from foretell.spaces.parts.limited import Limited
 from foretell.spaces.parts.load import load as load_space
+from foretell.spaces.parts.sources import plain_settings
 from foretell.strategies import Strategy
 from foretell.training import scores
 from foretell.training.data import Data
 from foretell.training.recipe import Recipe
-from foretell.winner import best
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Parts:
             space=SpaceRecord(
                 name=space.name,
                 spec=spec if isinstance(spec, str) else space.name,
-                settings=best.settings_of(space),
+                settings=plain_settings(space),
                 size=space.size,
                 d=space.d,
                 closed_form_costs=space.closed_form_costs,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
-import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,8 @@ from foretell._files import digest, sync
 from foretell._version import __version__
 from foretell.errors import RunError
 from foretell.spaces.base import Space
+from foretell.spaces.parts.sources import builder, plain_settings, sources
+from foretell.spaces.parts.sources import lacking as lacks
 from foretell.winner.base import Winner
 from foretell.winner.card import card
 from foretell.winner.load import FORMAT, TAKES, config_of, core, sound
@@ -28,7 +28,6 @@ from foretell.winner.parts import standalone
 from foretell.winner.parts.model_file import model_file
 
 FILES = ("model.safetensors", "config.json", "model.py", "README.md")
-DIGESTED = ("model.safetensors", "model.py", "space.py")
 TOLERANCE = 1e-6  # between outputs of the trained network and of the one read back
 
 
@@ -68,7 +67,11 @@ def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> N
         except (standalone.NotTraceable, RunError) as error:
             why = str(error)
             loads = _borrow(part, winner)
-        digests = {name: digest(part / name) for name in DIGESTED if (part / name).is_file()}
+        digests = {
+            path.relative_to(part).as_posix(): digest(path)
+            for path in sorted(part.rglob("*"))
+            if path.is_file()
+        }
         config = json.dumps({**_config(winner, why), "sha256": digests}, indent=2)
         (part / "config.json").write_text(config + "\n", encoding="utf-8")
         (part / "README.md").write_text(card(winner, why), encoding="utf-8")
@@ -76,7 +79,7 @@ def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> N
             loaded = core(part)
             same_outputs(winner.module, loaded, winner.space.input_shape)
             check(loaded)
-        for path in [*part.iterdir(), part]:
+        for path in [*part.rglob("*"), part]:
             sync(path)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(part, folder)
@@ -137,7 +140,7 @@ def _config(winner: Winner, why: str) -> dict[str, Any]:
         **({"not_standalone_because": why} if why else {}),
         "arch": winner.space.to_str(winner.x[None])[0],
         "row": np.asarray(winner.x).tolist(),
-        "space": {"name": winner.space.name, "settings": settings_of(winner.space)},
+        "space": {"name": winner.space.name, "settings": plain_settings(winner.space)},
         "task": winner.task,
         "labels": list(winner.labels),
         "input_shape": list(winner.space.input_shape),
@@ -150,58 +153,41 @@ def _config(winner: Winner, why: str) -> dict[str, Any]:
     }
 
 
-def settings_of(space: Space) -> dict[str, Any]:
-    """The settings that a space was made with, as far as they are plain values."""
-    settings = {}
-    for name, value in space.settings.items():
-        with contextlib.suppress(TypeError, ValueError):
-            settings[name] = json.loads(json.dumps(value))
-    return settings
-
-
 # -- a network that cannot be written as statements: its space builds it ---------------------------
 
 _BORROWED = '''
 def Network() -> nn.Module:
     """The network as its space builds it; this needs foretell{also}."""
 {body}
-    return space.with_io(INPUT_SHAPE, N_OUTPUTS).build(np.array(ROW), INPUT_SHAPE, N_OUTPUTS)
 
 '''
 
 
 def _borrow(part: Path, winner: Winner) -> bool:
-    """Write a model.py that asks the space; a user's space file is copied beside it.
+    """Write a model.py that asks the space; the files of a user's space are copied beside it.
 
     Returns: whether it can; a space that was typed into a notebook has no file to copy.
     """
-    loads = True
     space = winner.space
-    builder = space._build or type(space)
-    module = sys.modules.get(builder.__module__)
-    file = getattr(module, "__file__", None)
-    if builder.__module__.startswith("foretell."):
+    found = sources(space)
+    if space.__class__.__module__.startswith("foretell.") and space._build is None:
         body = (
-            f"    from {type(space).__module__} import {type(space).__name__}\n\n"
-            f"    space = {type(space).__name__}(**{settings_of(space)!r})"
+            f"from {type(space).__module__} import {type(space).__name__}\n\n"
+            f"space = {type(space).__name__}(**{plain_settings(space)!r})\n"
+            "space = space.with_io(INPUT_SHAPE, N_OUTPUTS)\n"
+            "return space.build(np.array(ROW), INPUT_SHAPE, N_OUTPUTS)"
         )
-    elif file and module is not None and (made := _in_module(module, space)):
-        shutil.copyfile(file, part / "space.py")
-        body = (
-            "    import importlib.util\n\n"
-            '    spec = importlib.util.spec_from_file_location("space", FOLDER / "space.py")\n'
-            "    module = importlib.util.module_from_spec(spec)\n"
-            "    spec.loader.exec_module(module)\n"
-            f"    space = module.{made}"
-        )
+        also = ""
+    elif found is not None:
+        body, also = builder(found), " and " + ", ".join([*found.copy(part), *found.needs])
     else:
-        loads = False
+        also = " and a space that is in no file"
         body = (
-            "    raise RuntimeError(\n"
-            '        "the source of this network was not in a file when it was saved: build it "\n'
-            '        "yourself and load model.safetensors into it"\n    )\n    space = None'
+            "raise RuntimeError(\n"
+            '    "the source of this network was not in a file when it was saved: build it "\n'
+            '    "yourself and load model.safetensors into it"\n)'
         )
-    source = _BORROWED.format(body=body, also="" if "from foretell" in body else " and space.py")
+    source = _BORROWED.format(also=also, body=textwrap.indent(body, "    "))
     text = _model_py(source, winner).replace(
         "needs torch and nothing else", "needs torch and foretell"
     )
@@ -209,16 +195,23 @@ def _borrow(part: Path, winner: Winner) -> bool:
     row = f"ROW = {np.asarray(winner.x).tolist()}\nFOLDER = Path(__file__).parent\n"
     text = text.replace("\nINPUT_SHAPE = ", f"\n{row}INPUT_SHAPE = ", 1)
     (part / "model.py").write_text(text, encoding="utf-8")
-    return loads
+    return found is not None or not also
 
 
-def _in_module(module: ModuleType, space: Space) -> str | None:
-    """How the file of a user's space makes it: `Class(...)`, or the name of the space itself."""
-    kind: type[Space] = type(space)
-    if space._build is None and getattr(module, kind.__name__, None) is kind:
-        return f"{kind.__name__}(**{settings_of(space)!r})"
-    for name, value in vars(module).items():
-        same = isinstance(value, Space) and type(value) is kind and value.choices == space.choices
-        if same and value._build is space._build:
-            return str(name)
-    return None
+def lacking(space: Space) -> str:
+    """What will be missing in `best/`, in words; "" where its network can be loaded from it alone.
+
+    A network is built, and where it cannot be written as statements, its space's files are tried.
+    """
+    if type(space).__module__.startswith("foretell.") and space._build is None:
+        return ""
+    (x,) = space.sample(1, 0)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            standalone.source_of(space.build(x, space.input_shape, space.n_outputs).eval())
+    except standalone.NotTraceable as error:
+        why = lacks(space, x)
+        return why and f"{why} (needed, because {error})"
+    except Exception:  # whatever is wrong with it, its training will say so
+        return ""
+    return ""
