@@ -34,7 +34,11 @@ BELOW = 0.01  # what `auto` may lack
 
 def singles() -> list[str]:
     """All of the catalog that can be had, without `auto` and the baselines."""
-    rows = [row for row in _catalog.PREDICTORS if row.name != "auto" and "baseline" not in row.tags]
+    rows = [
+        row
+        for row in _catalog.KINDS["predictor"]
+        if row.name != "auto" and "baseline" not in row.tags
+    ]
     return [row.name for row in rows if all(find_spec(package) for package in row.packages)]
 
 

@@ -113,9 +113,9 @@ def test_readme_counts_what_the_catalog_has() -> None:
     text = " ".join((ROOT / "README.md").read_text().split())
     found = re.search(r"(\d+) predictors of published methods and (\d+) baselines", text)
     assert found, "README says how many predictors there are"
-    baselines = sum("baseline" in row.tags for row in _catalog.PREDICTORS)
-    assert found.groups() == (str(len(_catalog.PREDICTORS) - baselines), str(baselines))
-    assert all(row.reference for row in _catalog.PREDICTORS if "baseline" not in row.tags)
+    baselines = sum("baseline" in row.tags for row in _catalog.KINDS["predictor"])
+    assert found.groups() == (str(len(_catalog.KINDS["predictor"]) - baselines), str(baselines))
+    assert all(row.reference for row in _catalog.KINDS["predictor"] if "baseline" not in row.tags)
 
 
 @pytest.mark.slow

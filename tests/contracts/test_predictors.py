@@ -20,7 +20,7 @@ from foretell.errors import ForetellError, MissingExtraError
 from foretell.testing.predictors import CHECKS, check_learns, check_predictor, examples
 
 NAMES = ft.predictors.names()
-ROWS = {row.name: row for row in _catalog.PREDICTORS}
+ROWS = {row.name: row for row in _catalog.KINDS["predictor"]}
 
 
 class Own(ft.Space):
@@ -159,7 +159,7 @@ def test_settings_of_its_paper(name):
     assert changed.get_params(deep=False)[key] == "changed"
 
 
-@pytest.mark.parametrize("row", _catalog.PREDICTORS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", _catalog.KINDS["predictor"], ids=lambda row: row.name)
 def test_each_has_a_test_of_its_name(row):
     stem = row.target.partition(":")[0].rpartition(".")[2]
     text = (Path(__file__).parents[1] / "predictors" / f"test_{stem}.py").read_text()
@@ -169,8 +169,8 @@ def test_each_has_a_test_of_its_name(row):
 @pytest.mark.parametrize("room", ["graphs", "encodings", "predictors", "search", "strategies"])
 def test_no_method_knows_a_space_by_name(room):
     """Apart from docstrings, no string or import in these rooms is a space of the catalog."""
-    spaces = {row.name for row in _catalog.SPACES}
-    modules = {row.target.partition(":")[0] for row in _catalog.SPACES}
+    spaces = {row.name for row in _catalog.KINDS["space"]}
+    modules = {row.target.partition(":")[0] for row in _catalog.KINDS["space"]}
     root = Path(ft.__file__).parent
     paths = list((root / room).rglob("*.py"))
     assert len(paths) > 1

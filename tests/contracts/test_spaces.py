@@ -13,7 +13,7 @@ from foretell import _catalog
 from foretell.testing.spaces import CHECKS, check_relabelling, check_space, refusal
 
 # their published keys tell rows apart whose graphs are equal
-PUBLISHED_KEY = {row.name for row in _catalog.SPACES if "published-key" in row.tags}
+PUBLISHED_KEY = {row.name for row in _catalog.KINDS["space"] if "published-key" in row.tags}
 ACTS = {"relu": nn.ReLU, "tanh": nn.Tanh}
 
 
@@ -54,7 +54,7 @@ def built(decisions, input_shape, n_outputs):
 
 
 def spaces():
-    catalog = {row.name: ft.spaces.get(row.name, **row.quick) for row in _catalog.SPACES}
+    catalog = {row.name: ft.spaces.get(row.name, **row.quick) for row in _catalog.KINDS["space"]}
     return {
         **catalog,
         "subclass": Layers(input_shape=(2, 3), n_outputs=4),

@@ -18,7 +18,7 @@ from foretell.spaces.parts.limited import Limited
 from foretell.strategies.parts.brackets import Fidelities
 from foretell.testing.strategies import CHECKS, check_strategy, made_up_values, mixed_history
 
-QUICK = {row.name: dict(row.quick) for row in _catalog.STRATEGIES}
+QUICK = {row.name: dict(row.quick) for row in _catalog.KINDS["strategy"]}
 
 
 class Narrow(ft.Space):

@@ -140,9 +140,8 @@ def catalog_of(monkeypatch, *names, missing=()):
     rows = tuple(
         dataclasses.replace(r, extra="trees", packages=("no_such_package",))
         if r.name in missing else r
-        for r in _catalog.PREDICTORS if r.name in {"auto", "mean", "n-params", *names}
+        for r in _catalog.KINDS["predictor"] if r.name in {"auto", "mean", "n-params", *names}
     )  # fmt: skip
-    monkeypatch.setattr(_catalog, "PREDICTORS", rows)
     monkeypatch.setitem(_catalog.KINDS, "predictor", rows)
 
 
@@ -189,8 +188,8 @@ def test_all_the_others_with_a_budget(monkeypatch):
 
 
 def test_candidates_are_those_of_the_docstring(monkeypatch):
-    rows = tuple(dataclasses.replace(row, packages=()) for row in _catalog.PREDICTORS)
-    monkeypatch.setattr(_catalog, "PREDICTORS", rows)
+    rows = tuple(dataclasses.replace(row, packages=()) for row in _catalog.KINDS["predictor"])
+    monkeypatch.setitem(_catalog.KINDS, "predictor", rows)
     few = ("gp", "gp-wl", "var-sparse-gp", "bonas")
     assert _installed(49, False) == few
     assert _installed(50, False) == (*few, "bayes-lin", "xgb", "ranker")
@@ -222,7 +221,7 @@ def slow(monkeypatch):
     monkeypatch.setattr(auto, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setitem(sys.modules, "slow_ones", SimpleNamespace(**made))
     rows = tuple(_catalog.Row(f"slow-{s}", f"slow_ones:Slow{s}", "") for s in (1, 2, 3))
-    monkeypatch.setitem(_catalog.KINDS, "predictor", (*_catalog.PREDICTORS, *rows))
+    monkeypatch.setitem(_catalog.KINDS, "predictor", (*_catalog.KINDS["predictor"], *rows))
     return clock
 
 

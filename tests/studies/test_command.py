@@ -147,9 +147,8 @@ def test_a_table_opens_without_the_package_of_a_benchmark(
 ):
     rows = tuple(
         dataclasses.replace(row, packages=("no_such_package",)) if row.packages else row
-        for row in _catalog.BENCHMARKS
+        for row in _catalog.KINDS["benchmark"]
     )
-    monkeypatch.setattr(_catalog, "BENCHMARKS", rows)
     monkeypatch.setitem(_catalog.KINDS, "benchmark", rows)
     args = ("--target", "val_loss", "--minimize", "--predictors", "mean", "--train-sizes", "20")
     done = bench("--table", table, "--space", "nb201", *args, "--out", str(tmp_path / "out"))

@@ -238,9 +238,11 @@ def test_workers_give_the_same_records(table, tmp_path):
 
 
 def test_all_means_each_that_is_installed(table, tmp_path, monkeypatch):
-    few = [r for r in _catalog.PREDICTORS if r.name in ("rf", "mean", "n-params", "n-flops")]
+    few = [
+        r for r in _catalog.KINDS["predictor"] if r.name in ("rf", "mean", "n-params", "n-flops")
+    ]
     absent = replace(few[0], name="absent", packages=("no_such_package",), extra="trees")
-    monkeypatch.setattr(_catalog, "PREDICTORS", (*few, absent))
+    monkeypatch.setitem(_catalog.KINDS, "predictor", (*few, absent))
     found = study(table, tmp_path / "out", predictors=["all"], sizes=(20,), seeds=1)
     assert set(found.names) == {"rf", "mean", "n-params", "n-flops"}
     assert found.notes == ("absent was left out: install foretell[trees].",)

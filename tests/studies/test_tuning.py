@@ -20,7 +20,7 @@ from foretell.studies._tuning import Tuning, tune
 SPACE = ft.spaces.get("nb201")
 X = SPACE.sample(60, rng=0)
 Y = (X == 3).sum(axis=1) + np.random.default_rng(0).normal(0, 0.1, 60)
-INSTALLED = [row.name for row in _catalog.PREDICTORS if all(map(find_spec, row.packages))]
+INSTALLED = [row.name for row in _catalog.KINDS["predictor"] if all(map(find_spec, row.packages))]
 
 
 class Scaled(Predictor):

@@ -319,7 +319,7 @@ def _installed(n: int, more: bool) -> tuple[str, ...]:
     """
     return tuple(
         row.name
-        for row in _catalog.PREDICTORS
+        for row in _catalog.KINDS["predictor"]
         if (more or (row.auto_from is not None and row.auto_from <= n))
         and not (row.name == "auto" or "baseline" in row.tags)
         and all(find_spec(package) for package in row.packages)

@@ -251,4 +251,4 @@ def rank_words(found: Ranking) -> str:
 @functools.cache
 def baselines() -> frozenset[str]:
     """Names of the catalog's baselines."""
-    return frozenset(row.name for row in _catalog.PREDICTORS if "baseline" in row.tags)
+    return frozenset(row.name for row in _catalog.KINDS["predictor"] if "baseline" in row.tags)

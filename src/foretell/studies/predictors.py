@@ -227,7 +227,7 @@ def _models(
             if name != ALL:
                 models[name] = name
                 continue
-            for row in _catalog.PREDICTORS:
+            for row in _catalog.KINDS["predictor"]:
                 if all(find_spec(package) for package in row.packages):
                     models[row.name] = row.name
                 else:

@@ -28,7 +28,7 @@ def names() -> list[str]:
 
 def _readers() -> list[Reader]:
     """Those whose packages are there: a user's table must open without the ones of a benchmark."""
-    rows = _catalog.BENCHMARKS
+    rows = _catalog.KINDS["benchmark"]
     return [row.load()() for row in rows if all(find_spec(name) for name in row.packages)]
 
 

@@ -74,7 +74,7 @@ class Watcher(ABC):
 
 def logs() -> list[str]:
     """Names of the trackers that need nothing but the folder."""
-    return [row.name for row in _catalog.TRACKERS if row.name != _OPTUNA]
+    return [row.name for row in _catalog.KINDS["tracker"] if row.name != _OPTUNA]
 
 
 def watch(names: Sequence[str], folder: Path, optuna_url: str | None = None) -> list[Watcher]:

@@ -1,0 +1,72 @@
+"""Search spaces."""
+
+from __future__ import annotations
+
+from foretell._catalog.row import Row
+
+ROWS: tuple[Row, ...] = (
+    Row(
+        "nb101",
+        "foretell.spaces.nb101:NB101",
+        "NAS-Bench-101 cell: graphs of up to 7 vertices and 9 edges, 423,624 classes",
+        "Ying et al., ICML 2019",
+        quick={"input_shape": (1, 16, 16)},
+    ),
+    Row(
+        "nb201",
+        "foretell.spaces.nb201:NB201",
+        "NAS-Bench-201 cell: 6 edges, 5 operations, 15,625 rows",
+        "Dong & Yang, ICLR 2020",
+        tags=frozenset({"published-key"}),
+        quick={"channels": 4, "n_cells": 1, "input_shape": (3, 8, 8)},
+    ),
+    Row(
+        "nb301",
+        "foretell.spaces.nb301:NB301",
+        "DARTS cells, which NAS-Bench-301 covers: genotypes of two cells, 10^18 rows",
+        "Liu et al., ICLR 2019; Siems et al., 2020",
+        quick={"channels": 4, "n_cells": 3, "input_shape": (1, 8, 8)},
+    ),
+    Row(
+        "darts",
+        "foretell.spaces.nb301:NB301",
+        "another name of nb301",
+        "Liu et al., ICLR 2019",
+        quick={"channels": 2, "n_cells": 3, "input_shape": (1, 5, 4)},
+    ),
+    Row(
+        "nb-graph",
+        "foretell.spaces.nb_graph:NBGraph",
+        "NAS-Bench-Graph cell: graph networks of 4 operations on a tree, 26,206 networks",
+        "Qin et al., NeurIPS 2022",
+        quick={"hidden": 8, "input_shape": (6, 9), "n_outputs": 3},
+    ),
+    Row(
+        "nb-nlp",
+        "foretell.spaces.nb_nlp:NBNLP",
+        "NAS-Bench-NLP: recurrent cells as recipes of up to 16 elementary operations",
+        "Klyuchnikov et al., IEEE Access 2022",
+        quick={"hidden": 4, "input_shape": (4, 3), "n_outputs": 3},
+    ),
+    Row(
+        "mobile",
+        "foretell.spaces.mobile:Mobile",
+        "small image networks for own data: stages of mobile blocks, 373,248 rows and more",
+        "Tan et al., CVPR 2019",
+        quick={"input_shape": (1, 12, 9), "n_outputs": 3},
+    ),
+    Row(
+        "tabular",
+        "foretell.spaces.tabular:Tabular",
+        "multilayer perceptrons for feature vectors: depth, widths, activation, norm, dropout",
+        "Gorishniy et al., NeurIPS 2021",
+        quick={"input_shape": (7,), "n_outputs": 2},
+    ),
+    Row(
+        "signal",
+        "foretell.spaces.signal:Signal",
+        "convolutions over time for signals: depth, width, kernel, stride, shortcuts, dropout",
+        "Wang et al., IJCNN 2017",
+        quick={"max_depth": 3, "input_shape": (2, 13), "n_outputs": 3},
+    ),
+)

@@ -1,0 +1,124 @@
+"""Comparing methods: `foretell bench predictors` and `bench search`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from foretell import _console as console
+from foretell.cli.parts import Json, Processes, bench_app
+from foretell.runs.options import whole, words
+
+StudyOut = Annotated[Path, typer.Option(help="Folder of the study; the same command continues it.")]
+
+
+@bench_app.command("predictors")
+def bench_predictors(
+    table: Annotated[
+        str, typer.Option(help="A .csv, .csv.gz or .parquet file, or a name like nb-graph:cora.")
+    ],
+    target: Annotated[str, typer.Option(help="Column to predict, higher is better.")],
+    space: Annotated[
+        str | None,
+        typer.Option(help="A catalog name, or file.py:Name; not needed where the table says it."),
+    ] = None,
+    predictors: Annotated[
+        str, typer.Option(help="Catalog names, separated by commas; all: each that is installed.")
+    ] = "all",
+    train_sizes: Annotated[str, typer.Option(help="Training set sizes.")] = "20,78,172",
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 5,
+    minimize: Annotated[
+        bool, typer.Option("--minimize", help="Lower values of the target are better.")
+    ] = False,
+    split: Annotated[
+        str, typer.Option(help="uniform, or mutation: rows near a few good ones.")
+    ] = "uniform",
+    tune: Annotated[
+        str | None,
+        typer.Option(help="Search settings before each fit: trials (20), or a time (60s)."),
+    ] = None,
+    out: StudyOut = Path("bench-predictors"),
+    workers: Processes = 1,
+    json: Json = False,
+) -> None:
+    """Compare predictors on a table: ranks, tests, times, calibration, as tables and a report."""
+    from foretell.report.study import write
+    from foretell.studies.predictors import run_predictors
+
+    sizes = [whole(word, "--train-sizes") for word in words(train_sizes)]
+    with console.live() as live:
+        study = run_predictors(
+            table,
+            space,
+            target,
+            predictors=words(predictors),
+            train_sizes=sizes,
+            seeds=seeds,
+            out=out,
+            workers=workers,
+            on_progress=lambda event: live.update(str(event)),
+            direction="min" if minimize else "max",
+            split_by=split,
+            tuning=tune,
+        )
+    _show_study(study, out, json, write(study))
+
+
+@bench_app.command("search")
+def bench_search(
+    table: Annotated[Path, typer.Option(help="A .csv, .csv.gz or .parquet file.")],
+    space: Annotated[str, typer.Option(help="A catalog name, or file.py:Name for your own.")],
+    target: Annotated[
+        str, typer.Option(help="Column or learning curve that a search may see, higher is better.")
+    ],
+    strategies: Annotated[str, typer.Option(help="Catalog names, separated by commas.")] = (
+        "neural-predictor,regularized-evolution,random"
+    ),
+    budget: Annotated[int, typer.Option(min=1, help="Networks that a search may query.")] = 100,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 10,
+    test_target: Annotated[
+        str | None, typer.Option(help="Column for the report alone, read once per search.")
+    ] = None,
+    minimize_target: Annotated[
+        bool, typer.Option("--minimize-target", help="Lower values of the target are better.")
+    ] = False,
+    seconds: Annotated[
+        str | None, typer.Option(help="Column with the seconds of a whole training, for a clock.")
+    ] = None,
+    workers_simulated: Annotated[
+        int, typer.Option(min=1, help="Networks trained at the same time, on that clock.")
+    ] = 1,
+    out: StudyOut = Path("bench-search"),
+    workers: Processes = 1,
+    json: Json = False,
+) -> None:
+    """Compare search strategies on a table: best value over the number of networks."""
+    from foretell.studies.searches import run_searches
+
+    with console.live() as live:
+        study = run_searches(
+            table,
+            space,
+            target,
+            strategies=words(strategies),
+            budget=budget,
+            seeds=seeds,
+            out=out,
+            workers=workers,
+            test_column=test_target,
+            on_progress=lambda event: live.update(str(event)),
+            direction="min" if minimize_target else "max",
+            seconds_column=seconds,
+            workers_simulated=workers_simulated,
+        )
+    _show_study(study, out, json, out / "summary.md")
+
+
+def _show_study(study: Any, out: Path, json: bool, page: Path) -> None:
+    if json:
+        console.show_json(study.frame())
+    else:
+        typer.echo(study.summary())
+        typer.echo(f"results: {out / 'summary.csv'}   next: open {page}")
