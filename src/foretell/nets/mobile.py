@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import nn
 
+from foretell.nets.drawings.mobile import Stage
 from foretell.nets.ops import conv_bn
 
-
-class Stage(NamedTuple):
-    """A run of blocks of one kind; the first of them changes channels and resolution.
-
-    `op` is "conv", "ds", "fused" or "mbconv"; `expand` multiplies the channels inside of the last
-    two; `squeeze` is the share of a block's input channels inside squeeze-excitation, 0 for none.
-    """
-
-    op: str
-    depth: int
-    kernel: int
-    expand: int
-    channels: int
-    squeeze: float
-    stride: int
+__all__ = ["Stage", "mobile_net"]
 
 
 def mobile_net(

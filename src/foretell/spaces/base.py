@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from foretell._rng import as_rng
 from foretell.errors import SettingError, SpaceError
 from foretell.graphs import hashing
+from foretell.graphs.computation import Computations, joined
 from foretell.graphs.view import Graphs
 from foretell.spaces.parts import moves
 from foretell.spaces.parts.built import Built
@@ -376,6 +377,31 @@ class Space:
         )
 
     # -- networks -----------------------------------------------------------------------------
+
+    def draw(self, x: ArrayLike) -> Computations:
+        """The computational graph of one row's network, for this space's input and outputs.
+
+        By default the network is built without memory for its weights, and traced; spaces that
+        can draw it without any network override this.
+        """
+        import torch
+
+        from foretell.graphs.traced import trace
+
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            module = self.build(self._row(x)[0], self.input_shape, self.n_outputs)
+            return trace(module, torch.zeros((1, *self.input_shape)))
+
+    def computations(self, X: ArrayLike) -> Computations:
+        """The computational graphs of rows: what their networks compute, in words of all spaces.
+
+        >>> import foretell as ft
+        >>> space = ft.spaces.get("nb201")
+        >>> graphs = space.computations(space.sample(3, rng=0))
+        >>> graphs.n, bool((graphs.total(graphs.flops) == space.costs(space.sample(3, 0))[1]).all())
+        (3, True)
+        """
+        return joined([self.draw(x) for x in self.check(X)])
 
     def baseline(self) -> tuple[str, Rows] | None:
         """The network to beat: its name and its row (d,); None where that is not in this space.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foretell.errors import SettingError
+from foretell.graphs.computation import Computations
 from foretell.graphs.view import Graphs, chain
 from foretell.spaces.base import Costs, Rows, Space
 from foretell.spaces.parts.grid import Grid
@@ -209,13 +210,28 @@ class Mobile(Space):
         from foretell.nets.mobile import Stage, mobile_net
 
         channels = image_shape(self.name, input_shape)[0]
-        stem, *halve = strides(input_shape, self.n_stages)
-        stages = []
-        for stride, (stage, (i,)) in zip(halve, self._stage_rows(self._row(x)), strict=True):
-            op, depth, kernel, expand, out, squeeze = stage.values[i]
-            stages.append(Stage(op, depth, kernel, expand, out, squeeze, stride))
+        stem, stages = self._plan(x, input_shape)
         first = (self.stem_channels, stem)
-        return mobile_net(channels, first, stages, self.head_channels, n_outputs)
+        return mobile_net(
+            channels, first, [Stage(*one) for one in stages], self.head_channels, n_outputs
+        )
+
+    def draw(self, x: ArrayLike) -> Computations:
+        """What `build` makes, drawn without it."""
+        from foretell.nets.drawings.mobile import Stage, draw
+
+        image = image_shape(self.name, self.input_shape)
+        stem, plan = self._plan(x, self.input_shape)
+        stages = [Stage(*one) for one in plan]
+        return draw(image, (self.stem_channels, stem), stages, self.head_channels, self.n_outputs)
+
+    def _plan(self, x: ArrayLike, input_shape: Sequence[int]) -> tuple[int, list[tuple[Any, ...]]]:
+        """The stem's stride, and of each stage what `foretell.nets.mobile.Stage` says."""
+        stem, *halve = strides(input_shape, self.n_stages)
+        tables = self._stage_rows(self._row(x))
+        return stem, [
+            (*stage.values[i], stride) for stride, (stage, (i,)) in zip(halve, tables, strict=True)
+        ]
 
     def costs(self, X: ArrayLike) -> Costs:
         """Parameters and flops, closed form: sums over stages of tables over a stage's rows."""

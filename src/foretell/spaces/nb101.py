@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from foretell._rng import as_rng
 from foretell.errors import SpaceError
+from foretell.graphs.computation import Computations
 from foretell.spaces.base import Choice, Costs, Graphs, Rng, Rows, Space
 from foretell.spaces.parts import dag
 from foretell.spaces.parts.dag import COLUMN, FROM, MAX_EDGES, N_EDGES, PAIRS, TO, Columns, V
@@ -311,13 +312,23 @@ class NB101(Space):
         from foretell.nets.nb101 import NB101Net
 
         in_channels, _, _ = image_shape(self.name, input_shape)
+        return NB101Net(*self._cell(x), in_channels, n_outputs, self.n_cells)
+
+    def draw(self, x: ArrayLike) -> Computations:
+        """What `build` makes, drawn without it."""
+        from foretell.nets.drawings.nb101 import draw
+
+        image = image_shape(self.name, self.input_shape)
+        return draw(*self._cell(x), image, self.n_outputs, self.n_cells)
+
+    def _cell(self, x: ArrayLike) -> tuple[list[tuple[int, int]], list[str], list[list[int]]]:
+        """Edges, operations, and the channels of each vertex in each stack."""
         rows = self.canonical_form(self._row(x))
         columns = dag.edges(rows)
         edges = [pair for pair, there in zip(PAIRS, columns[:, 0], strict=True) if there]
         ops = [OPS[op] for op in rows[0, N_EDGES:]]
         channels = [self.channels * 2**stack for stack in range(self.n_stacks)]
-        widths = [vertex_channels(columns, c)[:, 0].tolist() for c in channels]
-        return NB101Net(edges, ops, widths, in_channels, n_outputs, self.n_cells)
+        return edges, ops, [vertex_channels(columns, c)[:, 0].tolist() for c in channels]
 
     def costs(self, X: ArrayLike) -> Costs:
         """Closed form, from the channels of each vertex (`vertex_channels`).

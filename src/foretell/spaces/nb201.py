@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from foretell.graphs.computation import Computations
 from foretell.graphs.pruning import prune
 from foretell.spaces.base import Choice, Costs, Graphs, Rows, Space
 from foretell.spaces.parts.settings import at_least, image_shape
@@ -146,9 +147,18 @@ class NB201(Space):
         from foretell.nets.nb201 import NB201Net
 
         in_channels, _, _ = image_shape(self.name, input_shape)
+        return NB201Net(self._terms(x), in_channels, n_outputs, self.channels, self.n_cells)
+
+    def draw(self, x: ArrayLike) -> Computations:
+        """What `build` makes, drawn without it."""
+        from foretell.nets.drawings.nb201 import draw
+
+        image = image_shape(self.name, self.input_shape)
+        return draw(self._terms(x), image, self.n_outputs, self.channels, self.n_cells)
+
+    def _terms(self, x: ArrayLike) -> list[tuple[int, int, str]]:
         (row,) = self._live(self._row(x)).tolist()
-        terms = [(i, j, OPS[op]) for (i, j), op in zip(EDGES, row, strict=True) if op != NONE]
-        return NB201Net(terms, in_channels, n_outputs, self.channels, self.n_cells)
+        return [(i, j, OPS[op]) for (i, j), op in zip(EDGES, row, strict=True) if op != NONE]
 
     def costs(self, X: ArrayLike) -> Costs:
         """Closed form: a fixed skeleton plus the convolutions of each cell.

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foretell.errors import SpaceError
+from foretell.graphs.computation import Computations
 from foretell.graphs.pruning import prune
 from foretell.graphs.refinement import class_key
 from foretell.spaces.base import Choice, Costs, Graphs, Rows, Space
@@ -211,13 +212,23 @@ class NB301(Space):
         from foretell.nets.nb301 import NB301Net
 
         in_channels, _, _ = image_shape(self.name, input_shape)
+        n = self.n_cells
+        return NB301Net(self._terms(x), in_channels, n_outputs, self.channels, n, reductions(n))
+
+    def draw(self, x: ArrayLike) -> Computations:
+        """What `build` makes, drawn without it."""
+        from foretell.nets.drawings.nb301 import draw
+
+        image, n = image_shape(self.name, self.input_shape), self.n_cells
+        return draw(self._terms(x), image, self.n_outputs, self.channels, n, reductions(n))
+
+    def _terms(self, x: ArrayLike) -> list[list[tuple[int, str]]]:
+        """Source and operation of each term of the two cells."""
         sources, ops = self.cells(self._row(x))
-        cells = [
+        return [
             [(source, OPS[op]) for source, op in zip(*pair, strict=True)]
             for pair in zip(sources[0].tolist(), ops[0].tolist(), strict=True)
         ]
-        n = self.n_cells
-        return NB301Net(cells, in_channels, n_outputs, self.channels, n, reductions(n))
 
     def costs(self, X: ArrayLike) -> Costs:
         """Closed form: each operation's costs by its stride, over all cells.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foretell.errors import SpaceError
+from foretell.graphs.computation import Computations
 from foretell.graphs.view import Graphs, chain
 from foretell.spaces.base import Costs, Rows, Space
 from foretell.spaces.parts.layout import Choice
@@ -144,6 +145,21 @@ class Signal(Space):
             bool(picked["residual"]),
             float(picked["dropout"]),
             n_outputs,
+        )
+
+    def draw(self, x: ArrayLike) -> Computations:
+        """What `build` makes, drawn without it."""
+        from foretell.nets.drawings.signal import draw
+
+        picked = self.decode(x)
+        channels, length = self.input_shape
+        return draw(
+            (channels, length),
+            picked["width"],
+            picked["kernel"],
+            picked["stride"],
+            bool(picked["residual"]),
+            self.n_outputs,
         )
 
     def costs(self, X: ArrayLike) -> Costs:

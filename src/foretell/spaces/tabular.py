@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from foretell.graphs.computation import Computations, sizes
 from foretell.graphs.view import Graphs, chain
 from foretell.spaces.base import Costs, Rows, Space
 from foretell.spaces.parts.layout import Choice
@@ -146,6 +147,20 @@ class Tabular(Space):
             float(picked["dropout"]),
             bool(picked["residual"]),
             n_outputs,
+        )
+
+    def draw(self, x: ArrayLike) -> Computations:
+        """What `build` makes, drawn without it."""
+        from foretell.nets.drawings.tabular import draw
+
+        picked = self.decode(x)
+        return draw(
+            sizes(self.input_shape),
+            picked["width"],
+            picked["activation"],
+            picked["norm"],
+            bool(picked["residual"]),
+            self.n_outputs,
         )
 
     def costs(self, X: ArrayLike) -> Costs:
