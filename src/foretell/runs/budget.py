@@ -126,6 +126,7 @@ class Spent:
         self.before, self.phases = before, phases
         self.clock: dict[str, float] = defaultdict(float)  # seconds of each part of this call
         self._networks: dict[int, tuple[int, float]] = {}  # epochs and seconds of each
+        self._epochs, self._train_s = 0, 0.0  # the sums of them
         self._since: float | None = None
 
     @contextmanager
@@ -151,16 +152,15 @@ class Spent:
 
     def begins(self, one: int, epochs: int) -> None:
         """A network is about to be trained to so many epochs."""
-        self._networks[one] = (epochs, self._networks.get(one, (0, 0.0))[1])
+        self.took(one, epochs, self._networks.get(one, (0, 0.0))[1])
 
     def took(self, one: int, epochs: int, seconds: float) -> None:
         """A network has been trained so far, in all."""
+        before = self._networks.get(one, (0, 0.0))
         self._networks[one] = (epochs, seconds)
+        self._epochs += epochs - before[0]
+        self._train_s += seconds - before[1]
 
     def over(self, limits: Budget) -> str:
         """Which limit is used up, in words; empty while none is."""
-        return limits.used_up(
-            epochs=sum(epochs for epochs, _ in self._networks.values()),
-            train_s=sum(seconds for _, seconds in self._networks.values()),
-            wall_s=self.wall_s,
-        )
+        return limits.used_up(epochs=self._epochs, train_s=self._train_s, wall_s=self.wall_s)

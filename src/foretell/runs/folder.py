@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socket
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -76,6 +77,9 @@ class RunFolder:
         Raises: RunError where it cannot be made, or leads elsewhere.
         """
         try:
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_ISDIR(os.lstat(self.checkpoints).st_mode):
+                    return
             self.checkpoints.mkdir(exist_ok=True)
         except OSError as error:
             raise self._unusable(error) from error

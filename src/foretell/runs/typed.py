@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from foretell.errors import ForetellError, RunError
 
 R = TypeVar("R")
+_SCALARS = frozenset({str, bool, int, float, NoneType})
 REST: Mapping[str, Any] = {"rest": True}  # metadata of the field that takes what no other has
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
@@ -163,6 +164,8 @@ def plain(value: Any) -> Any:
     >>> plain({"n": (1, None), "where": Path("a")})
     {'n': [1, None], 'where': 'a'}
     """
+    if type(value) in _SCALARS:  # what nearly all of a record is
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dict(_fields(value))
     if isinstance(value, Mapping):
