@@ -18,6 +18,7 @@ from foretell.spaces.parts.limited import Limited
 from foretell.strategies.parts.brackets import Fidelities
 from foretell.testing.strategies import CHECKS, check_strategy, made_up_values, mixed_history
 
+RECIPES = [row.name for row in _catalog.KINDS["strategy"] if row.recipe]
 QUICK = {row.name: dict(row.quick) for row in _catalog.KINDS["strategy"]}
 
 
@@ -57,9 +58,23 @@ def made(name, **more):
 
 @pytest.mark.parametrize("space", spaces().values(), ids=spaces())
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", ft.strategies.names())
+@pytest.mark.parametrize("name", [name for name in ft.strategies.names() if name not in RECIPES])
 def test_promise(name, check, space):
     check(made(name), space)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_promises_of_a_recipe(name):
+    check_strategy(made(name), Narrow(input_shape=(1, 4, 4)))  # the class keeps them everywhere
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_its_class_with_other_settings(name):
+    strategy, row = ft.strategies.get(name), _catalog.row("strategy", name)
+    assert all(getattr(strategy, key) == value for key, value in row.recipe.items())
+    key = next(iter(row.recipe))
+    assert ft.strategies.get(name, **{key: row.recipe[key]}) == strategy
+    assert strategy != type(strategy)()
 
 
 def with_costs():

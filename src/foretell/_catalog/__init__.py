@@ -53,7 +53,8 @@ def row(kind: str, name: str) -> Row:
 
 def get(kind: str, name: str, *args: Any, **kwargs: Any) -> Any:
     """Instantiate the component `name` of `kind`."""
-    make = row(kind, name).load()
+    found = row(kind, name)
+    make, kwargs = found.load(), {**found.recipe, **kwargs}
     try:
         inspect.signature(make).bind(*args, **kwargs)
     except TypeError as error:

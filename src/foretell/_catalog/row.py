@@ -24,6 +24,8 @@ class Row:
     needs: frozenset[str] = frozenset()  # what a space must have, e.g. "costs"
     tags: frozenset[str] = frozenset()  # such as "std": it has an uncertainty
     aliases: tuple[str, ...] = ()  # other names under which it is found, but not listed
+    recipe: Mapping[str, Any] = field(default_factory=dict, hash=False)  # settings that make it
+    # of a class that has other names too; whoever asks for it may change them
     quick: Mapping[str, Any] = field(default_factory=dict, hash=False)  # settings of contract tests
     learns: Mapping[str, Any] = field(default_factory=dict, hash=False)  # more: it must have learnt
     auto_from: int | None = None  # results with which `auto` compares it without being given time

@@ -39,6 +39,7 @@ class Strategy(ABC):
     """
 
     asynchronous: ClassVar[bool] = False
+    all_epochs: ClassVar[bool] = False  # whether, bringing rows for another, it sees all records
 
     @abstractmethod
     def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:

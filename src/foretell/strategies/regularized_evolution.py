@@ -13,6 +13,7 @@ from foretell.search.history import History
 from foretell.search.strategy import Proposal, Strategy
 from foretell.spaces.base import Rows, Space
 from foretell.strategies.parts.fresh import cost_names, fresh
+from foretell.strategies.parts.tournament import winners
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,11 @@ class RegularizedEvolution(Strategy):
         if n_random == n:
             return Proposal(first)
 
+        # with costs, members are in the order of the crowded comparison
+        fitness = -np.arange(float(len(members))) if self.minimize else members.y
+
         def mutants(k: int) -> Rows:
-            size = min(self.sample_size, len(members))
-            drawn = np.argsort(rng.random((k, len(members))), axis=1)[:, :size]
-            if self.minimize:  # members are in the order of the crowded comparison
-                winner = drawn.min(axis=1)
-            else:
-                winner = drawn[np.arange(k), np.argmax(members.y[drawn], axis=1)]
-            return space.mutate(members.X[winner], rng)
+            return space.mutate(members.X[winners(fitness, k, self.sample_size, rng)], rng)
 
         known = history.with_pending(first)
         rest = fresh(space, known, n - n_random, mutants, rng, self.repeats)

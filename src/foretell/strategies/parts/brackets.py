@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +32,46 @@ def rungs(min_epochs: int, eta: int, max_epochs: int) -> tuple[int, ...]:
         found.append(at)
         at *= eta
     return (*found, max_epochs)
+
+
+def bracket_sizes(rungs: int, eta: int) -> tuple[int, ...]:
+    """Rows of the brackets of Hyperband, that with most first: ceil((S + 1) / (s + 1) eta^s).
+
+    s = S, ..., 0 are the rungs that a bracket begins below the end, S + 1 = `rungs`.
+
+    >>> bracket_sizes(5, 3), bracket_sizes(1, 3)
+    ((81, 34, 15, 8, 5), (1,))
+    """
+    return tuple(-(-rungs * eta**s // (s + 1)) for s in range(rungs - 1, -1, -1))
+
+
+def next_due(rows: History, rungs: Sequence[int], share: Fraction, least: int) -> Proposal | None:
+    """Who goes on so that of those who ever reached a rung a share reaches the next.
+
+    The lowest rung where somebody is missing comes first. Floor(share m) of m go on, `least` at
+    least; those that are there, best first, older ones first on ties.
+
+    Args:
+        rows: one record a row, its last, none pending and none failed.
+        rungs: epochs, of those that are compared.
+        share: of a rung that goes on.
+        least: fewest that do, while there are any.
+
+    >>> import foretell as ft
+    >>> X = ft.spaces.get("nb201").sample(5, rng=0)
+    >>> rows = History.of(ft.spaces.get("nb201"), X, [3, 1, 5, 2, 4], epochs=1, max_epochs=4)
+    >>> due = next_due(rows, (1, 2, 4), Fraction(1, 2), 0)
+    >>> bool((due.X == X[[2, 4]]).all()), due.epochs.tolist()
+    (True, [2, 2])
+    """
+    for here, above in pairwise(rungs):
+        reached = int((rows.epochs >= here).sum())
+        missing = max(math.floor(share * reached), least) - int((rows.epochs >= above).sum())
+        there = rows[rows.epochs == here]
+        if missing > 0 and len(there):
+            first = best_first(there.y, there.ids)[:missing]
+            return Proposal(there.X[first], np.full(len(first), above))
+    return None
 
 
 def foretold(history: History) -> History:
@@ -68,10 +112,12 @@ class Fidelities(Strategy):
 
     Args:
         sampler: brings the new rows: a strategy or its catalog name; it sees one record a row,
-            with the value that it might have at the end. None: random rows.
+            with the value that it might have at the end, unless it reads `all_epochs`. None:
+            random rows.
         eta: of the rows at a rung one in `eta` goes on, 2 or more.
         min_epochs: the first rung, 1 or more.
-        repeats: whether random rows may compute a known function that is written differently.
+        repeats: whether rows that are random, or of a sampler given by name, may compute a known
+            function that is written differently.
     """
 
     sampler: Strategy | str | None = None
@@ -99,7 +145,8 @@ class Fidelities(Strategy):
     def inner(self) -> Strategy | None:
         """The sampler as a strategy."""
         if isinstance(self.sampler, str):
-            found: Strategy = _catalog.get("strategy", self.sampler)
+            more = {"repeats": True} if self.repeats else {}
+            found: Strategy = _catalog.get("strategy", self.sampler, **more)
             return found
         return self.sampler
 
@@ -120,7 +167,6 @@ class Fidelities(Strategy):
     def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:
         """Who is due to go on; then new rows, where it is time for some."""
         due = self.promotions(history)
-        first = self.rungs(history)[0]
         if due is not None and len(due.X):
             assert due.epochs is not None  # a promotion says how far
             X, epochs = due.X[:n], due.epochs[:n]
@@ -130,16 +176,24 @@ class Fidelities(Strategy):
             X, epochs = history.X[:0], np.zeros(0, dtype=np.int64)
             if not self.open(history):
                 return Proposal(X, epochs)
-        inner, known = self.inner, foretold(history)
-        if inner is None:
-            draw = partial(space.sample, rng=rng)
-            new = Proposal(fresh(space, known, n - len(X), draw, rng, self.repeats))
-        else:
-            new = inner.propose(space, known, n - len(X), rng)
+        new = self.newcomers(space, history, n - len(X), rng)
         return new._replace(
             X=np.concatenate([X, new.X]),
-            epochs=np.concatenate([epochs, np.full(len(new.X), first)]),
+            epochs=np.concatenate([epochs, self.first(history, len(new.X))]),
         )
+
+    def first(self, history: History, n: int) -> Integers:
+        """The epochs that the next `n` new rows begin with, (n,)."""
+        return np.full(n, self.rungs(history)[0])
+
+    def newcomers(
+        self, space: Space, history: History, n: int, rng: np.random.Generator
+    ) -> Proposal:
+        """At most `n` new rows: those of the sampler, or random ones."""
+        inner, known = self.inner, foretold(history)
+        if inner is not None:
+            return inner.propose(space, history if inner.all_epochs else known, n, rng)
+        return Proposal(fresh(space, known, n, partial(space.sample, rng=rng), rng, self.repeats))
 
     @abstractmethod
     def open(self, history: History) -> bool:
