@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import re
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -15,16 +19,33 @@ from rich.table import Table
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 out = Console(highlight=False, soft_wrap=True)
+# controls but tab and line feed, and marks that turn the direction of text
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def inert(text: str) -> str:
+    """A text that moves, colours and renames nothing on a terminal: names in data may try to.
+
+    >>> inert(chr(27) + "[31mred"), inert("naïve 日本")
+    ('\\\\x1b[31mred', 'naïve 日本')
+    """
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def say(text: str) -> None:
     """One line of log on stderr."""
-    err.print(escape(text))
+    err.print(escape(inert(text)))
 
 
 def fail(text: str) -> None:
     """The one line of an error on stderr."""
-    err.print(f"[bold red]error:[/] {escape(text)}")
+    line = inert(text).replace("\n", "\\n")
+    err.print(f"[bold red]error:[/] {escape(line)}")
+
+
+def show(text: str) -> None:
+    """A line of a result for people, on stdout."""
+    sys.stdout.write(inert(text) + "\n")
 
 
 def show_json(value: Any) -> None:
@@ -43,9 +64,9 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: 
     """A result for people, on stdout; whole words, no cut columns when piped."""
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for column in columns:
-        table.add_column(escape(column), overflow="fold", no_wrap=not sys.stdout.isatty())
+        table.add_column(escape(inert(column)), overflow="fold", no_wrap=not sys.stdout.isatty())
     for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(escape(inert(str(cell))) for cell in row))
     console = out if sys.stdout.isatty() else Console(width=400, highlight=False, soft_wrap=True)
     console.print(table)
 
@@ -85,7 +106,7 @@ class Live:
 
     def update(self, text: str, final: bool = False) -> None:
         """Show the state `text`; a piped log gets it at most every few seconds."""
-        now = time.monotonic()
+        now, text = time.monotonic(), inert(text)
         if err.is_terminal:
             line = text[: max(err.width - 1, 20)]
             sys.stderr.write("\r" + line.ljust(self._width) + ("\n" if final else ""))
@@ -104,8 +125,15 @@ class Live:
 
 @contextlib.contextmanager
 def live() -> Iterator[Live]:
-    """A line of progress; Ctrl-C ends the command (exit code 130), not what it has written down."""
+    """A line of progress; Ctrl-C ends the command (exit code 130), not what it has written down.
+
+    What is in work is ended first; a second Ctrl-C ends the command at once.
+    """
     line = Live()
+    before = signal.getsignal(signal.SIGINT)
+    mine = threading.current_thread() is threading.main_thread()
+    if mine and before is signal.default_int_handler:  # else somebody has other plans
+        signal.signal(signal.SIGINT, _first)
     try:
         yield line
     except KeyboardInterrupt:
@@ -114,3 +142,15 @@ def live() -> Iterator[Live]:
         raise SystemExit(130) from None
     finally:
         line.close()
+        if mine and signal.getsignal(signal.SIGINT) is _first:
+            signal.signal(signal.SIGINT, before)
+
+
+def _first(*_: object) -> None:
+    signal.signal(signal.SIGINT, _second)
+    raise KeyboardInterrupt
+
+
+def _second(*_: object) -> None:
+    os.write(2, b"\nerror: stopped at once; nothing finished is lost\n")
+    os._exit(130)  # as safe as a kill: workers end without their driver

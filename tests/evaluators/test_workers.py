@@ -532,3 +532,116 @@ def test_weights_that_cannot_be_written_end_the_run(tmp_path, monkeypatch):
     ):
         results(workers, [Job(0, np.array([0, 0]), 0, tmp_path / "0.w")])
     assert not list(tmp_path.glob("*.part"))
+
+
+# -- processes that do not end --------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare(monkeypatch):
+    """As in an image without procps, and without psutil: nothing tells loky of children."""
+    import loky.backend.utils
+
+    monkeypatch.setattr(loky.backend.utils, "psutil", None)
+    monkeypatch.setattr(subprocess, "check_output", lambda *_, **__: 1 / 0)
+
+
+class Stuck(Scripted):
+    """0 gives its process; 1 has a child and sleeps; 2 stops its process."""
+
+    def evaluate(self, x, seed=0, weights=None):
+        what, number = (int(v) for v in x)
+        if what == 1:
+            child = subprocess.Popen(["sleep", "600"])
+            (self.folder / "child").write_text(str(child.pid))
+        (self.folder / f"pid-{number}").write_text(str(os.getpid()))
+        if what == 1:
+            time.sleep(600)
+        if what == 2:
+            os.kill(os.getpid(), signal.SIGSTOP)
+            time.sleep(600)
+        return Result({"val_acc": 1.0}, seed=seed)
+
+
+def gone(pid, seconds=10):
+    """Whether a process ends in time; a zombie has."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_trials_that_are_left_end_with_their_children_where_no_program_lists_them(bare, tmp_path):
+    with Workers(Stuck(tmp_path), workers=2) as pool:
+        for _ in pool.run(jobs(0, 1)):
+            while not (tmp_path / "pid-1").exists():
+                time.sleep(0.02)
+            break  # as Ctrl-C does
+        began = time.monotonic()
+    assert time.monotonic() - began < places.PATIENCE_S
+    pids = [int((tmp_path / name).read_text()) for name in ("pid-0", "pid-1", "child")]
+    assert all(gone(pid) for pid in pids)
+
+
+def test_a_stopped_worker_is_ended_by_the_driver(bare, tmp_path):
+    with Workers(Stuck(tmp_path), workers=1, timeout_s=0.5, max_retries=0) as pool:
+        pool._guard = replace(pool._guard, kill_s=1.0)
+        done = results(pool, jobs(0, 2, 0))
+    assert done[1].error == "took longer than 0.5 s, and did not stop"
+    assert done[1].seconds < 10
+    assert done[0].ok
+    assert done[2].ok
+
+
+def test_an_idle_worker_that_is_stopped_does_not_hold_the_end_up(bare, tmp_path, monkeypatch):
+    monkeypatch.setattr(places, "PATIENCE_S", 0.5)
+    with Workers(Stuck(tmp_path), workers=1) as pool:
+        assert results(pool, jobs(0))[0].ok
+        os.kill(pid := int((tmp_path / "pid-0").read_text()), signal.SIGSTOP)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    assert gone(pid)
+    assert places.abandoned == []
+
+
+def test_a_worker_that_cannot_be_ended_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(places, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(places, "abandoned", [])
+    kept = set()
+    with monkeypatch.context() as patch:  # as if it waited for a disk
+        patch.setattr(places, "_kill", kept.update)
+        patch.setattr("loky.process_executor.kill_process_tree", lambda process: process.join())
+        try:
+            with Workers(Stuck(tmp_path), workers=1, timeout_s=0.5, max_retries=0) as pool:
+                pool._guard = replace(pool._guard, kill_s=1.0)
+                done = results(pool, jobs(0, 2, 0))
+        finally:
+            for pid in kept:  # Python would wait for it
+                os.kill(pid, signal.SIGKILL)
+    assert done[1].error == "took longer than 0.5 s, and its process cannot be ended"
+    assert done[2].ok
+    assert places.abandoned == ["worker 0 on cpu, 1 thread"]
+
+
+@pytest.mark.parametrize(("ends", "code"), [("sys.exit(3)", 3), ("1 / 0", 1), ("sys.exit()", 0)])
+def test_a_command_does_not_wait_for_what_cannot_be_ended(ends, code):
+    program = f"""
+import sys, threading
+from foretell.evaluators.parts import places
+
+places.abandoned.append("worker 0")
+threading.Thread(target=threading.Event().wait).start()
+print("said")
+try:
+    {ends}
+finally:
+    places.leave()
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (code, "said\n")

@@ -29,3 +29,6 @@ def main() -> None:
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(0)
+    finally:
+        if places := sys.modules.get("foretell.evaluators.parts.places"):
+            places.leave()

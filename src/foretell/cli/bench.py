@@ -120,5 +120,5 @@ def _show_study(study: Any, out: Path, json: bool, page: Path) -> None:
     if json:
         console.show_json(study.frame())
     else:
-        typer.echo(study.summary())
-        typer.echo(f"results: {out / 'summary.csv'}   next: open {page}")
+        console.show(study.summary())
+        console.show(f"results: {out / 'summary.csv'}   next: open {page}")

@@ -31,9 +31,9 @@ def space_check(
         console.show_json([{"level": f.level, "code": f.code, "text": f.text} for f in findings])
     else:
         for finding in findings:
-            typer.echo(f"{finding.level:<8}{finding.text}")
+            console.show(f"{finding.level:<8}{finding.text}")
         verdict = f"{len(wrong)} errors" if wrong else "ready to search"
-        typer.echo(f"{spec}: {verdict}   next: foretell run --data digits --space {spec}")
+        console.show(f"{spec}: {verdict}   next: foretell run --data digits --space {spec}")
     if wrong:
         raise typer.Exit(2)
 
@@ -67,10 +67,10 @@ def data_import(
         console.show_json(found.to_dict())
     else:
         for line in found.lines():
-            typer.echo(line)
+            console.show(line)
         rows = ([m.get(k, "") for k in convert.METRIC] for m in found.metrics())
         console.show_table(convert.METRIC, rows)
-        typer.echo(f"table: {found.file}   next: {found.next_command(space)}")
+        console.show(f"table: {found.file}   next: {found.next_command(space)}")
 
 
 @app.command("list")

@@ -110,6 +110,6 @@ def _finish(nas: Any, json: bool, next_command: str) -> None:
         console.show_json(nas.summary_)
     else:
         for line in nas.summary_lines_:
-            typer.echo(line)
-        typer.echo(f"report: {nas.report_}")
-        typer.echo(f"best network: {nas.folder_ / 'best'}   next: {next_command}")
+            console.show(line)
+        console.show(f"report: {nas.report_}")
+        console.show(f"best network: {nas.folder_ / 'best'}   next: {next_command}")

@@ -68,7 +68,7 @@ def export(
         console.show_json([each.to_dict() for each in done])
     else:
         for each in done:
-            typer.echo(f"{each}   next: {each.use}")
+            console.show(f"{each}   next: {each.use}")
 
 
 @app.command()
@@ -91,4 +91,4 @@ def report(
     if json:
         console.show_json({"report": str(path)})
     else:
-        typer.echo(f"report: {path}   next: open it in a browser")
+        console.show(f"report: {path}   next: open it in a browser")

@@ -7,11 +7,11 @@ import os
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Self
 
 from foretell.errors import ForetellError, RunError, SettingError
@@ -130,9 +130,16 @@ class Workers:
                     future = self._submit(attempt)
                     out[future] = attempt
                     future.add_done_callback(ended.put)
-                if not out:
+                if not out and ended.empty():
                     return
-                future = ended.get()
+                try:
+                    future = ended.get(timeout=self._patience_s(out))
+                except Empty:
+                    for late in self._give_up(out):
+                        ended.put(late)
+                    continue
+                if future not in out:  # it was given up, and has ended after all
+                    continue
                 attempt = out.pop(future)
                 try:
                     result = self._result(future, attempt)
@@ -147,6 +154,22 @@ class Workers:
                 self._backend.drop(future)
             for folder in marked:
                 (folder / TOKEN).unlink(missing_ok=True)
+
+    def _patience_s(self, out: Mapping[Future[Outcome], _Attempt]) -> float | None:
+        """Seconds until one of them should have ended; None where nobody can say it."""
+        ends = [one.since + limit for future, one in out.items()
+                if (limit := self._backend.latest_s(future, self._guard)) is not None]  # fmt: skip
+        return max(0.0, min(ends) - time.perf_counter()) if ends else None
+
+    def _give_up(self, out: Mapping[Future[Outcome], _Attempt]) -> list[Future[Outcome]]:
+        """Those that have not ended in time, and not by force."""
+        late = []
+        for future, attempt in out.items():
+            limit = self._backend.latest_s(future, self._guard)
+            if limit is not None and time.perf_counter() >= attempt.since + limit:
+                self._backend.overdue(future)
+                late += [] if future.done() else [future]
+        return late
 
     def _next(
         self,
@@ -171,9 +194,16 @@ class Workers:
 
     def _result(self, future: Future[Outcome], attempt: _Attempt) -> Result | None:
         """The result of an attempt that has ended; None to repeat it."""
-        error = CancelledError("cancelled") if future.cancelled() else future.exception()
         took_s = time.perf_counter() - attempt.since
-        if error is None:
+        error: BaseException | None = None
+        if future.cancelled():
+            error = CancelledError("cancelled")
+        elif future.done():
+            error = future.exception()
+        if not future.done():
+            limit = self._guard.timeout_s
+            reason = f"took longer than {limit:g} s, and its process cannot be ended"
+        elif error is None:
             outcome = future.result()
             if not outcome.timed_out:
                 return self._kept(attempt.job, outcome)

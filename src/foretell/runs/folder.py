@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from foretell._console import inert
 from foretell._files import opened, write_text
 from foretell._files import sweep as sweep_parts
 from foretell.errors import RunError
@@ -100,7 +101,7 @@ class RunFolder:
         with contextlib.suppress(OSError):
             fd = opened(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             with open(fd, "a", encoding="utf-8") as file:
-                file.write(f"{now} {text}\n")
+                file.write(f"{now} {inert(text)}\n")
 
     @contextmanager
     def lock(self) -> Iterator[None]:

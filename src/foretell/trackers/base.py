@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +15,13 @@ from foretell.spaces.base import Space
 from foretell.trackers.parts.events import Event
 
 _OPTUNA = "optuna"  # the one that needs to be told where: its own option
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_ERROR_REPORTING": "false"}
 
 
 class Watcher(ABC):
     """Follows a run: is given the journal so far, then each new event, then the summary.
+
+    What trackers tell their makers of their use is off, unless the environment says otherwise.
 
     What it keeps elsewhere follows from the journal alone. A run that continues gives all events
     again, so a watcher adds what is missing and nothing twice, wherever it was broken off.
@@ -32,6 +36,8 @@ class Watcher(ABC):
     objective: str
 
     def __init__(self, folder: Path) -> None:
+        for name, value in _QUIET.items():  # read when the tracker's package is imported
+            os.environ.setdefault(name, value)
         self.folder = folder.absolute()
         self.name = folder.resolve().name
 

@@ -68,6 +68,14 @@ class Backend(ABC):
         """
         return None
 
+    def latest_s(self, future: Future[T], guard: Guard) -> float | None:
+        """Seconds after its submission in which a future has ended if all is well; None where
+        nobody can say it."""
+        return None
+
+    def overdue(self, future: Future[T]) -> None:  # noqa: B027  # most cannot end a call
+        """End a call that has not ended in that time; it may not end even so."""
+
     def ended(self, future: Future[T]) -> None:  # noqa: B027  # most have nothing to free
         """A future has ended, and was asked for all that it says."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import BrokenExecutor, Future, wait
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from foretell.evaluators.executors.base import Backend, Lost
@@ -13,6 +13,8 @@ from foretell.evaluators.parts.guard import Guard
 
 P = ParamSpec("P")
 T = TypeVar("T")
+START_S = 60.0  # in which a process has begun with its first call
+GRACE_S = 2.0  # for an alarm to be heard
 
 
 class Local(Backend):
@@ -31,6 +33,7 @@ class Local(Backend):
     def __init__(self, workers: int, device: str, threads: int, devices: Sequence[str]) -> None:
         self._all = places.places(workers, device, threads, devices)
         self._at: dict[Future[Any], places.Place] = {}
+        self._late: set[Future[Any]] = set()  # whose process was ended by us
         self.places = [place.label for place in self._all]
         self.warnings = places.idle(workers, devices)
 
@@ -55,14 +58,31 @@ class Local(Backend):
             return None
         self._at[future].close(kill=True)
         codes = re.search(r"exit codes of the workers are \{(.*?)\}", str(error))
-        if guard.timeout_s is not None and codes and "SIGALRM" in codes[1]:
+        alarm = guard.timeout_s is not None and codes and "SIGALRM" in codes[1]
+        if guard.timeout_s is not None and (alarm or future in self._late):
             return Lost(f"took longer than {guard.timeout_s:g} s, and did not stop", alone=False)
         why = f" ({codes[1]}): out of memory, or a crash in compiled code" if codes else ""
         return Lost(f"its worker process died {attempts} times{why}", alone=True)
 
+    def latest_s(self, future: Future[T], guard: Guard) -> float | None:
+        """When the alarm should have ended its process."""
+        if guard.kill_s is None:
+            return None
+        return guard.kill_s + (GRACE_S if self._at[future].warm else START_S)
+
+    def overdue(self, future: Future[T]) -> None:
+        """End its process from here: one that is stopped does not hear its alarm."""
+        self._late.add(future)
+        self._at[future].kill()
+        wait([future], places.PATIENCE_S)
+
     def ended(self, future: Future[T]) -> None:
-        """The process is free."""
-        self._at.pop(future).busy = False
+        """The process is free, or cannot be ended and is left alone."""
+        place = self._at.pop(future)
+        self._late.discard(future)
+        place.busy, place.warm = False, future.done()
+        if not future.done():
+            place.close(kill=True)
 
     def drop(self, future: Future[T]) -> None:
         """End the process in the middle of it."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from itertools import takewhile
 from pathlib import Path
@@ -18,6 +19,8 @@ from foretell.errors import RunError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+PATIENCE_S = 5.0  # for a process that was ended
+abandoned: list[str] = []  # places whose process could not be ended: Python would wait for it
 
 
 class Place:
@@ -32,6 +35,7 @@ class Place:
     def __init__(self, number: int, env: dict[str, str], label: str) -> None:
         self.number, self.env, self.label = number, env, label
         self.busy = False
+        self.warm = False  # whether its process has answered a call
         self._executor: Executor | None = None
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
@@ -49,11 +53,53 @@ class Place:
                 self.close(kill=True)
         raise RunError("local workers die as soon as they start", hint="try workers=0")
 
+    def kill(self) -> None:
+        """Have the system end the process and those that it has started; nothing is waited for."""
+        _kill(_pids(self._executor))
+
     def close(self, kill: bool = False) -> None:
-        """End the process; with `kill` in the middle of what it does."""
-        executor, self._executor, self.busy = self._executor, None, False
-        if executor is not None:
-            executor.shutdown(wait=True, kill_workers=kill)  # type: ignore[call-arg]  # loky's
+        """End the process; with `kill` in the middle of what it does.
+
+        One that does not end by itself is killed, and one that the system cannot kill, as it waits
+        for a disk that is gone, is left alone.
+        """
+        executor, self._executor, self.busy, self.warm = self._executor, None, False, False
+        if executor is None:
+            return
+        pids, manager = _pids(executor), getattr(executor, "_executor_manager_thread", None)
+        if kill:
+            _kill(pids)  # loky may need programs for it that are not there
+        executor.shutdown(wait=False, kill_workers=kill)  # type: ignore[call-arg]  # loky's
+        if manager is None:
+            return
+        manager.join(PATIENCE_S)
+        if manager.is_alive() and not kill:
+            _kill(pids)
+            manager.join(PATIENCE_S)
+        if manager.is_alive():
+            abandoned.append(self.label)
+
+
+def _pids(executor: Executor | None) -> list[int]:
+    return list(getattr(executor, "_processes", None) or ())
+
+
+def _kill(pids: Iterable[int]) -> None:
+    for one in pids:
+        for pid in (*descendants(one), one):
+            with contextlib.suppress(OSError):  # it has just ended
+                os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+
+
+def leave() -> None:
+    """End this process where Python would wait for one that cannot be ended."""
+    if abandoned:
+        error = sys.exc_info()[1]
+        code = error.code if isinstance(error, SystemExit) else int(error is not None)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def places(workers: int, device: str, threads: int, devices: Sequence[str]) -> list[Place]:
@@ -146,6 +192,7 @@ def _quiet() -> None:
     from loky.backend import resource_tracker
 
     warnings.filterwarnings("ignore", message="A worker was restarted while some jobs")
+    warnings.filterwarnings("ignore", message="Failed to kill subprocesses")  # `Place.kill` has
     before = os.environ.get("PYTHONWARNINGS")
     os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [before, "ignore:resource_tracker"]))
     try:
@@ -155,6 +202,22 @@ def _quiet() -> None:
             del os.environ["PYTHONWARNINGS"]
         else:
             os.environ["PYTHONWARNINGS"] = before
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes that a process has started, and those that these have, the last ones first; none
+    where the system does not tell by files."""
+    parents: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError, IndexError):  # it has just ended
+            parent = int(path.read_text(errors="replace").rpartition(")")[2].split()[1])
+            parents.setdefault(parent, []).append(int(path.parent.name))
+    found, todo = [], [pid]
+    while todo:
+        children = parents.get(todo.pop(), [])
+        found += children
+        todo += children
+    return found[::-1]
 
 
 def sweep(driver: int) -> None:
