@@ -31,7 +31,15 @@ _LAZY = {
     "NAS": "foretell.nas",
     "load": "foretell.winner.load",
 }
-_MODULES = ("encodings", "evidence", "metrics", "predictors", "spaces", "strategies")
+_MODULES = {
+    "encodings": "foretell.encodings",
+    "evidence": "foretell.evidence",
+    "metrics": "foretell.metrics",
+    "predictors": "foretell.predictors",
+    "proxies": "foretell.evidence.zero_cost",
+    "spaces": "foretell.spaces",
+    "strategies": "foretell.strategies",
+}
 
 __all__ = ["__version__", *_LAZY, *_MODULES]
 
@@ -46,6 +54,7 @@ if TYPE_CHECKING:
     from foretell.evaluators.base import Result as Result
     from foretell.evaluators.own import evaluator as evaluator
     from foretell.evaluators.trainer import Trainer as Trainer
+    from foretell.evidence import zero_cost as proxies  # noqa: F401
     from foretell.nas import NAS as NAS
     from foretell.search.asktell import Search as Search
     from foretell.search.history import History as History
@@ -61,7 +70,7 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     if name in _MODULES:
-        return importlib.import_module(f"foretell.{name}")
+        return importlib.import_module(_MODULES[name])
     raise AttributeError(f"module 'foretell' has no attribute {name!r}")
 
 

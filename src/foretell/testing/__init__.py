@@ -1,4 +1,4 @@
-"""Contract suites for spaces, predictors, evidence and strategies, for third parties as well.
+"""Contract suites: spaces, predictors, evidence, proxies, strategies; for third parties as well.
 
 Each suite is one function that takes a component and raises AssertionError with the promise that it
 breaks; the package's own components pass the same ones, one test a row of the catalog. Tests and

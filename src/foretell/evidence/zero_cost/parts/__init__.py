@@ -1,0 +1,1 @@
+"""What proxies are made of: what is seen of a network, ranks, batches of data."""
