@@ -24,6 +24,7 @@ from foretell.spaces.parts import moves
 from foretell.spaces.parts.built import Built
 from foretell.spaces.parts.grid import Grid
 from foretell.spaces.parts.layout import Choice, Layout, as_choice, choice
+from foretell.spaces.parts.mixture import Columns, Mixture, columns
 from foretell.spaces.parts.rows import Rng, Rows, as_integers, places
 from foretell.spaces.parts.settings import io_of, no_cost
 from foretell.spaces.parts.strings import Notation, NotationError
@@ -61,6 +62,7 @@ class Space:
     closed_form_costs: ClassVar[bool] = False  # `costs` needs no network: cheap on millions of rows
     rule: ClassVar[str] = ""  # what `valid` asks for, in words, for its errors
     _declared: tuple[Choice, ...] = ()
+    _mixing: Mapping[int, Any] = {}  # of a supernet, in the place of one option
     _build: Callable[[dict[str, Any], tuple[int, ...], int], Any] | None = None  # of `from_choices`
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -255,8 +257,8 @@ class Space:
         active = self.active(row)[0]
         out: dict[str, Any] = {}
         for name, group in self._layout.groups.items():
-            columns = [j for j in range(group.start, group.stop) if active[j]]
-            picked = tuple(self.choices[j].options[row[0, j]] for j in columns)
+            taken = [j for j in range(group.start, group.stop) if active[j]]
+            picked = tuple(self._mixing.get(j, self.choices[j].options[row[0, j]]) for j in taken)
             if name in self._layout.single:
                 out[name] = picked[0] if picked else None
             else:
@@ -432,6 +434,57 @@ class Space:
                 f"space {self.name!r} has no `build`", hint="define build(self, x, ...)"
             )
         return self._build(self.decode(x), input_shape, n_outputs)
+
+    def mixture(self) -> Mixture:
+        """What a supernet of this space weighs: by default each decision marked by `mix=True`.
+
+        Other decisions are as in `baseline`, or the middle one of each.
+
+        Raises: SpaceError where nothing is marked.
+
+        >>> op = choice(["conv", "skip"], repeat=2, mix=True)
+        >>> own = Space.from_choices({"op": op}, build=print)
+        >>> own.mixture().shape
+        (2, 2)
+        """
+        which = [j for j, column in enumerate(self.choices) if column.mix]
+        if not which:
+            raise SpaceError(
+                f"space {self.name!r} has no supernet",
+                hint="mark decisions by `ft.choice([...], mix=True)`; see docs/adding_a_space.md",
+            )
+        base = self.baseline()
+        at = (self.n_options - 1) // 2 if base is None else base[1]
+        names = [column.name for column in self.choices]
+        return columns(names, [column.options for column in self.choices], at.tolist(), which)
+
+    def supernet(self, input_shape: tuple[int, ...], n_outputs: int, *, divisor: int = 1) -> Any:
+        """A network that holds all options of `mixture` at once: `nets.supernet.mixed.Supernet`.
+
+        By default that of `build`, where `nets.supernet.mixed.mixed(option, make)` stands for the
+        operations of marked decisions.
+
+        Args:
+            input_shape: of one example.
+            n_outputs: of the network.
+            divisor: 1/divisor of the channels goes through the options, the others pass by.
+        """
+        from foretell.nets.supernet.mixed import Board, Options, Supernet, untracked
+
+        mixture = self.mixture()
+        if divisor != 1 or not isinstance(mixture, Columns):
+            raise SpaceError(
+                f"a supernet of space {self.name!r} with partial channels",
+                expected="divisor=1",
+                hint="override `supernet` to build one",
+            )
+        board = Board([site.options for site in mixture.sites])
+        other = copy.copy(self)
+        other._mixing = {
+            j: Options(board, e, self.choices[j].options) for e, j in enumerate(mixture.columns)
+        }
+        net = other.build(np.array(mixture.at), input_shape, n_outputs)
+        return Supernet(untracked(net), board)
 
     def costs(self, X: ArrayLike) -> Costs:
         """Parameters and flops of each row for the space's `input_shape` and `n_outputs`.

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from foretell.graphs.computation import Computations
 from foretell.graphs.pruning import prune
 from foretell.spaces.base import Choice, Costs, Graphs, Rows, Space
-from foretell.spaces.parts.settings import at_least, image_shape
+from foretell.spaces.parts.mixture import Mixture, columns
+from foretell.spaces.parts.settings import at_least, divides, image_shape
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # source -> target, the string's order
@@ -159,6 +160,24 @@ class NB201(Space):
     def _terms(self, x: ArrayLike) -> list[tuple[int, int, str]]:
         (row,) = self._live(self._row(x)).tolist()
         return [(i, j, OPS[op]) for (i, j), op in zip(EDGES, row, strict=True) if op != NONE]
+
+    def mixture(self) -> Mixture:
+        """Each edge with its five operations; none counts as one."""
+        names = [column.name for column in self.choices]
+        return columns(names, [OPS] * len(EDGES), [0] * len(EDGES), range(len(EDGES)))
+
+    def supernet(self, input_shape: tuple[int, ...], n_outputs: int, *, divisor: int = 1) -> Any:
+        """The same skeleton with all operations on each edge, shared weights in all 3 stages.
+
+        References: Dong & Yang, NAS-Bench-201, ICLR 2020, section 5 (its searches by DARTS, GDAS).
+        """
+        from foretell.nets.supernet.nb201 import nb201_supernet
+
+        in_channels, _, _ = image_shape(self.name, input_shape)
+        divides(self.name, divisor, channels=self.channels)
+        return nb201_supernet(
+            EDGES, [OPS] * len(EDGES), in_channels, n_outputs, self.channels, self.n_cells, divisor
+        )
 
     def costs(self, X: ArrayLike) -> Costs:
         """Closed form: a fixed skeleton plus the convolutions of each cell.

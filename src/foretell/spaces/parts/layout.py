@@ -26,12 +26,14 @@ class Choice:
         when: `{name: options}` of one other choice: the decision applies only in rows where that
             choice has one of these options. Of two choices with the same `repeat`, the i-th
             repetition looks at the i-th repetition.
+        mix: whether a supernet holds all its options at once.
     """
 
     options: tuple[Any, ...]
     name: str = ""
     repeat: int | str = 1
     when: Mapping[str, Sequence[Any]] | None = None
+    mix: bool = False
 
     def __post_init__(self) -> None:
         labels = [str(option) for option in self.options]
@@ -69,6 +71,7 @@ def choice(
     options: Sequence[Any],
     repeat: int | str = 1,
     when: Mapping[str, Sequence[Any]] | None = None,
+    mix: bool = False,
 ) -> Any:
     """A named decision of a space class, or of `Space.from_choices`.
 
@@ -76,11 +79,12 @@ def choice(
         options: the values that the decision can take (any printable objects).
         repeat: how many times it is taken, or the name of the choice that says so.
         when: the option of one other choice under which it applies, `{"op": ["conv"]}`.
+        mix: whether a supernet holds all its options at once (`Space.supernet`).
 
     >>> choice([3, 5, 7], when={"op": ["conv"]}).options
     (3, 5, 7)
     """
-    return Choice(listed(options), repeat=repeat, when=when)
+    return Choice(listed(options), repeat=repeat, when=when, mix=mix)
 
 
 def listed(options: object, name: str = "") -> tuple[Any, ...]:
@@ -97,7 +101,7 @@ def listed(options: object, name: str = "") -> tuple[Any, ...]:
 def as_choice(name: str, value: Choice | Sequence[Any]) -> Choice:
     """`value`, a choice or its options, under the name `name`."""
     if isinstance(value, Choice):
-        return Choice(value.options, name, value.repeat, value.when)
+        return Choice(value.options, name, value.repeat, value.when, value.mix)
     return Choice(listed(value, name), name)
 
 
@@ -131,7 +135,7 @@ class Layout:
             times = _times(one, by_name)
             names = [one.name] if one.repeat == 1 else [f"{one.name}_{i}" for i in range(times)]
             groups[one.name] = slice(len(columns), len(columns) + times)
-            columns += [Choice(one.options, name) for name in names]
+            columns += [Choice(one.options, name, mix=one.mix) for name in names]
         names = [column.name for column in columns]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

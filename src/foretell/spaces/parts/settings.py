@@ -82,3 +82,17 @@ def at_least(**settings: tuple[int, int]) -> None:
         number = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if not number or value < lowest:
             raise SettingError(f"bad {name}", expected=f"an integer >= {lowest}", got=repr(value))
+
+
+def divides(space: str, divisor: int, **settings: int) -> None:
+    """An error for the first number of channels that `divisor` does not divide.
+
+    >>> divides("nb201", 4, channels=16)
+    """
+    for name, value in settings.items():
+        if divisor < 1 or value % divisor:
+            raise SettingError(
+                f"partial channels of space {space!r}: 1/{divisor} of {value} {name}",
+                expected=f"a divisor of {value}",
+                got=divisor,
+            )
