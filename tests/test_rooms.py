@@ -26,7 +26,7 @@ ORDER = (
     *("metrics", "pareto", "expected", "acquisition", "frame"),
     *("training", "graphs", "nets", "spaces"),
     *("encodings", "evidence", "predictors", "costs"),
-    *("tables", "evaluators", "search", "strategies"),
+    *("tables", "evaluators", "search", "strategies", "supernets"),
     *("winner", "trackers", "integrations", "runs", "studies", "report"),
     *("nas", "testing", "_doctor", "cli", "__main__", "__init__"),
 )

@@ -39,6 +39,7 @@ _MODULES = {
     "proxies": "foretell.evidence.zero_cost",
     "spaces": "foretell.spaces",
     "strategies": "foretell.strategies",
+    "supernets": "foretell.supernets",
 }
 
 __all__ = ["__version__", *_LAZY, *_MODULES]
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from foretell import predictors as predictors
     from foretell import spaces as spaces
     from foretell import strategies as strategies
+    from foretell import supernets as supernets
     from foretell.errors import ForetellError as ForetellError
     from foretell.evaluators.base import Result as Result
     from foretell.evaluators.own import evaluator as evaluator

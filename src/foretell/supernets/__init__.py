@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from foretell.supernets.method import Method
     from foretell.supernets.search import SupernetSearch
 
-__all__ = ["Method", "SupernetSearch", "get", "method", "names"]
+__all__ = ["Method", "SupernetSearch", "get", "names", "recipe"]
 
 
 def names() -> list[str]:
@@ -27,7 +27,7 @@ def names() -> list[str]:
     return _catalog.names("supernet")
 
 
-def method(name: str, **settings: Any) -> Any:
+def recipe(name: str, **settings: Any) -> Any:
     """The parts of the method `name`: a `Method`, or a pair with a `Wrapper`.
 
     "few-shot:NAME" is NAME in one supernet for each option of a site.
@@ -54,7 +54,7 @@ def get(name: str, *, space: Space, settings: Any = None, **options: Any) -> Sup
     """
     from foretell.supernets.search import SupernetSearch
 
-    found = method(name, **dict(settings or {}))
+    found = recipe(name, **dict(settings or {}))
     parts, wrapper = found if isinstance(found, tuple) else (found, None)
     try:
         return SupernetSearch(space, parts, wrapper, name=name, **options)

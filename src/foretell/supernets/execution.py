@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from foretell.nets.supernet import mixed as parts
 from foretell.nets.supernet.mixed import Mixed, Supernet
 
 Combine = Callable[[Mixed, Tensor, tuple[int, ...]], Tensor]
@@ -140,8 +139,12 @@ class _Recompute(torch.autograd.Function):
 def _recompute(mixed: Mixed, x: Tensor, live: tuple[int, ...]) -> Tensor:
     z = mixed.board.z[mixed.site]
     active = [k for k in live if bool(z[k].detach() != 0)]
-    y = parts.full(mixed, x, tuple(active)) if active else torch.zeros_like(x)
-    if not active:
-        y = torch.zeros_like(mixed.option(live[0], x)) if live else y
+    if active:  # its weight is 1; the slope in it is found with the others
+        y = mixed.option(active[0], x)
+        for k in active[1:]:
+            y = y + mixed.option(k, x)
+    else:
+        with torch.no_grad():
+            y = torch.zeros_like(mixed.option(live[0], x))
     scaled: Tensor = _Recompute.apply(y, z, x.detach(), mixed, live)  # type: ignore[no-untyped-call]  # torch has no types here
     return scaled

@@ -288,7 +288,7 @@ def _climb(search: Chooser, start: Rows, value: Any) -> Iterator[Rows]:
     while True:
         near = search.space.neighbors(at[0])
         near = near[search.holds(near) & search.space.within(near)] if len(near) else near
-        if not len(near) or value(near).max() <= value(at)[0]:
+        if not len(near) or value(near).max() <= value(at)[0] + 1e-9:  # sums round
             return
         at = near[[int(np.argmax(value(near)))]]
         yield at

@@ -31,23 +31,17 @@ class Cell(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The output node."""
-        nodes: dict[int, Tensor | None] = {0: x}
-        out = self._node(self.last, nodes)
-        return torch.zeros_like(x) if out is None else out
-
-    def _node(self, j: int, nodes: dict[int, Tensor | None]) -> Tensor | None:
-        """Node j, computed when it is asked for: what no row reads is not run."""
-        if j not in nodes:
-            total: Tensor | None = None
+        nodes = {0: x}
+        edges: dict[str, Mixed] = dict(self.edges.items())  # type: ignore[arg-type]  # all are
+        asked = {self.last}
+        for j in sorted(self.into, reverse=True):
+            asked |= {i for i, name in self.into[j] if j in asked and edges[name].present}
+        for j in sorted(asked & self.into.keys()):  # what nobody reads is not run
             for i, name in self.into[j]:
-                edge = self.edges[name]
-                assert isinstance(edge, Mixed)
-                source = self._node(i, nodes) if edge.present else None
-                term = None if source is None else edge.term(source)
+                term = edges[name].term(nodes[i]) if i in nodes else None
                 if term is not None:
-                    total = term if total is None else total + term
-            nodes[j] = total
-        return nodes[j]
+                    nodes[j] = nodes[j] + term if j in nodes else term
+        return nodes.get(self.last, torch.zeros_like(x))
 
 
 def nb201_supernet(
