@@ -116,16 +116,20 @@ def test_few_results(n):
         assert ft.metrics.kendall(NB201.costs(new).params, mean) == pytest.approx(1.0)
 
 
-def test_space_without_sizes():
-    def broken(decisions, input_shape, n_outputs):
-        raise ValueError("no network")
+@pytest.mark.parametrize("options", ["abcd", [1, 2, 3, 4]])
+def test_space_without_sizes(options):
+    """Numbers give a guess of them, words do not."""
 
-    space = ft.Space.from_choices({"a": [1, 2, 3, 4], "b": [1, 2, 3, 4]}, build=broken)
+    def broken(decisions, input_shape, n_outputs):
+        raise ModuleNotFoundError("No module named 'no_such_library'")
+
+    space = ft.Space.from_choices({"a": list(options), "b": list(options)}, build=broken)
     X = np.concatenate(list(space.enumerate()))
     for rows in (X, X[:4]):
         model = Auto(space, candidates=FAST, random_state=0).fit(rows, rows.sum(axis=1))
         assert "sizes are unknown" in model.note_
-        assert "n-params" not in model.weights_
+        guessed = "n-params" in {**model.cv_scores_, **model.weights_}
+        assert guessed == ("the product of its numbers" in model.note_) == (options != "abcd")
 
 
 def test_budget():

@@ -4,13 +4,27 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
+from sklearn.gaussian_process.kernels import (
+    RBF,
+    ConstantKernel,
+    DotProduct,
+    Matern,
+    WhiteKernel,
+)
 
 import foretell as ft
+from foretell.encodings.numbers import Numbers
 from foretell.errors import SettingError
 from foretell.predictors.gp import GP
 from foretell.predictors.gp_wl import WeisfeilerLehman
-from foretell.predictors.parts.exact import JITTER, KERNELS, SPREAD, START, minus_log_posterior
+from foretell.predictors.parts.exact import (
+    JITTER,
+    KERNELS,
+    SPREAD,
+    START,
+    Amounts,
+    minus_log_posterior,
+)
 
 NB201 = ft.spaces.get("nb201")
 
@@ -119,3 +133,105 @@ def test_a_wider_prior_lets_few_rows_say_more():
     assert away[1] > 2 * away[0]
     with pytest.raises(SettingError, match="spread"):
         GP(NB201, spread=0.0).fit(X, y)
+
+
+OWN = ft.Space.from_choices(
+    {
+        "depth": [1, 2, 3],
+        "width": ft.choice(["16ch", "32ch", "64ch"], repeat="depth"),
+        "rate": [0.0, 0.1, 0.3],
+        "op": ["conv", "pool"],
+    },
+    build=print,
+)
+
+
+def sizes(n=40):
+    X = OWN.sample(n, rng=0)
+    noise = np.random.default_rng(0).normal(size=n)
+    return X, np.log(4 ** X[:, 1] + (X[:, 0] > 0) * 4 ** X[:, 2]) - X[:, 4] + 0.1 * noise
+
+
+def test_amounts_against_scikit_learn():
+    """Features over their lengths: a Matern process of them all, and a linear one of amounts."""
+    X, y = sizes()
+    new = OWN.sample(50, rng=1)
+    model = GP(OWN, target="value", random_state=0).fit(X, y)
+    (words,) = model.metrics_
+    amounts, theta = model.amounts_, model.theta_
+    lengths = amounts.lengths(theta[1:-2])
+    F, G = (
+        np.concatenate([amounts(rows) / lengths, words(rows) / np.exp(theta[0])], axis=1)
+        for rows in (X, new)
+    )
+    signal, noise = np.exp(theta[-2:])
+
+    def kernel(A, B=None):
+        k = ConstantKernel(signal, "fixed") * Matern(1.0, "fixed", nu=1.5)
+        linear = ConstantKernel(np.exp(theta[-3]), "fixed") * DotProduct(0.0, "fixed")
+        own = np.arange(len(lengths))
+        B_own = None if B is None else B[:, own]
+        return k(A, B) + linear(A[:, own], B_own)
+
+    scores = (y - y.mean()) / y.std()
+    K = kernel(F) + (noise + JITTER) * np.eye(len(X))
+    cross = kernel(G, F)
+    mean = cross @ np.linalg.solve(K, scores)
+    variance = np.diag(kernel(G) - cross @ np.linalg.solve(K, cross.T)) + noise
+    ours, std = model.predict(new, return_std=True)
+    assert np.allclose(ours, mean * y.std() + y.mean(), rtol=1e-5)
+    assert np.allclose(std, np.sqrt(variance) * y.std(), rtol=1e-4)
+    _, logdet = np.linalg.slogdet(K)
+    start = np.concatenate([[START[0]], amounts.start, START[1:]])
+    spread = SPREAD * np.concatenate([[1.0], amounts.own, [1.0, 1.0]])
+    expected = 0.5 * (scores @ np.linalg.solve(K, scores) + logdet)
+    expected += 0.5 * (((theta - start) / spread) ** 2).sum()
+    assert model.loss_ == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("kernel", sorted(KERNELS))
+def test_gradient_of_amounts(kernel):
+    X, y = sizes(25)
+    amounts = Amounts(Numbers(OWN), X)
+    scores = (y - y.mean()) / y.std()
+    distances = [np.square(np.subtract.outer(X[:, 5], X[:, 5])) / 2.0]
+    rng = np.random.default_rng(0)
+    theta = np.concatenate(
+        [[1.0], amounts.start + 0.3 * rng.normal(size=len(amounts.start)), [0.2, -1]]
+    )
+
+    def loss(t):
+        return minus_log_posterior(t, kernel, distances, scores, amounts=amounts)[0]
+
+    gradient = minus_log_posterior(theta, kernel, distances, scores, amounts=amounts)[1]
+    assert np.allclose(gradient, approx_fprime(theta, loss, 1e-4), atol=5e-3)
+
+
+def test_a_decision_that_says_nothing_has_a_long_length():
+    space = ft.Space.from_choices(
+        {"a": [1, 2, 4, 8], "b": [1, 2, 4, 8], "c": ["x", "y"]}, build=print
+    )
+    X = space.sample(60, rng=0)
+    model = GP(space, random_state=0).fit(X, np.sin(2.0 * X[:, 0]))
+    a, b = model.amounts_.lengths(model.theta_[1:-2])
+    assert b > 3 * a
+
+
+@pytest.mark.parametrize("kind", ["plain", "unit", "word"])
+def test_amounts_are_learnt_from_few_results(kind):
+    """Five widths, 20 results: above the same process on their bits, whatever they are called."""
+    name = {"plain": lambda w: w, "unit": lambda w: f"{w}ch", "word": lambda w: f"c{w}"}[kind]
+    widths = [name(w) for w in (8, 16, 24, 32, 40, 48, 56, 64)]
+    space = ft.Space.from_choices({f"width_{i}": widths for i in range(5)}, build=print)
+    taus = []
+    for seed in range(3):
+        X = space.sample(320, rng=seed)
+        W = 8.0 * (X + 1)
+        y = np.log(W) @ [0.2, 0.4, 0.6, 0.8, 1.0]
+        y += 0.1 * np.random.default_rng(seed).normal(size=320)
+        for encoding in (GP(space).encoding, "one-hot"):
+            model = GP(space, encoding, random_state=0).fit(X[:20], y[:20])
+            taus.append(ft.metrics.kendall(y[20:], model.predict(X[20:])))
+    ours, bits = np.reshape(taus, (3, 2)).mean(axis=0)
+    assert ours > 0.75
+    assert ours > bits + 0.2

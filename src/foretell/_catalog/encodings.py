@@ -12,6 +12,16 @@ ROWS: tuple[Row, ...] = (
         "White et al., NeurIPS 2020",
     ),
     Row(
+        "numbers",
+        "foretell.encodings.numbers:Numbers",
+        "options that are numbers, ordered and scaled, and their totals over repeated decisions",
+    ),
+    Row(
+        "options",
+        "foretell.encodings.options:Options",
+        "bits and counts of the options taken, but of numbers with many",
+    ),
+    Row(
         "adjacency-one-hot",
         "foretell.encodings.adjacency:AdjacencyOneHot",
         "edges of the graph view, one bit for each operation of each vertex",

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from foretell import _catalog
 from foretell._rng import derive
 from foretell.encodings import Encoding
+from foretell.encodings.numbers import plan
 from foretell.encodings.size import Size
 from foretell.errors import ForetellError, SettingError
 from foretell.evidence import Evidence, evidence_of
@@ -148,12 +149,13 @@ class Auto(Predictor):
     def _candidates(self, X: Rows, y: Floats, remarks: list[str]) -> dict[str, Predictor]:
         """The unfitted candidates by name, the baseline first if the space can tell sizes."""
         sizes = _sizes_known(self.space, remarks)
+        base = sizes or bool(plan(self.space).names)
         beside = sizes and (len(y) < _FEWEST or self._sizes_say(X, y))
         names = self.candidates
         if names is None:
             names = _installed(len(y), self.budget_s is not None)
         found: dict[str, Predictor] = {}
-        for name in (BASELINE, *names) if sizes else names:
+        for name in (BASELINE, *names) if base else names:
             one = _catalog.get(
                 "predictor", name, space=self.space, random_state=derive(self.random_state, name)
             )
@@ -331,7 +333,8 @@ def _sizes_known(space: Space, remarks: list[str]) -> bool:
     try:
         Size(space).encode(space.sample(1, rng=0))
     except ForetellError as error:
-        remarks.append(f"sizes are unknown ({str(error)[:200]})")
+        instead = ": the product of its numbers stands for them" if plan(space).names else ""
+        remarks.append(f"sizes are unknown ({str(error)[:200]}){instead}")
         return False
     return True
 

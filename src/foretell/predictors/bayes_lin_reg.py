@@ -97,10 +97,9 @@ class BayesLinReg(Predictor):
         self.scale_ = Scale.of(y, self.target)
         scores = self.scale_.score(y)
         self.encodings_ = resolve(self.encoding, self.space, X)
-        blocks = [one.encode(X) for one in self.encodings_]
-        self.centre_, weight = standard(blocks)
+        F, self.centre_, weight = standard(self.encodings_, X)
         self.weight_ = weight / np.sqrt(max((weight > 0).sum(), 1))
-        self.features_ = (np.concatenate(blocks, axis=1) - self.centre_) * self.weight_
+        self.features_ = (F - self.centre_) * self.weight_
         products = self.features_ @ self.features_.T
         few = rng.permutation(len(y))[:_COMPARED]
         part, its = products[np.ix_(few, few)], scores[few]

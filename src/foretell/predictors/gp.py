@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from foretell.predictors.parts.exact import SPREAD, Exact, Kernel, Metric, Standard
+from foretell.predictors.parts.exact import SPREAD, Amounts, Exact, Kernel, Metric, metric_of
 from foretell.predictors.parts.features import FEATURES, Encodings, resolve
 from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Rows, Space
@@ -74,5 +74,5 @@ class GP(Exact):
         settings = {"encoding": "adjacency-one-hot", "kernel": "rbf", "target": "value"}
         return cls(space, random_state=random_state, **{**settings, **changes})
 
-    def _metrics(self, X: Rows) -> list[Metric]:
-        return [Standard(one, X) for one in resolve(self.encoding, self.space, X)]
+    def _metrics(self, X: Rows) -> list[Metric | Amounts]:
+        return [metric_of(one, X) for one in resolve(self.encoding, self.space, X)]

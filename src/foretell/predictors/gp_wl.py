@@ -13,7 +13,7 @@ from foretell.errors import SettingError
 from foretell.graphs import hashing
 from foretell.graphs.refinement import labels
 from foretell.predictors.base import Floats
-from foretell.predictors.parts.exact import Exact, Kernel, Metric, Standard
+from foretell.predictors.parts.exact import Amounts, Exact, Kernel, Metric, metric_of
 from foretell.predictors.parts.features import COUNTED, Encodings, resolve
 from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Rows, Space
@@ -96,12 +96,12 @@ class GPWL(Exact):
         }
         return cls(space, random_state=random_state, **{**settings, **changes})
 
-    def _metrics(self, X: Rows) -> list[Metric]:
+    def _metrics(self, X: Rows) -> list[Metric | Amounts]:
         if self.iterations < 0:
             raise SettingError("iterations", expected="at least 0", got=self.iterations)
         beside = [] if self.encoding is None else resolve(self.encoding, self.space, X)
         graphs = WeisfeilerLehman(self.space, X, self.iterations, self.cumulative)
-        return [graphs, *(Standard(one, X) for one in beside)]
+        return [graphs, *(metric_of(one, X) for one in beside)]
 
     def _subsets(self, count: int) -> Iterable[tuple[int, ...]]:
         beside = tuple(range(self.iterations + 1, count))

@@ -55,6 +55,7 @@ class NB101(Space):
     name = "nb101"
     rule = "a path from input to output, and at most 9 edges that are on one"
     closed_form_costs = True
+    amounts = False
     _declared = (
         *(Choice((0, 1), f"edge_{i}_{j}") for i, j in PAIRS),
         *(Choice(OPS, f"op_{v}") for v in range(1, V - 1)),

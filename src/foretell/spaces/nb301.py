@@ -70,6 +70,7 @@ class NB301(Space):
 
     name = "nb301"
     closed_form_costs = True
+    amounts = False
     _declared = tuple(
         one
         for cell in CELLS

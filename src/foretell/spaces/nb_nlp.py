@@ -79,6 +79,7 @@ class NBNLP(Space):
     name = "nb-nlp"
     rule = "different sources of each node, old states that have a new one, states of other nodes"
     closed_form_costs = True
+    amounts = False
 
     def __init__(
         self,

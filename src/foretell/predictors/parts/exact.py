@@ -11,6 +11,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
 from foretell.encodings import Encoding
+from foretell.encodings.numbers import Numbers, plan
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.parts.targets import Scale, Target
@@ -20,6 +21,8 @@ Kernel = Literal["matern", "rbf", "exponential", "linear"]
 
 START = (2.0, 0.0, -2.0)  # log of length scale, signal and noise variance: mean of the prior
 SPREAD = 0.8  # its standard deviation: what few rows say of a length scale is mostly noise
+OWN = 0.5  # that of the log length of a feature around its decision's
+LINEAR, LINEAR_SPREAD = 2.0, 1.5  # log weight of a linear function of amounts
 JITTER = 1e-6
 _REACH = 6.0  # logarithms are searched so far from START
 _BLOCK = 4096
@@ -56,13 +59,56 @@ class Standard:
         return [squares(self.features if X is None else self(X), self.features)]
 
 
+class Amounts:
+    """The features a_i of `Numbers`: each has a length l_i, and they have a linear function.
+
+    log l_i is that of its decision - the same for all its repetitions; a total is one of its own -
+    and a deviation with the prior N(0, 0.5^2). Features are standardised on the training rows and
+    divided by the root of the number of their decision's.
+    """
+
+    def __init__(self, encoding: Numbers, X: Rows) -> None:
+        self.encoding = encoding
+        decisions = np.array(plan(encoding.space).decisions)
+        totals = decisions < 0
+        decisions[totals] = decisions.max() + 1 + np.arange(totals.sum())
+        self.of = np.unique(decisions, return_inverse=True)[1]
+        F = encoding.encode(X).astype(np.float64)
+        self.mean, std = F.mean(axis=0), F.std(axis=0)
+        count = np.bincount(self.of)
+        scale = std * np.sqrt(count[self.of])
+        self.weight = np.divide(1.0, scale, out=np.zeros_like(scale), where=std > 1e-9)
+        self.features = self(X)
+        f, g = len(self.of), len(count)
+        self.start = np.concatenate([np.zeros(f), np.full(g, START[0]), [LINEAR]])
+        self.own = np.concatenate([np.full(f, OWN / SPREAD), np.ones(g), [LINEAR_SPREAD / SPREAD]])
+
+    def __call__(self, X: Rows) -> Floats:
+        """Features (n, f) of rows."""
+        scaled: Floats = (self.encoding.encode(X) - self.mean) * self.weight
+        return scaled
+
+    def lengths(self, theta: Floats) -> Floats:
+        """l_i (f,); theta has the deviations, the decisions' logarithms, and the linear weight."""
+        lengths: Floats = np.exp(theta[: len(self.of)] + theta[len(self.of) : -1][self.of])
+        return lengths
+
+    def gradient(self, by_feature: Floats, by_weight: float) -> Floats:
+        """That of theta, from those of log l_i and of the linear weight."""
+        decisions = np.bincount(self.of, by_feature)
+        return np.concatenate([by_feature, decisions, [by_weight]])
+
+
 class Exact(Predictor):
     """Base of exact Gaussian processes whose kernel is a function of distances d_g.
 
-        k(x, x') = s^2 f(q),    q = sum_g d_g(x, x')^2 / l_g^2
+        k(x, x') = s^2 f(q) + t^2 sum_i a_i a_i' / l_i^2,
+        q = sum_g d_g(x, x')^2 / l_g^2 + sum_i (a_i - a_i')^2 / l_i^2
+
+    with the amounts a_i where `Numbers` is among the encodings (see `Amounts`), and
 
         matern f = (1 + sqrt(3 q)) exp(-sqrt(3 q)),  rbf exp(-q / 2),  exponential exp(-sqrt(q)),
-        linear 1 - q / 2 (a dot product of unit vectors; l_g is at least 1 then)
+        linear 1 - q / 2 (a dot product of unit vectors; l_g is at least 1 then, and q without a_i)
 
     The length scales l_g, s and the noise maximise the marginal likelihood times a log-normal
     prior, so a distance that says nothing is switched off by a long length scale. Fitting costs
@@ -84,8 +130,8 @@ class Exact(Predictor):
     spread: float = SPREAD
 
     @abstractmethod
-    def _metrics(self, X: Rows) -> list[Metric]:
-        """The distances to training rows (n, d)."""
+    def _metrics(self, X: Rows) -> list[Metric | Amounts]:
+        """The distances to training rows (n, d), and amounts, once at most."""
 
     def _subsets(self, count: int) -> Iterable[tuple[int, ...]]:
         """Which of all the distances may form the kernel; the evidence picks one of the sets."""
@@ -102,15 +148,17 @@ class Exact(Predictor):
             X, y = X[part], y[part]
         self.scale_ = Scale.of(y, self.target)
         scores = self.scale_.score(y)
-        self.metrics_ = self._metrics(X)
+        found = self._metrics(X)
+        self.metrics_ = [one for one in found if not isinstance(one, Amounts)]
+        self.amounts_ = next((one for one in found if isinstance(one, Amounts)), None)
         distances = [one for metric in self.metrics_ for one in metric.squares()]
         self.loss_ = np.inf
         for subset in self._subsets(len(distances)):
             some = [distances[g] for g in subset]
-            loss, theta = _optimum(self.kernel, some, scores, self.spread)
+            loss, theta = _optimum(self.kernel, some, scores, self.spread, self.amounts_)
             if loss < self.loss_:
                 self.loss_, self.theta_, self.subset_ = loss, theta, subset
-        K = covariance(self.kernel, [distances[g] for g in self.subset_], self.theta_)[0]
+        K = self._covariance(distances, None)
         K[np.diag_indices_from(K)] += np.exp(self.theta_[-1]) + JITTER
         self.factor_ = _factor(K)
         self.weights_ = cho_solve(self.factor_, scores)
@@ -128,12 +176,36 @@ class Exact(Predictor):
         K = self._cross(X)
         V = solve_triangular(self.factor_[0], K.T, lower=True, check_finite=False)
         signal, noise = np.exp(self.theta_[-2:])
-        variance = np.maximum(signal - np.einsum("ij,ij->j", V, V), JITTER) + noise
+        own = signal + self._linear(X)
+        variance = np.maximum(own - np.einsum("ij,ij->j", V, V), JITTER) + noise
         return K @ self.weights_, np.sqrt(variance)
 
     def _cross(self, X: Rows) -> Floats:
-        distances = [one for metric in self.metrics_ for one in metric.squares(X)]
-        return covariance(self.kernel, [distances[g] for g in self.subset_], self.theta_)[0]
+        return self._covariance([one for metric in self.metrics_ for one in metric.squares(X)], X)
+
+    def _covariance(self, distances: list[Floats], X: Rows | None) -> Floats:
+        """The kernel (n, m) of rows, or of the training rows, to the training rows."""
+        some, pair = [distances[g] for g in self.subset_], None
+        if self.amounts_ is not None:
+            theta = self.theta_[len(some) : -2]
+            lengths = self.amounts_.lengths(theta)
+            known = self.amounts_.features / lengths
+            new = known if X is None else self.amounts_(X) / lengths
+            pair = (new, known, float(theta[-1]))
+        return covariance(self.kernel, some, self.theta_, pair)[0]
+
+    def _linear(self, X: Rows) -> Floats:
+        """The variance of the linear function at rows, (n,)."""
+        if self.amounts_ is None:
+            return np.zeros(len(X))
+        theta = self.theta_[len(self.subset_) : -2]
+        Z = self.amounts_(X) / self.amounts_.lengths(theta)
+        return np.asarray(np.exp(theta[-1]) * np.einsum("ij,ij->i", Z, Z))
+
+
+def metric_of(encoding: Encoding, X: Rows) -> Metric | Amounts:
+    """What an encoding is to a process on training rows: amounts, or a distance."""
+    return Amounts(encoding, X) if isinstance(encoding, Numbers) else Standard(encoding, X)
 
 
 def squares(A: Floats, B: Floats) -> Floats:
@@ -175,15 +247,29 @@ KERNELS: dict[str, Callable[[Floats], tuple[Floats, Floats]]] = {
 }
 
 
-def covariance(kernel: Kernel, distances: list[Floats], theta: Floats) -> tuple[Floats, Floats]:
+def covariance(
+    kernel: Kernel,
+    distances: list[Floats],
+    theta: Floats,
+    amounts: tuple[Floats, Floats, float] | None = None,
+) -> tuple[Floats, Floats]:
     """The kernel (n, m) and -s^2 df/dq (n, m).
 
-    `theta` holds the logarithms of the length scales, of s^2 and of the variance of the noise.
+    `theta` begins with the logarithms of the length scales and ends with those of s^2 and of the
+    variance of the noise; `amounts` are features over lengths, (n, f) and (m, f), and log t^2.
     """
     q = sum(d * np.exp(-2 * t) for d, t in zip(distances, theta, strict=False))
+    if amounts is not None and kernel != "linear":
+        q = q + squares(*amounts[:2])
+    elif amounts is not None and not distances:
+        q = np.zeros((len(amounts[0]), len(amounts[1])))
     f, slope = KERNELS[kernel](np.asarray(q))
     signal = np.exp(theta[-2])
-    return signal * f, signal * slope
+    K = signal * f
+    if amounts is not None:
+        A, B, weight = amounts
+        K += np.exp(weight) * (A @ B.T)
+    return K, signal * slope
 
 
 # -- marginal likelihood ----------------------------------------------------------------------
@@ -195,15 +281,25 @@ def minus_log_posterior(
     distances: list[Floats],
     y: Floats,
     spread: float = SPREAD,
+    amounts: Amounts | None = None,
 ) -> tuple[float, Floats]:
-    """Minus the log posterior of `theta` (up to a constant), and its gradient."""
-    K, slope = covariance(kernel, distances, theta)
+    """Minus the log posterior of `theta` (up to a constant), and its gradient.
+
+    `theta` has the logarithms of the lengths of `distances`, what `Amounts.lengths` takes, and the
+    logarithms of s^2 and of the noise's variance.
+    """
+    pair, own = None, theta[len(distances) : -2]
+    if amounts is not None:
+        Z = amounts.features / amounts.lengths(own)
+        pair = (Z, Z, float(own[-1]))
+    K, slope = covariance(kernel, distances, theta, pair)
     noise = np.exp(theta[-1])
     try:
         L = cho_factor(K + (noise + JITTER) * np.eye(len(y)), lower=True, check_finite=False)
     except LinAlgError:  # distances that are not Euclidean: not every theta gives a covariance
         return 1e25, np.zeros_like(theta)
-    away = (theta - _start(len(distances))) / spread
+    start, spreads = _prior(len(distances), spread, amounts)
+    away = (theta - start) / spreads
     inverse = cho_solve(L, np.eye(len(y)), check_finite=False)
     a = inverse @ y
     loss = 0.5 * y @ a + np.log(np.diag(L[0])).sum() + 0.5 * (away**2).sum()
@@ -212,24 +308,39 @@ def minus_log_posterior(
     gradient = [
         2.0 * np.exp(-2 * t) * np.vdot(weighted, d) for d, t in zip(distances, theta, strict=False)
     ]
-    gradient += [np.vdot(outer, K), noise * np.trace(outer)]
-    return float(loss), np.array(gradient) + away / spread
+    signal = np.vdot(outer, K)
+    if pair is not None and amounts is not None:
+        # sum_ij W_ij (z_i - z_j)^2 = 2 (sum_i r_i z_i^2 - z'Wz), r the sums of rows
+        by_feature = np.zeros(Z.shape[1])
+        if kernel != "linear":
+            rows = weighted.sum(axis=1)
+            by_feature = 4.0 * (rows @ Z**2 - np.einsum("if,if->f", Z, weighted @ Z))
+        slopes = np.exp(pair[2]) * np.einsum("if,if->f", Z, outer @ Z)
+        signal -= slopes.sum()
+        gradient += list(amounts.gradient(by_feature - 2.0 * slopes, float(slopes.sum())))
+    gradient += [signal, noise * np.trace(outer)]
+    return float(loss), np.array(gradient) + away / spreads
 
 
-def _start(count: int) -> Floats:
-    return np.array([START[0]] * count + [START[1], START[2]])
+def _prior(count: int, spread: float, amounts: Amounts | None) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of the prior of theta."""
+    start, own = np.full(count, START[0]), np.ones(count)
+    if amounts is not None:
+        start, own = np.concatenate([start, amounts.start]), np.concatenate([own, amounts.own])
+    return np.concatenate([start, START[1:]]), spread * np.concatenate([own, np.ones(2)])
 
 
 def _optimum(
-    kernel: Kernel, distances: list[Floats], y: Floats, spread: float
+    kernel: Kernel, distances: list[Floats], y: Floats, spread: float, amounts: Amounts | None
 ) -> tuple[float, Floats]:
-    start = _start(len(distances))
+    start, _ = _prior(len(distances), spread, amounts)
     low = start - _REACH
     if kernel == "linear":
         low[: len(distances)] = 0.0
     found = minimize(
-        minus_log_posterior, start, (kernel, distances, y, spread), jac=True, method="L-BFGS-B",
-        bounds=list(zip(low, start + _REACH, strict=True)), options={"maxiter": 60},
+        minus_log_posterior, start, (kernel, distances, y, spread, amounts), jac=True,
+        method="L-BFGS-B", bounds=list(zip(low, start + _REACH, strict=True)),
+        options={"maxiter": 60},
     )  # fmt: skip
     return float(found.fun), found.x
 

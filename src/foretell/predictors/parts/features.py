@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from foretell import encodings
 from foretell.encodings import Encoding
+from foretell.encodings.numbers import Numbers, plan
+from foretell.encodings.options import told
 from foretell.errors import SettingError
 from foretell.evidence import Evidence
 from foretell.evidence.parts.inside import bound
@@ -19,21 +21,32 @@ from foretell.predictors.parts.targets import Scale, Target
 from foretell.spaces.base import Rows, Space
 
 Encodings = str | Encoding | tuple[str | Encoding, ...]
-# what is counted in the graph, of isomorphic rows alike: beside a network that reads the graph
-COUNTED = ("graph-stats", "edges", "depths")
+# amounts, then what is counted in the graph, of isomorphic rows alike: beside a network that reads
+# the graph
+COUNTED = ("numbers", "graph-stats", "edges", "depths")
 # and the decisions as they stand: for regressors that have no other view of the row
 FEATURES = (*COUNTED, "one-hot")
 _BESIDE = 0.3  # least spread of the features of further encodings,
 _SHORT = 4.0  # and that of an encoding of a single feature
+_SAID = ("graph-stats", "edges", "depths", "one-hot")  # that numbers and options say as well
 
 
 def resolve(encoding: Encodings, space: Space, X: Rows) -> list[Encoding]:
     """The encodings of a name, an `Encoding`, or several of them.
 
+    Where "numbers" are among them and the space has some, "options" beside them stand for the bits
+    of its decisions and for what is counted in its graph, which is a list of them. Where it has
+    none, "numbers" are left out.
+
     Evidence without a space has this one; a row of which it says nothing is as the mean of the
     training rows X (n, d).
     """
     parts = list(encoding) if isinstance(encoding, (tuple, list)) else [encoding]
+    if "numbers" in parts and len(parts) > 1:
+        amounts = bool(plan(space).names)
+        rest = [one for one in parts if one != "numbers" and not (amounts and one in _SAID)]
+        beside = ["options"] if told(space) else []
+        parts = ["numbers", *beside, *rest] if amounts else rest
     found = [encodings.get(one, space) if isinstance(one, str) else one for one in parts]
     if not found or not all(isinstance(one, Encoding) for one in found):
         raise SettingError(
@@ -76,18 +89,27 @@ def encode(parts: list[Encoding], X: Rows) -> NDArray[np.float32]:
     return np.concatenate([part.encode(X) for part in parts], axis=1, dtype=np.float32)
 
 
-def standard(blocks: list[NDArray[np.floating]]) -> tuple[Floats, Floats]:
-    """Centre and weight (f,) of each feature, so that (features - centre) weight are standard.
+def standard(parts: list[Encoding], X: Rows) -> tuple[Floats, Floats, Floats]:
+    """Features (n, f) of rows, and centre and weight (f,) of each.
 
-    A block is what one encoding says of the rows. The features of the first get unit variance, the
-    f of a further one a spread of max(0.3, 4 / f): where they are many they do not drown the first,
-    where they are few (`size`) they are heard. A constant feature says nothing: weight 0.
+    (features - centre) weight are standard. The features of the first encoding get unit variance,
+    the f of a further one a spread of max(0.3, 4 / f): where they are many they do not drown the
+    first, where they are few (`size`) they are heard. The columns of a decision that is repeated k
+    times, among `numbers`, have a spread of 1 / sqrt(k): together they say as much as their total.
+    A constant feature says nothing: weight 0.
     """
+    blocks = [part.encode(X) for part in parts]
     spread = np.concatenate([block.std(axis=0, dtype=np.float64) for block in blocks])
     centre = np.concatenate([block.mean(axis=0, dtype=np.float64) for block in blocks])
     first, *further = (block.shape[1] for block in blocks)
     wish = np.repeat([1.0, *(max(_BESIDE, _SHORT / f) for f in further)], [first, *further])
-    return centre, np.divide(wish, spread, out=np.zeros_like(spread), where=spread > 1e-6)
+    if isinstance(parts[0], Numbers):
+        decisions = np.array(plan(parts[0].space).decisions)
+        one = decisions >= 0
+        count = np.bincount(decisions[one])
+        wish[:first][one] = 1.0 / np.sqrt(count[decisions[one]])
+    weight = np.divide(wish, spread, out=np.zeros_like(spread), where=spread > 1e-6)
+    return np.concatenate(blocks, axis=1), centre, weight
 
 
 class FeatureRegressor(Predictor):

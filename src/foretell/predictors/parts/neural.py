@@ -130,8 +130,7 @@ class Neural(Predictor):
         self._check_settings()
         self.encodings_ = [] if self.encoding is None else resolve(self.encoding, self.space, X)
         if self.encodings_:
-            blocks = [one.encode(X) for one in self.encodings_]
-            self.centre_, self.weight_ = standard(blocks)
+            _, self.centre_, self.weight_ = standard(self.encodings_, X)
         scale = self._scale(y)
         view = self._view(X)
         with torch.random.fork_rng(devices=[]):
