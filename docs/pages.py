@@ -225,6 +225,9 @@ def facts(kind: str, row: _catalog.Row) -> str:
         more = ", space=space" if "space" in inspect.signature(get).parameters else ""
         where = room(row).__name__.rpartition(".")[2]
         lines.insert(0, ["get it", f'`ft.{where}.get("{row.name}"{more})`'])
+    if row.recipe:
+        made = ", ".join(f"`{name}={value!r}`" for name, value in row.recipe.items())
+        lines.append(["a recipe", f"the class with {made}"])
     if row.aliases:
         lines.append(["also called", ", ".join(f"`{alias}`" for alias in row.aliases)])
     if row.reference:

@@ -182,11 +182,14 @@ def _plan(settings: Settings, space: Space, recipe: Recipe, limits: Mapping[str,
 def _strategy(settings: Settings, space: Space) -> Strategy:
     if isinstance(settings.strategy, Strategy):
         return settings.strategy
-    kind = _catalog.row("strategy", settings.strategy).load()
+    row = _catalog.row("strategy", settings.strategy)
+    kind = row.load()
     known = {entry.name for entry in dataclasses.fields(kind)}
-    mine = {"n_train": settings.n_train, "predictor": settings.predictor}
+    mine: dict[str, Any] = {"n_train": settings.n_train}
+    if settings.predictor != Settings.predictor:  # else the strategy's own
+        mine |= {"predictor": settings.predictor, "predictor_settings": {}}
     mine |= {"minimize": tuple(settings.minimize)} if settings.minimize else {}
-    values = {name: value for name, value in mine.items() if name in known}
+    values = dict(row.recipe) | {name: value for name, value in mine.items() if name in known}
     values |= kind.scaled(settings.n_train + settings.top_k)
     values |= settings.strategy_settings or {}
     unknown = sorted(set(values) - known)
@@ -208,8 +211,15 @@ def _safe(url: str | None) -> str | None:
 def _name(strategy: Strategy) -> str:
     kind = type(strategy)
     target = f"{kind.__module__}:{kind.__name__}"
-    names = [row.name for row in _catalog.KINDS["strategy"] if row.target == target]
-    return names[0] if names else kind.__name__
+    rows = [row for row in _catalog.KINDS["strategy"] if row.target == target]
+    mine = [row for row in rows if _is(strategy, row)]
+    return max(mine, key=lambda row: len(row.recipe)).name if mine else kind.__name__
+
+
+def _is(strategy: Strategy, row: _catalog.Row) -> bool:
+    """Whether a strategy has all that makes a recipe; how many are random is the run's to say."""
+    made = {name: value for name, value in row.recipe.items() if name != "n_train"}
+    return all(getattr(strategy, name) == value for name, value in made.items())
 
 
 def _plain(strategy: Strategy) -> dict[str, Any]:
