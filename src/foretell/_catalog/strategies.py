@@ -27,6 +27,13 @@ ROWS: tuple[Row, ...] = (
         "Li et al., MLSys 2020",
     ),
     Row(
+        "foresight",
+        "foretell.strategies.foresight:Foresight",
+        "a committee of Gaussian processes asks for one row at a time; the default of a run",
+        "foretell's own",
+        quick={"n_train": 8, "batch": 4},
+    ),
+    Row(
         "bananas",
         "foretell.strategies.bo:BO",
         "independent Thompson samples of an ensemble, among mutants of the best row",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,11 @@ import numpy as np
 from foretell import predictors
 from foretell.errors import SettingError
 from foretell.evidence import evidence_of, without_evidence
-from foretell.predictors.base import Floats
-from foretell.predictors.bayes_lin_reg import BayesLinReg
 from foretell.search.history import History
 from foretell.search.ranking import payable, rank
 from foretell.search.strategy import Proposal, Strategy
-from foretell.spaces.base import Rows, Space
+from foretell.spaces.base import Space
+from foretell.strategies.parts.costs import foretold_costs
 from foretell.strategies.parts.fresh import cost_names, fresh
 
 _RANKED = 1000  # rows of a ranking; more than are proposed, so that it can be looked at
@@ -140,7 +139,7 @@ class NeuralPredictor(Strategy):
             rng=rng,
             limit=self.limit,
             minimize=self.minimize,
-            measure=self._foretold_costs(space, known.X),
+            measure=foretold_costs(space, self.minimize, known.X, "neural-predictor"),
             screen=screen,
             evidence=paid,
         )
@@ -149,23 +148,6 @@ class NeuralPredictor(Strategy):
         out, draw = history.with_pending(X), functools.partial(space.sample, rng=rng)
         more = fresh(space, out, n - len(X), draw, rng, self.repeats)
         return Proposal(np.concatenate([X, more]), None, model, ranking, *seconds)
-
-    def _foretold_costs(self, space: Space, X: Rows) -> Callable[[Rows], Floats] | None:
-        """A guess of costs that need a network, from those of `X`; None where none is needed."""
-        if space.closed_form(self.minimize):
-            return None
-        models = []
-        for name, costs in zip(self.minimize, space.measure(X, self.minimize).T, strict=True):
-            known = np.isfinite(costs)
-            if not known.any():
-                raise SettingError(
-                    f"neural-predictor, minimize={name!r}",
-                    expected="a cost that is known of some trained network",
-                    got=f"none of {len(X)} could be measured",
-                )
-            model = BayesLinReg(space, encoding="one-hot", target="value", random_state=0)
-            models.append(model.fit(X[known], np.log1p(costs[known])))
-        return lambda rows: np.stack([np.expm1(model.predict(rows)) for model in models], axis=1)
 
     def round_size(self, history: History) -> int | None:
         """The rest of the N random rows, then `batch`."""
