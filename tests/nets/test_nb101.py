@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+
 import numpy as np
 import pytest
 import torch
@@ -114,6 +117,17 @@ def test_traced_graph_is_the_network():
         net = SMALL.build(row, (1, 9, 7), 3).eval()
         x = torch.randn(2, 1, 9, 7)
         torch.testing.assert_close(fx.symbolic_trace(net)(x), net(x))
+
+
+def test_published_parameters_of_all_small_graphs(data_dir):
+    """Exactly, for all 2,532 graphs of at most five vertices."""
+    with gzip.open(data_dir / "nb101_small.csv.gz", "rt") as lines:
+        rows = {row["hash"]: row for row in csv.DictReader(lines)}
+    space = NB101()
+    X = np.array([space.from_matrix(row["adjacency"], row["labels"]) for row in rows.values()])
+    assert len(X) == 2532
+    published = [int(row["params"]) for row in rows.values()]
+    np.testing.assert_array_equal(space.costs(X).params, published)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
+
 import numpy as np
 import pytest
 import torch
@@ -91,6 +94,64 @@ def test_only_operations_that_count_have_weights():
     for row, convolutions in zip(DEAD, [0, 0, 2, 0, 0, 0], strict=True):
         net = space.build(row, (3, 8, 8), 5)
         assert len(net.cells[0].convs) == convolutions
+
+
+def test_unused_operations_cost_and_change_nothing():
+    """The benchmark's own networks have them: the function is the same, all weights are there."""
+    lean, full = (NB201(channels=4, n_cells=1, unused=unused) for unused in (False, True))
+    x = torch.randn(6, 3, 8, 8)
+    for row, convolutions in zip(DEAD, [0, 3, 4, 3, 0, 0], strict=True):
+        a, b = (space.build(row, (3, 8, 8), 5).train() for space in (lean, full))
+        assert len(b.cells[0].convs) == convolutions
+        b.load_state_dict(a.state_dict(), strict=False)
+        torch.testing.assert_close(a(x), b(x), rtol=1e-4, atol=1e-5)
+
+
+def published(data_dir):
+    """Rows and published counts of the cells in the table: parameters and flops, in millions."""
+    with gzip.open(data_dir / "nb201_zerocost.csv.gz", "rt") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["cifar10_params"]]
+    X = NB201().from_str([row["arch"] for row in rows])
+    columns = ("cifar10_params", "cifar10_flops", "imagenet16_120_params", "imagenet16_120_flops")
+    return X, *(np.array([float(row[name]) for row in rows]) for name in columns)
+
+
+def test_published_counts(data_dir):
+    """Six digits are published. Their flops are multiply-adds, 9 of each pixel that is averaged by
+    a pooling, and 3 of each that is normalised; the part that all networks share is not ours."""
+    X, params, flops, params_16, flops_16 = published(data_dir)
+    assert len(X) == 9445
+    full = NB201(unused=True)
+    np.testing.assert_allclose(full.costs(X).params / 1e6, params, rtol=6e-6)
+    small = full.with_io((3, 16, 16), 120)
+    np.testing.assert_allclose(small.costs(X).params / 1e6, params_16, rtol=6e-6)
+    convolutions = ((X == 2) | (X == 3)).sum(axis=1)
+    pools = (X == 4).sum(axis=1)
+    for space, known, pixels in ((full, flops, 32 * 32), (small, flops_16, 16 * 16)):
+        values = 5 * (16 + 32 / 4 + 64 / 16) * pixels  # of one edge, over all cells
+        ours = space.costs(X).flops / 2 + values * (9 * pools + 3 * convolutions)
+        shared = known * 1e6 - ours
+        assert np.ptp(shared) <= 1100  # what six digits of 10^8 round
+        assert 0 < shared.mean() < 0.05 * ours.min()
+
+
+def test_published_counts_of_the_networks_themselves():
+    """0.073306 MB and 7.78 M for a cell of nothing, 153.27 M for the best cell of the paper."""
+    best = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_1x1~1|"
+    full = NB201(unused=True)
+    X = np.concatenate([[[0] * 6], full.from_str([best + "nor_conv_3x3~2|"])])
+    counted = [measure(lambda x=x: full.build(x, (3, 32, 32), 10), (3, 32, 32)) for x in X]
+    assert [round(flops / 2e6, 2) for _, flops in counted] == [7.78, 153.27]
+    assert [round(params / 1e6, 3) for params, _ in counted] == [0.073, 1.073]
+
+
+def test_closed_form_of_all_rows_on_a_sample_of_networks():
+    full = NB201(unused=True)
+    X = full.sample(12, rng=3)
+    counted = [measure(lambda x=x: full.build(x, (3, 16, 16), 120), (3, 16, 16)) for x in X]
+    costs = full.with_io((3, 16, 16), 120).costs(X)
+    np.testing.assert_array_equal(np.stack(costs, axis=1), counted)
+    assert (NB201().costs(X).params <= full.with_io((3, 32, 32), 10).costs(X).params).all()
 
 
 def test_traced_graph_is_the_network():

@@ -16,7 +16,7 @@ class NB201Net(nn.Module):
     """Stem, three stages of equal cells with a residual reduction before the 2nd and 3rd, head.
 
     Args:
-        terms: of a cell, those that carry something to node 3, its output.
+        terms: of a cell; those that carry nothing to node 3, its output, are computed all the same.
         in_channels: of the images.
         n_outputs: of the last linear layer.
         channels: of the first stage; doubled at each reduction.
@@ -63,6 +63,8 @@ class Cell(nn.Module):
         """The output node."""
         nodes, pooled = {0: x}, dict[int, Tensor]()
         for i, j, name in self.terms:
+            if i not in nodes:  # what nothing reaches is zero
+                nodes[i] = torch.zeros_like(x)
             if name == "skip_connect":
                 term = nodes[i]
             elif name == "avg_pool_3x3":

@@ -33,6 +33,8 @@ class NB201(Space):
     Args:
         channels: of the first stage; doubled at each of the two reductions.
         n_cells: cells in each of the three stages.
+        unused: whether networks have the operations that no path uses as well, as the benchmark's
+            own ones do: they cost, and change nothing.
         input_shape: (channels, height, width).
         n_outputs: number of classes.
 
@@ -52,11 +54,12 @@ class NB201(Space):
         *,
         channels: int = 16,
         n_cells: int = 5,
+        unused: bool = False,
         input_shape: tuple[int, ...] = (3, 32, 32),
         n_outputs: int = 10,
     ) -> None:
         at_least(channels=(channels, 1), n_cells=(n_cells, 1))
-        self.channels, self.n_cells = channels, n_cells
+        self.channels, self.n_cells, self.unused = channels, n_cells, unused
         super().__init__(input_shape=input_shape, n_outputs=n_outputs)
 
     def canonical(self, X: Rows) -> NDArray[np.uint64]:
@@ -143,7 +146,8 @@ class NB201(Space):
     def build(self, x: Any, input_shape: tuple[int, ...], n_outputs: int) -> Any:
         """The network of the paper: stem, 3 stages of cells with residual reductions, head.
 
-        Operations on no path from input to output without 'none' are left out.
+        Operations on no path from input to output without 'none' are left out, unless `unused`
+        ones are wanted.
         """
         from foretell.nets.nb201 import NB201Net
 
@@ -158,7 +162,7 @@ class NB201(Space):
         return draw(self._terms(x), image, self.n_outputs, self.channels, self.n_cells)
 
     def _terms(self, x: ArrayLike) -> list[tuple[int, int, str]]:
-        (row,) = self._live(self._row(x)).tolist()
+        (row,) = self._built_ops(self._row(x)).tolist()
         return [(i, j, OPS[op]) for (i, j), op in zip(EDGES, row, strict=True) if op != NONE]
 
     def mixture(self) -> Mixture:
@@ -184,13 +188,13 @@ class NB201(Space):
 
         With c channels and s pixels in stage k (c = channels 2^k, s halved twice), a convolution of
         kernel q has q^2 c^2 + 2c parameters and 2 q^2 c^2 s flops. Counted are the convolutions
-        that `build` makes, those on a path from input to output without 'none'.
+        that `build` makes: those on a path from input to output without 'none', or all.
 
-        `Differs:` the published parameter counts also count convolutions that no path uses; in
-        training these only learn the offset of their batch normalisation, a constant.
+        The published parameters are those with `unused` ones, the published flops half of theirs.
+        A convolution that no path uses only learns the offset of its normalisation, a constant.
         """
         in_channels, h, w = image_shape(self.name, self.input_shape)
-        live = self._live(self.check(X))
+        live = self._built_ops(self.check(X))
         ones = (live == OPS.index("nor_conv_1x1")).sum(axis=1, dtype=np.int64)
         threes = (live == OPS.index("nor_conv_3x3")).sum(axis=1, dtype=np.int64)
         weights, c = ones + 9 * threes, self.channels
@@ -206,8 +210,10 @@ class NB201(Space):
             flops += self.n_cells * 2 * weights * c * c * h * w
         return Costs(params + 2 * c + (c + 1) * self.n_outputs, flops + 2 * c * self.n_outputs)
 
-    def _live(self, X: Rows) -> Rows:
-        """`X` with 'none' on every edge that carries nothing from input to output."""
+    def _built_ops(self, X: Rows) -> Rows:
+        """`X` with 'none' on every edge that carries nothing from input to output, or as it is."""
+        if self.unused:
+            return X
         live: Rows = np.where(self.graphs(X).ops[:, 1:7] >= 0, X, NONE)
         return live
 
