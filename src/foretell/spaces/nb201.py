@@ -152,17 +152,22 @@ class NB201(Space):
         from foretell.nets.nb201 import NB201Net
 
         in_channels, _, _ = image_shape(self.name, input_shape)
-        return NB201Net(self._terms(x), in_channels, n_outputs, self.channels, self.n_cells)
+        return NB201Net(
+            self._terms(x, self.unused), in_channels, n_outputs, self.channels, self.n_cells
+        )
 
     def draw(self, x: ArrayLike) -> Computations:
-        """What `build` makes, drawn without it."""
+        """What `build` makes, drawn without it: operations that no path uses compute nothing."""
         from foretell.nets.drawings.nb201 import draw
 
         image = image_shape(self.name, self.input_shape)
-        return draw(self._terms(x), image, self.n_outputs, self.channels, self.n_cells)
+        return draw(
+            self._terms(x, unused=False), image, self.n_outputs, self.channels, self.n_cells
+        )
 
-    def _terms(self, x: ArrayLike) -> list[tuple[int, int, str]]:
-        (row,) = self._built_ops(self._row(x)).tolist()
+    def _terms(self, x: ArrayLike, unused: bool) -> list[tuple[int, int, str]]:
+        rows = self._row(x)
+        (row,) = (rows if unused else self._live(rows)).tolist()
         return [(i, j, OPS[op]) for (i, j), op in zip(EDGES, row, strict=True) if op != NONE]
 
     def mixture(self) -> Mixture:
@@ -194,7 +199,8 @@ class NB201(Space):
         A convolution that no path uses only learns the offset of its normalisation, a constant.
         """
         in_channels, h, w = image_shape(self.name, self.input_shape)
-        live = self._built_ops(self.check(X))
+        rows = self.check(X)
+        live = rows if self.unused else self._live(rows)
         ones = (live == OPS.index("nor_conv_1x1")).sum(axis=1, dtype=np.int64)
         threes = (live == OPS.index("nor_conv_3x3")).sum(axis=1, dtype=np.int64)
         weights, c = ones + 9 * threes, self.channels
@@ -210,10 +216,8 @@ class NB201(Space):
             flops += self.n_cells * 2 * weights * c * c * h * w
         return Costs(params + 2 * c + (c + 1) * self.n_outputs, flops + 2 * c * self.n_outputs)
 
-    def _built_ops(self, X: Rows) -> Rows:
-        """`X` with 'none' on every edge that carries nothing from input to output, or as it is."""
-        if self.unused:
-            return X
+    def _live(self, X: Rows) -> Rows:
+        """`X` with 'none' on every edge that carries nothing from input to output."""
         live: Rows = np.where(self.graphs(X).ops[:, 1:7] >= 0, X, NONE)
         return live
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from foretell.errors import SpaceError
+from foretell.errors import SettingError, SpaceError
 from foretell.graphs.computation import Computations
 from foretell.graphs.pruning import prune
 from foretell.graphs.refinement import class_key
@@ -56,6 +56,9 @@ class NB301(Space):
     Args:
         channels: of the first cells; doubled in each of the two reduction cells.
         n_cells: cells; those at one and two thirds are reduction cells.
+        auxiliary: whether networks have a second head that helps in training (`costs` leave it
+            out, as the paper does).
+        drop_path: probability with which operations are dropped at the end of training; 0.2 there.
         input_shape: (channels, height, width).
         n_outputs: number of classes.
 
@@ -88,11 +91,16 @@ class NB301(Space):
         *,
         channels: int = 32,
         n_cells: int = 8,
+        auxiliary: bool = False,
+        drop_path: float = 0.0,
         input_shape: tuple[int, ...] = (3, 32, 32),
         n_outputs: int = 10,
     ) -> None:
         at_least(channels=(channels, 1), n_cells=(n_cells, 3))
+        if not 0 <= drop_path < 1:
+            raise SettingError("drop_path", expected="a probability below 1", got=drop_path)
         self.channels, self.n_cells = channels, n_cells
+        self.auxiliary, self.drop_path = auxiliary, drop_path
         super().__init__(input_shape=input_shape, n_outputs=n_outputs)
 
     def canonical(self, X: Rows) -> NDArray[np.uint64]:
@@ -209,12 +217,13 @@ class NB301(Space):
     # -- networks -----------------------------------------------------------------------------
 
     def build(self, x: Any, input_shape: tuple[int, ...], n_outputs: int) -> Any:
-        """The network of DARTS without auxiliary head: stem, cells, mean over pixels, linear."""
+        """The network of DARTS: stem, cells, mean over pixels, linear; and what helps to train."""
         from foretell.nets.nb301 import NB301Net
 
         in_channels, _, _ = image_shape(self.name, input_shape)
-        n = self.n_cells
-        return NB301Net(self._terms(x), in_channels, n_outputs, self.channels, n, reductions(n))
+        n, extras = self.n_cells, (self.auxiliary, self.drop_path)
+        shape = (in_channels, n_outputs, self.channels, n, reductions(n))
+        return NB301Net(self._terms(x), *shape, *extras)
 
     def draw(self, x: ArrayLike) -> Computations:
         """What `build` makes, drawn without it."""

@@ -110,6 +110,8 @@ def fit(
         if _ended(curve, recipe):
             break
         model.train()
+        if callable(progress := getattr(model, "progress", None)):
+            progress(epoch / recipe.epochs)
         total = torch.zeros((), device=device)
         for i, at in enumerate(torch.randperm(n, generator=order).tensor_split(n_batches)):
             if on_step is not None:
@@ -120,6 +122,9 @@ def fit(
             with _autocast(recipe, device):
                 out = model(x)
                 loss = scores.loss(_checked(out, y, data), y, data, recipe.label_smoothing, each)
+                for weight, more in _more_outputs(model):
+                    more = _checked(more, y, data)
+                    loss = loss + weight * scores.loss(more, y, data, recipe.label_smoothing, each)
             for group in optimiser.param_groups:
                 group["lr"] = recipe.lr_at(epoch * n_batches + i, n_steps)
             optimiser.zero_grad(set_to_none=True)
@@ -161,6 +166,12 @@ def fit(
         settle(epoch)
     metrics = {key: values[epoch] for key, values in curve.items() if key.startswith("val_")}
     return Fit(metrics, curve, epoch, ended)
+
+
+def _more_outputs(model: nn.Module) -> list[tuple[float, Tensor]]:
+    """Weights and outputs of further heads, of a network that has such."""
+    more = getattr(model, "more_outputs", None)
+    return more() if callable(more) else []
 
 
 def _n_batches(n: int, recipe: Recipe) -> int:
