@@ -1,0 +1,168 @@
+"""Numbers of computational graphs that mean the same in every space: counts, sizes, ways through.
+
+All graphs of a batch are passed at once, vertex by vertex of their own orders, so that thousands
+take a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foretell.graphs.computation import VOCABULARY, WORD, Computations
+
+_CONVS = ("conv", "depthwise", "conv-transposed")
+_WEIGHTED = ("conv", "depthwise", "conv-transposed", "linear", "recurrent")
+_ACTS = VOCABULARY[WORD["relu"] : WORD["gelu"] + 1]
+_KINDS = ("wide", "point", "depthwise", "linear", "act", "max-pool", "avg-pool", "norm")
+_WALKS = (*_KINDS, "weighted", "field")
+NAMES: tuple[str, ...] = (
+    *(f"n_{kind}" for kind in _KINDS),
+    *("n_add", "n_concat", "n_mul", "n_attention", "n_recurrent", "n_zero", "n_other"),
+    *("params", "flops", "vertices", "edges", "memory"),
+    *(f"flops_{kind}" for kind in ("wide", "point", "depthwise")),
+    *(f"mean_{kind}" for kind in _WALKS),
+    *(f"longest_{kind}" for kind in ("weighted", "act", "field", "max-pool", "avg-pool")),
+    *(f"shortest_{kind}" for kind in ("weighted", "act", "field")),
+    *("paths", "channels", "narrowest", "channels_out", "side_out", "side", "reached"),
+)
+# what is told as its logarithm: amounts that multiply; the others are told as they are
+LOGS = frozenset(
+    name for name in NAMES if name.startswith(("n_", "flops_")) or name.endswith("_field")
+) | {"params", "flops", "vertices", "edges", "memory", "channels", "narrowest", "channels_out"} | {
+    "side_out",
+    "side",
+}
+
+
+class _Flow(NamedTuple):
+    """What came along until each vertex: means over ways back, most and least of any way."""
+
+    mean: NDArray[np.float64]
+    most: NDArray[np.float64]
+    least: NDArray[np.float64]
+    paths: NDArray[np.float64]  # logarithm of their number
+
+
+def measures(graphs: Computations) -> NDArray[np.float64]:
+    """What is known of each network from its graph alone, one column for each of `NAMES`.
+
+    Counts `n_` of operations (wide convolutions have a kernel above 1), `params`, `flops` in all
+    and by kind, numbers that are kept on the way (`memory`); of the ways from an input to the
+    output the number (`paths`), and of what stands on them (weighted operations, activations,
+    poolings, the receptive `field`) the `longest_`, the `shortest_` and the `mean_`: a walk back
+    from the output that takes each source with equal odds. `channels` and `side` are means over
+    weighted operations. Amounts are log(1 + x).
+
+    Shapes: returns (n, len(NAMES)).
+
+    >>> from foretell.graphs.computation import Canvas
+    >>> canvas = Canvas(3, 8, 8)
+    >>> x = canvas.relu(canvas.conv(canvas.input, 4, 3))
+    >>> y = canvas.add(x, canvas.conv(x, 4, 3))
+    >>> row = dict(zip(NAMES, measures(canvas.done(y))[0], strict=True))
+    >>> row["mean_weighted"], row["longest_weighted"], row["shortest_weighted"]
+    (1.5, 2.0, 1.0)
+    """
+    columns = {name: np.zeros(graphs.n) for name in NAMES}
+    marks = _marks(graphs)
+    for kind in _KINDS:
+        columns[f"n_{kind}"] = graphs.total(marks[kind])
+    for word in ("add", "concat", "mul", "attention", "recurrent", "zero", "other"):
+        columns[f"n_{word}"] = graphs.total(graphs.ops == WORD[word])
+    columns["params"], columns["flops"] = graphs.total(graphs.params), graphs.total(graphs.flops)
+    columns["vertices"] = np.diff(graphs.starts)
+    columns["edges"] = np.diff(np.searchsorted(graphs.edges[:, 1], graphs.starts))
+    out = graphs.shapes[:, 1].astype(np.int64) * graphs.shapes[:, 3] * graphs.shapes[:, 5]
+    columns["memory"] = graphs.total(np.where(marks["weighted"], out, 0))
+    for kind in ("wide", "point", "depthwise"):
+        columns[f"flops_{kind}"] = graphs.total(np.where(marks[kind], graphs.flops, 0))
+    count = np.maximum(graphs.total(marks["weighted"]), 1)
+    for name, column in (("channels", 5), ("side", 1)):
+        size = np.where(marks["weighted"], np.log1p(graphs.shapes[:, column]), 0.0)
+        columns[name] = np.expm1(graphs.total(size) / count)
+    narrow = np.where(marks["weighted"], graphs.shapes[:, 5], np.iinfo(np.int32).max)
+    columns["narrowest"] = _smallest(narrow, graphs)
+    last = np.maximum(graphs.starts[1:] - 2, graphs.starts[:-1])
+    columns["channels_out"], columns["side_out"] = graphs.shapes[last][:, 4], graphs.shapes[last][:, 0]
+    flow = _flow(graphs, marks)
+    end = graphs.starts[1:] - 1
+    for i, kind in enumerate(_WALKS):
+        columns[f"mean_{kind}"] = flow.mean[end, i]
+        if f"longest_{kind}" in columns:
+            columns[f"longest_{kind}"] = flow.most[end, i]
+        if f"shortest_{kind}" in columns:
+            columns[f"shortest_{kind}"] = flow.least[end, i]
+    columns["paths"] = flow.paths[end]
+    columns["reached"] = np.isfinite(flow.paths[end]) & (flow.least[end, -1] < 1e8)
+    columns["paths"] = np.where(columns["reached"], columns["paths"], 0.0)
+    for name, values in columns.items():
+        if name in LOGS:
+            columns[name] = np.log1p(values)
+    return np.stack([columns[name] for name in NAMES], axis=1).astype(np.float64)
+
+
+def _smallest(values: NDArray[Any], graphs: Computations) -> NDArray[Any]:
+    least: NDArray[Any] = np.minimum.reduceat(values, graphs.starts[:-1])
+    return np.where(least == np.iinfo(np.int32).max, 0, least)
+
+
+def _marks(graphs: Computations) -> dict[str, NDArray[np.bool_]]:
+    """Which vertex is of which kind."""
+    ops = graphs.ops
+    conv = np.isin(ops, [WORD["conv"], WORD["conv-transposed"]])
+    wide = graphs.kernels.max(axis=1) > 1
+    return {
+        "wide": conv & wide,
+        "point": conv & ~wide,
+        "depthwise": ops == WORD["depthwise"],
+        "linear": np.isin(ops, [WORD["linear"], WORD["matmul"]]),
+        "act": np.isin(ops, [WORD[word] for word in _ACTS]),
+        "max-pool": ops == WORD["max-pool"],
+        "avg-pool": ops == WORD["avg-pool"],
+        "norm": np.isin(ops, [WORD["batch-norm"], WORD["norm"]]),
+        "weighted": np.isin(ops, [WORD[word] for word in _WEIGHTED]),
+    }
+
+
+def _flow(graphs: Computations, marks: dict[str, NDArray[np.bool_]]) -> _Flow:
+    own = np.stack([marks[kind] for kind in _WALKS[:-1]], axis=1).astype(np.float64)
+    first = graphs.shapes[graphs.starts[:-1], 0].astype(np.float64)
+    jump = np.repeat(first, np.diff(graphs.starts)) / np.maximum(graphs.shapes[:, 0], 1)
+    local = np.isin(graphs.ops, [WORD[w] for w in (*_CONVS, "max-pool", "avg-pool")])
+    reach = np.where(local, np.maximum(graphs.kernels[:, 0] - 1, 0) * jump, 0.0)
+    own = np.column_stack([own, reach])
+    mean, most = np.zeros_like(own), np.zeros_like(own)
+    least = np.zeros_like(own)
+    paths = np.zeros(len(own))
+    blocked = graphs.ops == WORD["zero"]
+    for vertices, sources, begin in _steps(graphs):
+        many = np.diff(np.append(begin, len(sources)))[:, None]
+        mean[vertices] = own[vertices] + np.add.reduceat(mean[sources], begin) / many
+        most[vertices] = own[vertices] + np.maximum.reduceat(most[sources], begin)
+        least[vertices] = own[vertices] + np.minimum.reduceat(least[sources], begin)
+        top = np.maximum.reduceat(paths[sources], begin)
+        rest = np.exp(paths[sources] - np.repeat(top, many[:, 0]))
+        paths[vertices] = top + np.log(np.add.reduceat(rest, begin))
+        stop = vertices[blocked[vertices]]
+        mean[stop], most[stop], least[stop], paths[stop] = 0.0, 0.0, 1e9, 0.0
+    least = np.where(least < 1e8, least, 0.0) + np.where(least < 1e8, 0.0, 1e9) * (
+        np.arange(least.shape[1]) == least.shape[1] - 1
+    )
+    return _Flow(mean, most, least, paths)
+
+
+def _steps(
+    graphs: Computations,
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]]:
+    """For each place in the order the vertices there that read something, what, and from where."""
+    place = graphs.edges[:, 1] - graphs.starts[graphs.graph[graphs.edges[:, 1]]]
+    order = np.argsort(place, kind="stable")
+    edges, place = graphs.edges[order].astype(np.intp), place[order]
+    bounds = np.flatnonzero(np.diff(place)) + 1
+    for part in np.split(edges, bounds) if len(edges) else []:
+        begin = np.flatnonzero(np.diff(part[:, 1], prepend=-1))
+        yield part[begin, 1], part[:, 0], begin
