@@ -55,14 +55,14 @@ def test_flops_and_parameters_are_counted_ones(name: str) -> None:
     assert graph.params.sum() == sum(p.numel() for p in module.parameters())
 
 
-@pytest.mark.parametrize("row", _catalog.SPACES, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", _catalog.KINDS["space"], ids=lambda row: row.name)
 def test_drawn_is_traced(row: _catalog.Row) -> None:
     space = ft.spaces.get(row.name, **row.quick)
     for x in space.sample(3, rng=1):
         same(space.draw(x), Space.draw(space, x))
 
 
-@pytest.mark.parametrize("row", _catalog.SPACES, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", _catalog.KINDS["space"], ids=lambda row: row.name)
 def test_totals_are_the_costs_of_the_space(row: _catalog.Row) -> None:
     space = ft.spaces.get(row.name, **row.quick)
     X = space.sample(3, rng=2)

@@ -69,4 +69,25 @@ ROWS: tuple[Row, ...] = (
         "Wang et al., IJCNN 2017",
         quick={"max_depth": 3, "input_shape": (2, 13), "n_outputs": 3},
     ),
+    Row(
+        "tnb-micro",
+        "foretell.spaces.tnb_micro:TNBMicro",
+        "TransNAS-Bench-101 cells: 6 edges, 4 operations, 4,096 rows",
+        "Duan et al., CVPR 2021",
+        quick={"channels": 4, "modules": "24", "input_shape": (3, 16, 16), "n_outputs": 3},
+    ),
+    Row(
+        "tnb-macro",
+        "foretell.spaces.tnb_macro:TNBMacro",
+        "TransNAS-Bench-101 skeletons: 4 to 6 residual modules, 3,256 rows",
+        "Duan et al., CVPR 2021",
+        quick={"channels": 2, "input_shape": (1, 16, 16), "n_outputs": 3},
+    ),
+    Row(
+        "ofa-mbv3",
+        "foretell.spaces.ofa_mbv3:OFAMBv3",
+        "once-for-all MobileNetV3: resolution, depths, kernels and expansions, 8.7e19 rows",
+        "Cai et al., ICLR 2020",
+        quick={"resolutions": (16, 24), "width": 0.2, "input_shape": (1, 16, 16), "n_outputs": 3},
+    ),
 )

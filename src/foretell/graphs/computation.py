@@ -94,7 +94,7 @@ def joined(parts: Iterable[Computations]) -> Computations:
     >>> two.n, two.starts.tolist(), two.edges.tolist()
     (2, [0, 3, 6], [[0, 1], [1, 2], [3, 4], [4, 5]])
     """
-    batches = list(parts)
+    batches = list(parts) or [Canvas(1).done().take([])]
     offsets = np.cumsum([0, *(len(batch.ops) for batch in batches)])
     columns: Any = (
         np.concatenate(column) for column in zip(*(b[:7] for b in batches), strict=True)

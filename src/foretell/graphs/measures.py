@@ -17,7 +17,7 @@ from foretell.graphs.computation import VOCABULARY, WORD, Computations
 _CONVS = ("conv", "depthwise", "conv-transposed")
 _WEIGHTED = ("conv", "depthwise", "conv-transposed", "linear", "recurrent")
 _ACTS = VOCABULARY[WORD["relu"] : WORD["gelu"] + 1]
-_KINDS = ("wide", "point", "depthwise", "linear", "act", "max-pool", "avg-pool", "norm")
+_KINDS = ("wide", "point", "depthwise", "linear", "act", "pool", "norm")
 _WALKS = (*_KINDS, "weighted", "field")
 NAMES: tuple[str, ...] = (
     *(f"n_{kind}" for kind in _KINDS),
@@ -25,17 +25,21 @@ NAMES: tuple[str, ...] = (
     *("params", "flops", "vertices", "edges", "memory"),
     *(f"flops_{kind}" for kind in ("wide", "point", "depthwise")),
     *(f"mean_{kind}" for kind in _WALKS),
-    *(f"longest_{kind}" for kind in ("weighted", "act", "field", "max-pool", "avg-pool")),
+    *(f"longest_{kind}" for kind in ("weighted", "act", "field", "pool")),
     *(f"shortest_{kind}" for kind in ("weighted", "act", "field")),
     *("paths", "channels", "narrowest", "channels_out", "side_out", "side", "reached"),
 )
 # what is told as its logarithm: amounts that multiply; the others are told as they are
-LOGS = frozenset(
-    name for name in NAMES if name.startswith(("n_", "flops_")) or name.endswith("_field")
-) | {"params", "flops", "vertices", "edges", "memory", "channels", "narrowest", "channels_out"} | {
-    "side_out",
-    "side",
-}
+LOGS = (
+    frozenset(
+        name for name in NAMES if name.startswith(("n_", "flops_")) or name.endswith("_field")
+    )
+    | {"params", "flops", "vertices", "edges", "memory", "channels", "narrowest", "channels_out"}
+    | {
+        "side_out",
+        "side",
+    }
+)
 
 
 class _Flow(NamedTuple):
@@ -64,8 +68,8 @@ def measures(graphs: Computations) -> NDArray[np.float64]:
     >>> x = canvas.relu(canvas.conv(canvas.input, 4, 3))
     >>> y = canvas.add(x, canvas.conv(x, 4, 3))
     >>> row = dict(zip(NAMES, measures(canvas.done(y))[0], strict=True))
-    >>> row["mean_weighted"], row["longest_weighted"], row["shortest_weighted"]
-    (1.5, 2.0, 1.0)
+    >>> [float(row[f"{kind}_weighted"]) for kind in ("mean", "longest", "shortest")]
+    [1.5, 2.0, 1.0]
     """
     columns = {name: np.zeros(graphs.n) for name in NAMES}
     marks = _marks(graphs)
@@ -87,7 +91,8 @@ def measures(graphs: Computations) -> NDArray[np.float64]:
     narrow = np.where(marks["weighted"], graphs.shapes[:, 5], np.iinfo(np.int32).max)
     columns["narrowest"] = _smallest(narrow, graphs)
     last = np.maximum(graphs.starts[1:] - 2, graphs.starts[:-1])
-    columns["channels_out"], columns["side_out"] = graphs.shapes[last][:, 4], graphs.shapes[last][:, 0]
+    columns["channels_out"] = graphs.shapes[last, 4]
+    columns["side_out"] = graphs.shapes[last, 0]
     flow = _flow(graphs, marks)
     end = graphs.starts[1:] - 1
     for i, kind in enumerate(_WALKS):
@@ -121,8 +126,7 @@ def _marks(graphs: Computations) -> dict[str, NDArray[np.bool_]]:
         "depthwise": ops == WORD["depthwise"],
         "linear": np.isin(ops, [WORD["linear"], WORD["matmul"]]),
         "act": np.isin(ops, [WORD[word] for word in _ACTS]),
-        "max-pool": ops == WORD["max-pool"],
-        "avg-pool": ops == WORD["avg-pool"],
+        "pool": np.isin(ops, [WORD["max-pool"], WORD["avg-pool"]]),
         "norm": np.isin(ops, [WORD["batch-norm"], WORD["norm"]]),
         "weighted": np.isin(ops, [WORD[word] for word in _WEIGHTED]),
     }

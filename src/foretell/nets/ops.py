@@ -61,14 +61,14 @@ def avg_pool(stride: int = 1) -> nn.AvgPool2d:
 class Halve(nn.Module):
     """Half the size without losing pixels: two strided 1x1 convolutions, one shifted by a pixel."""
 
-    def __init__(self, c_in: int, c_out: int) -> None:
+    def __init__(self, c_in: int, c_out: int, stride: int = 2) -> None:
         super().__init__()
-        self.even = nn.Conv2d(c_in, c_out // 2, 1, stride=2, bias=False)
-        self.odd = nn.Conv2d(c_in, c_out - c_out // 2, 1, stride=2, bias=False)
+        self.even = nn.Conv2d(c_in, c_out // 2, 1, stride, bias=False)
+        self.odd = nn.Conv2d(c_in, c_out - c_out // 2, 1, stride, bias=False)
         self.norm = nn.BatchNorm2d(c_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Half the height and width, rounded up."""
+        """The height and width over the stride, rounded up."""
         x = torch.relu(x)
         shifted = nn.functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
         out: Tensor = self.norm(torch.cat([self.even(x), self.odd(shifted)], dim=1))

@@ -90,7 +90,7 @@ class NB201(Space):
         ops = np.zeros((len(X), 8), dtype=np.int8)
         ops[:, 1:7] = np.where(X == NONE, -1, X.astype(np.int8) + 1)
         ops[:, 7] = 1
-        return prune(Graphs(ops, np.repeat(_LINE_GRAPH[None], len(X), axis=0)))
+        return prune(Graphs(ops, np.repeat(LINE_GRAPH[None], len(X), axis=0)))
 
     def to_str(self, X: ArrayLike) -> list[str]:
         """Official strings, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
@@ -258,4 +258,4 @@ def _line_graph() -> NDArray[np.bool_]:
     return adjacency
 
 
-_LINE_GRAPH = _line_graph()
+LINE_GRAPH = _line_graph()

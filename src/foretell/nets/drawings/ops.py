@@ -41,12 +41,12 @@ def pool(canvas: Canvas, x: Value, word: str, stride: int = 1) -> Value:
     return canvas.pool(x, word, 3, stride, 1)
 
 
-def halve(canvas: Canvas, x: Value, channels: int) -> Value:
+def halve(canvas: Canvas, x: Value, channels: int, stride: int = 2) -> Value:
     """Half the size without losing pixels."""
     x = canvas.relu(x)
     shifted = canvas.pad(x, 1, 1)._replace(height=x.height, width=x.width)
-    even = canvas.conv(x, channels // 2, 1, stride=2)
-    odd = canvas.conv(shifted, channels - channels // 2, 1, stride=2)
+    even = canvas.conv(x, channels // 2, 1, stride)
+    odd = canvas.conv(shifted, channels - channels // 2, 1, stride)
     return canvas.norm(canvas.concat([even, odd]))
 
 
