@@ -40,7 +40,14 @@ def digits():
     return load("digits", fractions=(0.08, 0.05, 0.87))
 
 
-@pytest.mark.parametrize("name", NAMES)
+SLOW = {
+    "darts-2nd", "darts-pt", "darts-pt-fixed-alpha", "darts-es", "darts-ada", "sdarts-adv",
+    "sdarts-adv-pt", "r-darts", "bayesnas", "te-nas", "few-shot",
+}  # fmt: skip
+EACH = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in NAMES]
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_every_recipe_finds_the_same_row_again(name: str, digits) -> None:
     space = ft.spaces.get("nb201", channels=4, n_cells=1, input_shape=(1, 8, 8))
     state = torch.random.get_rng_state()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from foretell import _catalog
 from foretell.errors import SettingError
 from foretell.spaces.base import Space
+from foretell.supernets.recipes import recipe
 
 if TYPE_CHECKING:
     from foretell.supernets.method import Method
@@ -25,17 +26,6 @@ __all__ = ["Method", "SupernetSearch", "get", "names", "recipe"]
 def names() -> list[str]:
     """Names of the methods in the catalog, sorted."""
     return _catalog.names("supernet")
-
-
-def recipe(name: str, **settings: Any) -> Any:
-    """The parts of the method `name`: a `Method`, or a pair with a `Wrapper`.
-
-    "few-shot:NAME" is NAME in one supernet for each option of a site.
-    """
-    base, _, inner = name.partition(":")
-    if inner:
-        settings["method"] = inner
-    return _catalog.get("supernet", base, **settings)
 
 
 def get(name: str, *, space: Space, settings: Any = None, **options: Any) -> SupernetSearch:

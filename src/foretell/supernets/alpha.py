@@ -141,7 +141,7 @@ class Second(AlphaUpdate):
 
     def gradients(self, bench: Bench, weights: Sequence[nn.Parameter] = ()) -> float:
         """Two to four passes more than `First`."""
-        arch, params = _of(bench.arch), list(bench.net.parameters())
+        arch, params = _of(bench.arch), _of(bench.net)
         state = bench.alpha_rng.get_state()
         train, val = bench.batch("train"), bench.batch("val")
 
@@ -172,7 +172,7 @@ class Second(AlphaUpdate):
         self, bench: Bench, z: Callable[[], Tensor], train: Batch, v: Sequence[Tensor | None]
     ) -> list[Tensor]:
         """d2_{alpha w} L_tr(w, alpha) v."""
-        arch, params = _of(bench.arch), list(bench.net.parameters())
+        arch, params = _of(bench.arch), _of(bench.net)
         if self.exact:
             slopes = torch.autograd.grad(
                 bench.loss(z(), train), params, create_graph=True, allow_unused=True
@@ -333,7 +333,7 @@ class GateUpdate(AlphaUpdate):
             arch.alpha.copy_(torch.where(pair, new - (now - before), old))
 
 
-def _of(arch: Architecture) -> list[nn.Parameter]:
+def _of(arch: nn.Module) -> list[nn.Parameter]:
     return [p for p in arch.parameters() if p.requires_grad]
 
 

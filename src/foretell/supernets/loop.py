@@ -31,7 +31,7 @@ from foretell.spaces.base import Rows, Space
 from foretell.supernets import hessian
 from foretell.supernets.alpha import AlphaUpdate, Batch
 from foretell.supernets.costs import cost_table
-from foretell.supernets.distribution import Draw
+from foretell.supernets.distribution import Architecture, Draw
 from foretell.supernets.method import Method
 from foretell.supernets.perturbation import meeting
 from foretell.training import augment, checkpoint, scores
@@ -93,6 +93,7 @@ class Run:
         self.divisor = method.execution.divisor
         self.depth: int | None = None
         self.tau, self.alpha_on, self.decay_factor, self.size = 1.0, True, 1.0, 0.0
+        self.skip_drop: float | None = None
         self.stopped: int | None = None
         self.eigenvalues: list[tuple[int, float]] = []
         self.history: list[Record] = []
@@ -109,10 +110,7 @@ class Run:
         first = torch.from_numpy(self.mixture.mask if mask is None else self.mixture.mask & mask)
         self.mask = first.to(self.device)
         self.net = self._build(0)
-        begin = torch.Generator().manual_seed(derive(seed, "begin"))
-        self.arch = self.distribution.start(self.mixture, begin, method.execution.edge_norm).to(
-            self.device
-        )
+        self.arch = self._begin_arch(0)
         if parent is not None:
             self.net.load_state_dict(parent.net.state_dict())
             self.arch.load_state_dict(parent.arch.state_dict())
@@ -129,8 +127,15 @@ class Run:
             net: Supernet = space.supernet(
                 self.data.input_shape, self.data.n_outputs, divisor=self.divisor
             )
+            net = self.method.source.wrap(net, self.mixture)
         net.board.rng = self.rngs["perturbation"]
         return net.to(self.device)
+
+    def _begin_arch(self, stage: int) -> Architecture:
+        rng = torch.Generator().manual_seed(derive(self.seed, "begin", stage))
+        with torch.random.fork_rng(devices=[]):  # modules of torch draw weights of their own
+            arch = self.distribution.start(self.mixture, rng, self.execution.edge_norm)
+        return arch.to(self.device)
 
     def _optimisers(self) -> None:
         w = self.method.weights
@@ -156,10 +161,7 @@ class Run:
         self.depth = self.depth if depth is None else depth
         if fresh:
             self.net = self._build(stage)
-            begin = torch.Generator().manual_seed(derive(self.seed, "begin", stage))
-            self.arch = self.distribution.start(self.mixture, begin, self.execution.edge_norm).to(
-                self.device
-            )
+            self.arch = self._begin_arch(stage)
             self._optimisers()
         elif changed:
             self.net = self._build(stage)
@@ -276,7 +278,7 @@ class Run:
 
     def _begin(self, epoch: int) -> None:
         self.tau, self.alpha_on = 1.0, self.alpha_optimiser is not None
-        self.stage_start, self.stage_epochs = 0, self.epochs
+        self.stage_start, self.stage_epochs, self.skip_drop = 0, self.epochs, None
         for part in self.method.schedule:
             part.start(self, epoch)
         share = epoch / max(1, self.epochs - 1)
@@ -284,7 +286,8 @@ class Run:
         self.size = 0.0 if perturbation is None else perturbation.size(share)
         inside = epoch - self.stage_start
         board, run = self.net.board, self.execution
-        board.skip_drop = _skip_drop(run.skip_drop, inside, self.stage_epochs)
+        rate = run.skip_drop if self.skip_drop is None else self.skip_drop
+        board.skip_drop = _skip_drop(rate, inside, self.stage_epochs)
         board.path_drop = run.path_drop * share
 
     def _rate(self, epoch: int, epochs: int) -> float:
@@ -326,7 +329,9 @@ class Run:
     def _step(self, update: AlphaUpdate) -> tuple[float, float]:
         due = self.alpha_on and self.steps % update.every == 0
         if update.order == "joint" and self.alpha_on:
-            return (self._alpha_step(update, list(self.net.parameters())),) * 2
+            return (
+                self._alpha_step(update, [p for p in self.net.parameters() if p.requires_grad]),
+            ) * 2
         alpha_loss = 0.0
         if due and update.order == "alpha-first":
             alpha_loss = self._alpha_step(update)

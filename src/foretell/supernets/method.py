@@ -24,6 +24,7 @@ from foretell.supernets.perturbation import PathDropout, Perturbation
 from foretell.supernets.regulariser import KL, Regulariser
 from foretell.supernets.schedule import Flatness, Schedule, Stages
 from foretell.supernets.selection import Magnitude, ProgressiveRemoval, SampleAndScore, Selection
+from foretell.supernets.source import Shared, Source
 
 _SOFT = "Softmax, Concrete, Dirichlet or Constant"
 _HARD = "GumbelST, Categorical, Proximal, Uniform or Controller"
@@ -74,6 +75,7 @@ class Method:
         regularisers: added to alpha's loss, in this order.
         schedule: what changes over the epochs, in this order.
         weights: how the network's weights are trained.
+        source: where the weights of operations come from.
 
     Raises: SettingError for parts that do not fit; the message names what would.
 
@@ -89,6 +91,7 @@ class Method:
     regularisers: tuple[Regulariser, ...] = ()
     schedule: tuple[Schedule, ...] = ()
     weights: Weights = field(default_factory=Weights)
+    source: Source = field(default_factory=Shared)
 
     def __post_init__(self) -> None:
         for bad, expected, hint in _faults(self):

@@ -28,6 +28,7 @@ class Course(Protocol):
     stage_epochs: int
     tau: float
     alpha_on: bool
+    skip_drop: float | None
     decay_factor: float
     stopped: int | None  # the epoch whose architecture counts, once that is decided
     eigenvalues: list[tuple[int, float]]  # (epoch, value), since the stage began
@@ -105,14 +106,16 @@ class Stage:
     """One stage: how many options a site keeps, 1/divisor of the channels, cells.
 
     Args:
-        keep: options of each site; None for all.
+        keep: options of each site, a number, or below 1 a share of them; None or 1.0 for all.
         divisor: of the channels that go through options; None for that of the execution.
         depth: cells; None for those of the space.
+        skip_drop: rate at which identities lose values; None for that of the execution.
     """
 
-    keep: int | None = None
+    keep: float | None = None
     divisor: int | None = None
     depth: int | None = None
+    skip_drop: float | None = None
 
 
 @dataclass(frozen=True)
@@ -138,10 +141,13 @@ class Stages(Schedule):
         bounds = [round(i * course.epochs / len(self.stages)) for i in range(len(self.stages) + 1)]
         at = max(i for i in range(len(self.stages)) if bounds[i] <= epoch)
         course.stage_start, course.stage_epochs = bounds[at], bounds[at + 1] - bounds[at]
+        course.skip_drop = self.stages[at].skip_drop
         if epoch == bounds[at] and course.stage < at:
             stage = self.stages[at]
             if stage.keep is not None:
-                prune(course, stage.keep)
+                k = course.mixture.shape[1]
+                whole = isinstance(stage.keep, int)
+                prune(course, int(stage.keep) if whole else max(1, round(stage.keep * k)))
             course.rebuild(at, fresh=self.fresh, divisor=stage.divisor, depth=stage.depth)
             course.eigenvalues.clear()
 

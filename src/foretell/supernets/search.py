@@ -112,11 +112,14 @@ class SupernetSearch:
         if member.parent is not None:
             parent = next(run for one, run in self.runs_ if one.name == member.parent)
         method = member.method
-        epochs = self.epochs or method.weights.epochs
+        epochs = method.weights.epochs if not method.weights.epochs else self.epochs
+        epochs = method.weights.epochs if epochs is None else epochs
+        own = member.parent is None
         run = Run(
             self.space_, method, self.data_,
-            self.random_state if member.parent is None else derive(self.random_state, member.name),
-            epochs=max(1, round(epochs * member.share)), device=self.device, mask=member.mask,
+            self.random_state if own else derive(self.random_state, member.name),
+            epochs=max(min(epochs, 1), round(epochs * member.share)), device=self.device,
+            mask=member.mask,
             parent=parent, measure=self.measure, look=self.look,
             path=None if self.folder is None else self.folder / f"{member.name}.safetensors",
         )  # fmt: skip

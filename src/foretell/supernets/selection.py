@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from foretell import strategies
+from foretell.search.asktell import Search
 from foretell.spaces.base import Rows, Space
 from foretell.spaces.parts.mixture import Mixture
 from foretell.supernets.distribution import Architecture, Distribution
@@ -231,6 +233,45 @@ class DrawAndScore(Selection):
         inside = search.space.within(X)
         X = X[inside][: self.n] if inside.any() else candidates(search, self.n)
         return X[np.argsort(-search.score(X, self.batches), kind="stable")]
+
+
+@dataclass(frozen=True)
+class Evolve(Selection):
+    """A strategy of the catalog searches with inherited accuracy as its result.
+
+    Args:
+        n: rows that it may score.
+        strategy: its name.
+        batches: for a score; None for all.
+        best: rows that are returned.
+
+    References: Guo et al., SPOS, ECCV 2020, section 3.4 (evolution).
+    """
+
+    n: int = 1000
+    strategy: str = "regularized-evolution"
+    batches: int | None = 10
+    best: int = 10
+
+    def select(self, search: Chooser) -> Rows:
+        """The best rows, best first."""
+        kind = type(strategies.get(self.strategy))
+        settings = kind.scaled(self.n)
+        ask = Search(search.space, strategies.get(self.strategy, **settings), search.seed)
+        rows: list[Rows] = []
+        values: list[NDArray[np.float64]] = []
+        while (left := self.n - sum(len(one) for one in rows)) > 0:
+            X = ask.ask(min(left, ask.round_size or left))
+            if not len(X):
+                break
+            score = np.where(search.holds(X), 0.0, -1.0)
+            score[score == 0] = search.score(X[score == 0], self.batches)
+            ask.tell(X, score)
+            rows.append(X)
+            values.append(score)
+        X, found = np.concatenate(rows), np.concatenate(values)
+        X = X[np.argsort(-found, kind="stable")[: self.best]]
+        return X[np.argsort(-search.score(X), kind="stable")]
 
 
 def candidates(search: Chooser, n: int) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,6 +96,22 @@ class Mixture(ABC):
             for k, option in enumerate(site.options):
                 found[e, k] = option in names
         return found
+
+    def links(self) -> list[tuple[int, int]]:
+        """Pairs of sites of which the second reads what the first gives.
+
+        Names that end as in "edge_0_2" say source and target; else sites are a chain.
+        """
+        ends = [re.fullmatch(r"(.*edge)_(\d+)_(\d+)", site.name) for site in self.sites]
+        if not all(ends):
+            return [(e, e + 1) for e in range(len(self.sites) - 1)]
+        at = [(end[1], end[2], end[3]) for end in ends if end]
+        return [
+            (a, b)
+            for a, (cell, _, target) in enumerate(at)
+            for b, (other, source, _) in enumerate(at)
+            if (cell, target) == (other, source)
+        ]
 
     def best(self, scores: NDArray[np.floating], mask: NDArray[np.bool_] | None = None) -> Weights:
         """The strongest options of each site and the strongest sites of each node, (E, K).
