@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -53,3 +55,14 @@ def _word(key: int | str) -> int:
     if isinstance(key, str):
         return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little")
     return _natural(key)
+
+
+@contextlib.contextmanager
+def own_global(seed: int) -> Iterator[None]:
+    """numpy's global generator at `seed`, and put back after: SVRs draw from it, it is not ours."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002

@@ -37,4 +37,9 @@ ROWS: tuple[Row, ...] = (
         extra="bench",
         packages=("nas_bench_graph",),
     ),
+    Row(
+        "nb201-digits",
+        "foretell.tables.readers.nb201_digits:NB201DigitsFiles",
+        "comes with the package: small cells of nb201, really trained on digits, whole curves",
+    ),
 )

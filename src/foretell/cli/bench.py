@@ -11,22 +11,22 @@ from foretell import _console as console
 from foretell.cli.parts import Json, Processes, bench_app
 from foretell.runs.options import whole, words
 
+SHIPPED = "nb201-digits"  # comes with the package
+TABLE = "A .csv, .csv.gz or .parquet file, or a name: nb201-digits, nb-graph:cora."
 StudyOut = Annotated[Path, typer.Option(help="Folder of the study; the same command continues it.")]
 
 
 @bench_app.command("predictors")
 def bench_predictors(
-    table: Annotated[
-        str, typer.Option(help="A .csv, .csv.gz or .parquet file, or a name like nb-graph:cora.")
-    ],
-    target: Annotated[str, typer.Option(help="Column to predict, higher is better.")],
+    table: Annotated[str, typer.Option(help=TABLE)] = SHIPPED,
+    target: Annotated[str, typer.Option(help="Column to predict, higher is better.")] = "val_acc",
     space: Annotated[
         str | None,
         typer.Option(help="A catalog name, or file.py:Name; not needed where the table says it."),
     ] = None,
     predictors: Annotated[
         str, typer.Option(help="Catalog names, separated by commas; all: each that is installed.")
-    ] = "all",
+    ] = "gp,gp-wl,bayes-lin,rf",
     train_sizes: Annotated[str, typer.Option(help="Training set sizes.")] = "20,78,172",
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 5,
     minimize: Annotated[
@@ -68,11 +68,14 @@ def bench_predictors(
 
 @bench_app.command("search")
 def bench_search(
-    table: Annotated[Path, typer.Option(help="A .csv, .csv.gz or .parquet file.")],
-    space: Annotated[str, typer.Option(help="A catalog name, or file.py:Name for your own.")],
+    table: Annotated[str, typer.Option(help=TABLE)] = SHIPPED,
+    space: Annotated[
+        str | None,
+        typer.Option(help="A catalog name, or file.py:Name; not needed where the table says it."),
+    ] = None,
     target: Annotated[
         str, typer.Option(help="Column or learning curve that a search may see, higher is better.")
-    ],
+    ] = "val_acc",
     strategies: Annotated[str, typer.Option(help="Catalog names, separated by commas.")] = (
         "neural-predictor,regularized-evolution,random"
     ),

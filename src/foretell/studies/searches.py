@@ -189,7 +189,7 @@ class SearchStudy(Study[SearchRecord]):
 
 def run_searches(
     table_path: str | Path,
-    space: Space | str,
+    space: Space | str | None,
     column: str,
     strategies: Sequence[str] | Mapping[str, Strategy],
     budget: int = 100,
@@ -219,7 +219,7 @@ def run_searches(
 
     Args:
         table_path: file of the table.
-        space: of its architectures, or a catalog name.
+        space: of its architectures, or a catalog name; None where the table says it.
         column: what a search may see.
         strategies: catalog names, or label -> strategy.
         budget: networks that a search may query.

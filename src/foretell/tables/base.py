@@ -55,6 +55,7 @@ class Benchmark:
         repeats: what became of several trainings of one architecture, in words.
         curves: name -> a value an epoch, (n, epochs), NaN after the last one.
         notes: what else a user should know, a sentence each.
+        settings: of the space, where they are not its defaults.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Benchmark:
     repeats: str = "one training each"
     curves: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Peek:
@@ -192,7 +194,7 @@ class Reader(ABC):
         """
 
     def installed(self) -> dict[str, Path]:
-        """Data sets that come with an installed package: name -> file."""
+        """Data sets that come with an installed package: name, "" for the only one, -> file."""
         return {}
 
 

@@ -33,13 +33,13 @@ def _readers() -> list[Reader]:
 
 
 def installed() -> dict[str, Path]:
-    """Benchmarks that come with an installed package: "name:data set" -> file.
+    """Benchmarks that come with an installed package: "name:data set", or the name, -> file.
 
     >>> "nb-graph:cora" in installed()
     True
     """
     return {
-        f"{reader.name}:{data}": file
+        f"{reader.name}:{data}" if data else reader.name: file
         for reader in _readers()
         for data, file in reader.installed().items()
     }
@@ -51,9 +51,11 @@ def path(spec: str | os.PathLike[str]) -> Path:
     Raises: UnknownNameError for a data set that no installed package has.
     """
     name, colon, _ = str(spec).partition(":")
-    if not colon or name not in names() or Path(spec).exists():
+    if name not in names() or Path(spec).exists():
         return Path(spec)
     files = installed()
+    if not colon and name not in files:
+        return Path(spec)
     if str(spec) not in files:
         if not files:
             _catalog.row("benchmark", name).load()

@@ -155,7 +155,7 @@ class Table:
         Raises: DataError where `space` is another one.
         """
         if space is None:
-            space = load(benchmark.space)
+            space = load(benchmark.space, **benchmark.settings)
         elif space.name != benchmark.space:
             raise DataError(
                 f"{benchmark.source!r} is of space {benchmark.space!r}", got=f"space {space.name!r}"

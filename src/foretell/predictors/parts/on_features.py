@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from foretell._rng import own_global
 from foretell.predictors.base import Floats, seeded
 from foretell.predictors.parts.features import FEATURES, Encodings, FeatureRegressor
 from foretell.predictors.parts.predicted import has_std
@@ -69,20 +68,9 @@ class OnFeatures(FeatureRegressor):
         return has_std(self.regressor)
 
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
-        with _own_generator(int(rng.integers(2**31))):
+        with own_global(int(rng.integers(2**31))):
             super()._fit(X, y, rng)
 
     def _make(self, seed: int) -> Any:
         double = FunctionTransformer(np.asarray, kw_args={"dtype": np.float64})
         return make_pipeline(double, StandardScaler(), seeded(self.regressor, seed))
-
-
-@contextmanager
-def _own_generator(seed: int) -> Iterator[None]:
-    """Regressors without a `random_state` (SVR) draw from numpy's global one, which is not ours."""
-    before = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(before)  # noqa: NPY002
