@@ -30,11 +30,7 @@ from foretell.training.recipe import Recipe
 SHIPPED = Path(__file__).parents[1] / "src/foretell/tables/shipped/nb201_digits.csv.gz"
 LINES = Path(__file__).with_name("nb201_digits.csv")  # one a training, as they come; not shipped
 CELLS, SEEDS = 1_200, (0, 1)
-FRACTIONS = (
-    0.15,
-    0.35,
-    0.5,
-)  # few rows to learn from, so that cells differ; many to tell them apart
+FRACTIONS = (0.15, 0.35, 0.5)  # few rows to learn from, so that cells differ
 EPOCHS = 12
 RECIPE = Recipe(
     epochs=EPOCHS,

@@ -32,6 +32,7 @@ _LAZY = {
     "load": "foretell.winner.load",
 }
 _MODULES = {
+    "curves": "foretell.evidence.curves",
     "encodings": "foretell.encodings",
     "evidence": "foretell.evidence",
     "metrics": "foretell.metrics",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from foretell.evaluators.base import Result as Result
     from foretell.evaluators.own import evaluator as evaluator
     from foretell.evaluators.trainer import Trainer as Trainer
+    from foretell.evidence import curves as curves
     from foretell.evidence import zero_cost as proxies  # noqa: F401
     from foretell.nas import NAS as NAS
     from foretell.search.asktell import Search as Search

@@ -142,6 +142,10 @@ class Evaluator(ABC):
             on_epoch: called after each epoch with its number, from 0, and its metrics.
         """
 
+    def identity(self) -> Any:
+        """All that a curve depends on beside row and seed, for `evidence` to know it again."""
+        return self
+
     def test(self, x: Rows, weights: Path | None = None) -> dict[str, float]:
         """`test_*` metrics of the row `x`, (d,), asked once for each network that is reported.
 

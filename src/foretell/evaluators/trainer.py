@@ -129,18 +129,24 @@ class Trainer(Evaluator):
         seconds = time.perf_counter() - start + (kept.before if kept else 0.0)
         return replace(result, seconds=seconds)
 
-    def _identity(self, x: Rows, seed: int) -> dict[str, Any]:
-        """All that the result of a training depends on."""
+    def identity(self) -> dict[str, Any]:
+        """Recipe and data."""
         free = ("device", "threads")
         recipe = {k: v for k, v in self.recipe.to_dict().items() if k not in free}
         return {
-            "space": self.space.name,
-            "arch": self.space.to_str(np.asarray(x)[None])[0],
-            "seed": int(seed),
             "recipe": recipe,
             "data": self.data.digest,
             "sizes": self.data.sizes,
             "input_shape": self.data.input_shape,
+        }
+
+    def _identity(self, x: Rows, seed: int) -> dict[str, Any]:
+        """All that the result of a training depends on."""
+        return {
+            "space": self.space.name,
+            "arch": self.space.to_str(np.asarray(x)[None])[0],
+            "seed": int(seed),
+            **self.identity(),
         }
 
     def test(self, x: Rows, weights: Path | None = None) -> dict[str, float]:

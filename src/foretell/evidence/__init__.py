@@ -8,7 +8,17 @@ they take any encoding. Predictors and all above may import it.
 from __future__ import annotations
 
 from foretell.evidence.base import Evidence, Paid
+from foretell.evidence.curve import Curve
 from foretell.evidence.ledger import Ledger, current, ledger
 from foretell.evidence.parts.inside import evidence_of, without_evidence
 
-__all__ = ["Evidence", "Ledger", "Paid", "current", "evidence_of", "ledger", "without_evidence"]
+__all__ = [
+    "Curve",
+    "Evidence",
+    "Ledger",
+    "Paid",
+    "current",
+    "evidence_of",
+    "ledger",
+    "without_evidence",
+]

@@ -94,7 +94,7 @@ def _gaps(method: CurveMethod, curves: dict[str, Floats]) -> None:
 def _refuses(method: CurveMethod, curves: dict[str, Floats]) -> None:
     for epochs in (method.least - 1, EPOCHS + 1, 2.5):
         try:
-            method.predict(curves, epochs=epochs)  # type: ignore[call-overload]
+            method.predict(curves, epochs=epochs)  # type: ignore[arg-type]
         except SettingError:
             continue
         raise AssertionError(f"{epochs} epochs are taken")
@@ -125,4 +125,5 @@ def _repeats(method: CurveMethod, curves: dict[str, Floats]) -> None:
 
 
 def _said(method: CurveMethod, curves: dict[str, Floats]) -> Floats:
-    return clone(method).fit(curves).predict(curves, epochs=6)
+    said: Floats = clone(method).fit(curves).predict(curves, epochs=6)
+    return said

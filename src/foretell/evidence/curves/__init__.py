@@ -2,7 +2,7 @@
 
 `base` says what a method is; `parts/` has the families of curves, the samplers and what else they
 share. They read arrays of curves and nothing else, so they serve tables and live trainings alike;
-`foretell.evidence.Curve` is the evidence that gets the curves. They stand on numbers alone.
+`foretell.evidence.curve.Curve` is the evidence that gets the curves. They stand on numbers alone.
 """
 
 from __future__ import annotations

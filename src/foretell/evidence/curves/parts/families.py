@@ -33,13 +33,15 @@ def _ends(z: Floats) -> tuple[Floats, Floats]:
 
 
 def _log_normal(z: Floats, k: int, mean: float, spread: float) -> Floats:
-    return np.exp(mean + spread * z[..., k : k + 1])
+    found: Floats = np.exp(mean + spread * z[..., k : k + 1])
+    return found
 
 
 def _pow3(x: Floats, horizon: float, z: Floats) -> Floats:
     """c - a x^-alpha."""
     c, v = _ends(z)
-    return c - (c - v) * x ** -_log_normal(z, 2, -0.3, 0.7)
+    found: Floats = c - (c - v) * x ** -_log_normal(z, 2, -0.3, 0.7)
+    return found
 
 
 def _pow4(x: Floats, horizon: float, z: Floats) -> Floats:
@@ -75,7 +77,8 @@ def _hill3(x: Floats, horizon: float, z: Floats) -> Floats:
     """theta x^eta / (kappa^eta + x^eta)."""
     c, _ = _ends(z)
     kappa, eta = horizon * _log_normal(z, 1, -2.5, 1.2), _log_normal(z, 2, -0.3, 0.6)
-    return c / (1 + (kappa / x) ** eta)
+    found: Floats = c / (1 + (kappa / x) ** eta)
+    return found
 
 
 def _vapor(x: Floats, horizon: float, z: Floats) -> Floats:
@@ -112,7 +115,8 @@ def _ilog2(x: Floats, horizon: float, z: Floats) -> Floats:
     """c - a / log(x + 1)."""
     c, v = _ends(z)
     a = (c - v) / (1 / np.log(2.0) - 1 / np.log(horizon + 1))
-    return c + a * (1 / np.log(horizon + 1) - 1 / np.log(x + 1))
+    found: Floats = c + a * (1 / np.log(horizon + 1) - 1 / np.log(x + 1))
+    return found
 
 
 FAMILIES: Mapping[str, Family] = {
