@@ -48,14 +48,14 @@ def _pow4(x: Floats, horizon: float, z: Floats) -> Floats:
     """c - (a x + b)^-alpha."""
     c, v = _ends(z)
     alpha, share = _log_normal(z, 2, -0.3, 0.7), expit(z[..., 3:4])
-    return c - (c - v) * (share * x + 1 - share) ** -alpha
+    return np.asarray(c - (c - v) * (share * x + 1 - share) ** -alpha)
 
 
 def _log_log_linear(x: Floats, horizon: float, z: Floats) -> Floats:
     """log(a log x + b)."""
     c, v = _ends(z)
     b = np.exp(v)
-    return np.log((np.exp(c) - b) / np.log(horizon) * np.log(x) + b)
+    return np.asarray(np.log((np.exp(c) - b) / np.log(horizon) * np.log(x) + b))
 
 
 def _log_power(x: Floats, horizon: float, z: Floats) -> Floats:
@@ -86,7 +86,7 @@ def _vapor(x: Floats, horizon: float, z: Floats) -> Floats:
     c, v = _ends(z)
     slope = _log_normal(z, 2, -3.0, 1.0)
     b = (np.log(v / c) + slope * np.log(horizon)) / (1 - 1 / horizon)
-    return c * np.exp(b * (1 / x - 1 / horizon) + slope * np.log(x / horizon))
+    return np.asarray(c * np.exp(b * (1 / x - 1 / horizon) + slope * np.log(x / horizon)))
 
 
 def _exp4(x: Floats, horizon: float, z: Floats) -> Floats:
