@@ -19,6 +19,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "supernets"))
 
-from toy import Toy, toy_data
+from toy import Toy, toy_data  # type: ignore[import-not-found]  # tests are no package
 
 from foretell.supernets import hessian
 from foretell.supernets.distribution import Dirichlet, Softmax
@@ -61,7 +62,7 @@ FLAT = {  # two cells, five seeds: rise under noise, on discretisation, eigenval
 
 def parts(system: str, epochs: int) -> Method:
     """The recipe with the settings of the toy."""
-    found = recipe(SYSTEMS[system])
+    found: Method = recipe(SYSTEMS[system])
     from dataclasses import replace
 
     weights = replace(TOY, epochs=epochs)
@@ -69,7 +70,7 @@ def parts(system: str, epochs: int) -> Method:
         weights = replace(weights, weight_decay=27 * 3e-4)
     if system == "snas":
         return found.but(weights=weights, regularisers=(), alpha=replace(found.alpha, lr=1e-2))
-    changes = {"weights": weights}
+    changes: dict[str, Any] = {"weights": weights}
     if system not in ("rsws", "fixed alpha + pt"):
         changes["alpha"] = replace(found.alpha, lr=1e-2, order="alpha-first")
     if system == "gdas":
@@ -81,7 +82,7 @@ def parts(system: str, epochs: int) -> Method:
     return found.but(**changes)
 
 
-def retrain(space: Toy, x: np.ndarray, data, seed: int) -> float:
+def retrain(space: Any, x: Any, data: Any, seed: int) -> float:
     """Test accuracy after ten epochs from scratch on training and validation rows."""
     torch.manual_seed(seed)
     net = space.build(x, (12,), 4)
@@ -117,14 +118,14 @@ def flatness(run: Run) -> dict[str, float]:
     run.net.train()
 
     def f(logits: torch.Tensor) -> torch.Tensor:
-        arch = SimpleNamespace(alpha=logits, beta=None)
+        arch: Any = SimpleNamespace(alpha=logits, beta=None)
         return run.loss(Softmax().mean(arch, run.mask, run.mixture), batch)
 
     top = float(torch.linalg.eigvalsh(hessian.hessian(f, torch.log(z.clamp(min=1e-6))))[-1])
     return {"rise": float(np.mean(rises)), "gap": gap, "eigenvalue": top}
 
 
-def one(system: str, cells: int, seed: int, epochs: int) -> dict:
+def one(system: str, cells: int, seed: int, epochs: int) -> dict[str, Any]:
     """One search and what it has found."""
     start = time.perf_counter()
     data, space, method = toy_data(seed), Toy(cells=cells), parts(system, epochs)
@@ -171,11 +172,11 @@ def main() -> None:
     table(known, args.cells, args.epochs)
 
 
-def table(known: dict, cells: int, epochs: int) -> None:
+def table(known: dict[str, Any], cells: int, epochs: int) -> None:
     """Both tables, and what must hold."""
     print(f"{cells} cells, {epochs} epochs (in brackets the reference: 4 cells, 8 seeds)")
     print(f"{'system':<18}{'conv of 6':>15}{'collapses':>15}{'test':>17}{'s':>7}")
-    of: dict[str, dict[int, dict]] = {}
+    of: dict[str, dict[int, dict[str, Any]]] = {}
     for key, found in known.items():
         system, c, seed, e = key.split("|")
         if (int(c), int(e)) == (cells, epochs):
@@ -184,15 +185,15 @@ def table(known: dict, cells: int, epochs: int) -> None:
         runs = list(of[system].values())
         conv, test = (np.mean([r[k] for r in runs]) for k in ("conv", "test"))
         falls = sum(r["conv"] == 0 for r in runs)
-        a, b, c = SHEET[system]
-        print(f"{system:<18}{conv:8.2f} ({a:4.2f}){falls:6d}/{len(runs)} ({b:>3})"
-              f"{test:9.3f} ({c:.3f}){np.mean([r['seconds'] for r in runs]):7.1f}")  # fmt: skip
+        few, share, good = SHEET[system]
+        print(f"{system:<18}{conv:8.2f} ({few:4.2f}){falls:6d}/{len(runs)} ({share:>3})"
+              f"{test:9.3f} ({good:.3f}){np.mean([r['seconds'] for r in runs]):7.1f}")  # fmt: skip
     print(f"\n{'flatness':<18}{'rise by noise':>18}{'alone':>16}{'eigenvalue':>18}")
     for system in (name for name in FLAT if name in of):
         flat = [r["flat"] for r in of[system].values()]
         rise, gap, top = (np.mean([f[k] for f in flat]) for k in ("rise", "gap", "eigenvalue"))
-        a, b, c = FLAT[system]
-        print(f"{system:<18}{rise:9.4f} ({a:.4f}){gap:7.2f} ({b:.2f}){top:9.3f} ({c:.3f})")
+        x, y, top0 = FLAT[system]
+        print(f"{system:<18}{rise:9.4f} ({x:.4f}){gap:7.2f} ({y:.2f}){top:9.3f} ({top0:.3f})")
 
     def falls_of(system: str) -> int:
         return sum(r["conv"] == 0 for r in of.get(system, {}).values())
