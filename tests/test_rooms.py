@@ -23,7 +23,7 @@ SRC = Path(__file__).resolve().parents[1] / "src" / "foretell"
 # From the ground up: a room may import what stands before it, and itself.
 ORDER = (
     *("_version", "errors", "_rng", "_console", "_catalog", "_files"),
-    *("metrics", "pareto", "expected", "acquisition", "frame"),
+    *("metrics", "pareto", "expected", "acquisition", "frame", "typed"),
     *("training", "graphs", "nets", "spaces"),
     *("encodings", "evidence", "predictors", "costs"),
     *("tables", "evaluators", "search", "strategies", "supernets"),

@@ -30,7 +30,7 @@ from foretell.runs.journal import Journal
 from foretell.runs.progress import Progress
 from foretell.runs.settings import Settings, check
 from foretell.runs.summary import lines, summary
-from foretell.runs.tables import write_confusion
+from foretell.runs.tested import write_tested
 from foretell.search.history import History
 from foretell.trackers.base import Watcher, watch
 from foretell.training.data import Data, Reading, load, read_inputs
@@ -230,7 +230,7 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         try:
             driver.search()
             final = finish(driver, parts.data, facts)
-            self._confusion(driver, final)
+            self._tested(driver, final)
             self.ranking_: Frame = driver.write_tables()
         finally:
             driver.close()
@@ -246,13 +246,13 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             self.summary_lines_.append(parts.latency.note)
             folder.note(parts.latency.note)
 
-    def _confusion(self, driver: Driver, final: Final) -> None:
-        """Write what the winner says of the test rows of each class, for the report."""
+    def _tested(self, driver: Driver, final: Final) -> None:
+        """Write what the winner says of the test rows, for the report."""
         trainer = driver.evaluator
-        if isinstance(trainer, Trainer) and trainer.data.task == "classification":
+        if isinstance(trainer, Trainer):
             winner = driver.trials[final.id]
             model = trained(trainer.space, winner.x, driver.folder.best / "model.safetensors")
-            write_confusion(driver.folder, trainer.confusion(model), trainer.data.labels)
+            write_tested(driver.folder, trainer.data, trainer.tested(model))
 
     def _found(self, driver: Driver, final: Final, data: Data) -> None:
         """What the run has found, as fitted attributes."""

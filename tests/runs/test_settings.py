@@ -23,7 +23,7 @@ from foretell.runs.folder import RunFolder
 from foretell.runs.options import Flag, option
 from foretell.runs.record import FORMAT, FREE, RunRecord, changed, upgrade
 from foretell.runs.settings import OPTIONS, SAVED, Settings, described, flags, from_flags, saved
-from foretell.runs.typed import Reader
+from foretell.typed import Reader
 
 DATA = Path(__file__).parent / "data"
 FORMAT_2 = json.loads((DATA / "format2" / "interrupted" / "run.json").read_text())

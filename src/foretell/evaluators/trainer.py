@@ -183,18 +183,16 @@ class Trainer(Evaluator):
         with self._alone(0) as device:
             return self._measure(model, split, device)
 
-    def confusion(self, model: nn.Module) -> NDArray[np.int64]:
-        """How many test rows of each class (first) a trained network says to be of each (second).
+    def tested(self, model: nn.Module) -> NDArray[np.float64]:
+        """What a trained network says of the test rows: scores, or standardised targets.
 
-        Shapes: returns (K, K).
+        Shapes: returns (n, n_outputs).
         """
         with self._alone(0) as device:
             loop.prepare(model, self.data, device)
-            out, y = loop.outputs(
-                model, batches.Split(self.data, "test", device), self.data, self.recipe
-            )
-            said = out.argmax(1).cpu().numpy()
-            return scores.confusion(y.cpu().numpy(), said, self.data.n_outputs)
+            test = batches.Split(self.data, "test", device)
+            out, _ = loop.outputs(model, test, self.data, self.recipe)
+            return out.double().cpu().numpy()
 
     def _measure(self, model: nn.Module, part: str, device: torch.device) -> dict[str, float]:
         loop.prepare(model, self.data, device)

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from foretell import typed
 from foretell.errors import DataError, RunError
 
 _LOCKS = ".lock"  # a file of no content: its bytes are locked, one for each question
@@ -305,7 +306,7 @@ def _line(record: Mapping[str, Any]) -> bytes:
 def _take(book: _Book, line: bytes) -> None:
     """Add the answer of one line."""
     try:
-        record = json.loads(line)
+        record = typed.load(line.decode())
         if "about" in record:
             book.about = record["about"]
             return

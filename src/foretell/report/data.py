@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import NDArray
 
+from foretell.errors import RunError
 from foretell.frame import columns_of
 from foretell.report.html import Html, h, join
 from foretell.report.parts import table
@@ -16,24 +16,52 @@ _MOST_SHOWN = 20  # columns of the confusion matrix
 _SPLITS = ("train", "val", "test")
 
 
-def confusion(run: Run) -> Html | None:
-    """What the winner says of the test rows of each class, and how many of each it finds."""
+def _counts(run: Run) -> tuple[list[str], NDArray[np.int64]] | None:
+    """Labels, and confusion.csv: how many test rows of each class are said to be of each.
+
+    Raises: ValueError where it is damaged.
+    """
     path = run.folder / "confusion.csv"
     if not path.exists():
         return None
-    cells = columns_of(path)
     try:
+        cells = columns_of(path)
         labels = cells.pop("class")
         counts = np.array([list(map(int, column)) for column in cells.values()]).T
-        if counts.shape != (len(labels), len(labels)):
-            raise ValueError(counts.shape)
-    except (KeyError, ValueError) as error:
+    except (KeyError, RunError, OverflowError) as error:
+        raise ValueError(error) from error
+    if counts.shape != (len(labels), len(labels)) or counts.min(initial=0) < 0:
+        raise ValueError(counts.shape)
+    return labels, counts
+
+
+def one_answer(run: Run) -> str:
+    """A sentence on a winner that says the same of everything; "" if it does not."""
+    try:
+        found = _counts(run)
+    except ValueError:
+        return ""
+    if found is None or len(found[0]) < 2:
+        return ""
+    labels, counts = found
+    said = np.flatnonzero(counts.sum(axis=0))
+    return f"It says {labels[said[0]]!r} of every test example." if len(said) == 1 else ""
+
+
+def confusion(run: Run) -> Html | None:
+    """What the winner says of the test rows of each class, and how many of each it finds."""
+    try:
+        found = _counts(run)
+    except ValueError as error:
         return h("p", f"confusion.csv is damaged: {error}", class_="note")
+    if found is None:
+        return None
+    labels, counts = found
     total = counts.sum(axis=1)
     recall = [f"{100 * hit / n:.1f} %" if n else MISSING
               for hit, n in zip(counts.diagonal(), total, strict=True)]  # fmt: skip
     said = counts.sum(axis=0)
-    train = {name: n[0] for name, n in (run.record.data.about.get("counts") or {}).items()}
+    train = {name: sum(n[:1]) for name, n in run.record.data.counts.items()}
     most = max(train, key=train.__getitem__) if set(train) == set(labels) else ""
     words = [h("p", "Rows are what test examples are, columns what the best network says of them.")]
     if most:
@@ -67,10 +95,8 @@ def confusion(run: Run) -> Html | None:
 
 def data(run: Run) -> Html | None:
     """The user's data as it was read."""
-    about = run.record.data.about
-    counts: dict[str, list[int]] = about.get("counts") or {}
-    columns: list[dict[str, Any]] = about.get("columns") or []
-    notes: list[str] = about.get("notes") or []
+    known = run.record.data
+    counts, columns, notes = known.counts, known.columns or (), known.notes
     parts: list[Html] = []
     if notes:
         parts.append(h("ul", [h("li", note) for note in notes]))
@@ -84,7 +110,7 @@ def data(run: Run) -> Html | None:
         parts += [h("h3", words), table((what[0], *_SPLITS), rows, tall=True)]
     if columns:
         rows = [
-            h("tr", h("th", one["name"], scope="row"), h("td", one["as"]), h("td", one["note"]))
+            h("tr", [h("td", one.get(key, "")) for key in ("name", "as", "note")])
             for one in columns
         ]
         words = f"{plural(len(columns), 'column')} and what they were taken for"

@@ -8,6 +8,7 @@ from foretell.report.bars import fit_s, predict_s
 from foretell.report.html import Html, h, join
 from foretell.report.parts import facts, tile
 from foretell.report.reading import Run
+from foretell.report.tested import said_interval
 from foretell.report.tradeoff import limits_said
 from foretell.report.units import plural, seconds, tick, words
 from foretell.report.verdict import rival_value, tested_value, verdict
@@ -66,7 +67,11 @@ def _tiles(run: Run) -> list[Html]:
     beside = f"best random network {metric.show(rival)}" if np.isfinite(rival) else ""
     return [
         tile(words(metric.name), metric.show(winner.value), "of the winner"),
-        tile(words(metric.on("test")), metric.show(test), beside or "read once, at the end"),
+        tile(
+            words(metric.on("test")),
+            metric.show(test),
+            "; ".join(filter(None, [said_interval(run), beside])) or "read once, at the end",
+        ),
         tile("parameters", tick(winner.params), "of the winner"),
         tile("flops", tick(winner.flops), "forward pass of one input"),
         tile("networks trained", f"{len(run.trials):,}", ", ".join(filter(None, parts))),

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterable
 
-_VOID = {"meta", "input", "link", "wbr"}
+_VOID = {"meta", "input", "link", "wbr", "img"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 

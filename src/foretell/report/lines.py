@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from foretell.runs.trial import Trial
 
 _DRAWN = 8  # learning curves in colour
 _BEHIND = 60  # learning curves in grey
+_ROSE = 0.02  # share by which a loss has risen
 
 
 def curves(run: Run) -> Display | None:
@@ -120,10 +122,7 @@ def losses(run: Run) -> Display | None:
         name: np.pad(values, (0, length - len(values)), constant_values=np.nan)
         for name, values in parts.items()
     }
-    caption = (
-        "Validation loss that rises while training loss falls is overfitting; fewer epochs, more "
-        "augmentation or more data help then."
-    )
+    caption = _said_of(table)
 
     def draw(canvas: Canvas) -> None:
         ax = canvas.subplots()
@@ -145,6 +144,25 @@ def losses(run: Run) -> Display | None:
         {"epoch": np.arange(1, length + 1), **table},
         lambda: chart("losses", f"Line plot of the winner's losses. {caption}", draw),
     )
+
+
+def _said_of(table: Mapping[str, Floats]) -> str:
+    """What the losses of a training show, as far as they can."""
+    val, train = (table.get(name, np.zeros(0)) for name in ("val_loss", "train_loss"))
+    if np.isfinite(val).sum() < 3:
+        return "Too few epochs to tell whether more of them would help."
+    best, last = int(np.nanargmin(val)), int(np.flatnonzero(np.isfinite(val))[-1])
+    rose = (val[last] - val[best]) / max(abs(val[best]), 1e-12)
+    falls = len(train) > last and train[last] < train[best]
+    if best < last and rose > _ROSE and falls:
+        return (
+            f"Validation loss was lowest in epoch {best + 1} and rose by {100 * rose:.0f} % from "
+            "there, while training loss fell on: overfitting. Fewer epochs, more augmentation or "
+            "more data help."
+        )
+    if best == last:
+        return "Validation loss was lowest in the last epoch: no overfitting, more epochs may help."
+    return f"Validation loss was lowest in epoch {best + 1} and has hardly changed since."
 
 
 def _epochs(trial: Trial, name: str) -> tuple[Floats, Floats]:

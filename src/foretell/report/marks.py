@@ -157,4 +157,6 @@ def legend(canvas: Canvas) -> None:
 
 def _room(values: Floats) -> float:
     low, high = floor(values), float(np.nanmax(values))
-    return 0.06 * (high - low) or max(abs(high) * 0.01, 1e-6)
+    if high - low > 1e-6 * max(abs(low), abs(high)):
+        return 0.06 * (high - low)
+    return max(abs(high) * 0.01, 1e-6)  # all the same but for rounding

@@ -19,9 +19,9 @@ from foretell.runs.folder import settings_of
 from foretell.runs.record import RunRecord, SpaceRecord
 from foretell.runs.settings import meant
 from foretell.runs.trial import Trial
-from foretell.runs.typed import Reader
 from foretell.spaces.base import Rows, Space
 from foretell.spaces.parts.load import named
+from foretell.typed import Reader
 
 Floats = NDArray[np.float64]
 E = TypeVar("E", bound=events.Record)

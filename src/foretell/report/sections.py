@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from foretell import typed
 from foretell.report.bars import baselines, time_spent
 from foretell.report.data import confusion, data
 from foretell.report.display import PHASES, cell, table_csv
@@ -33,10 +34,10 @@ from foretell.report.parts import (
 from foretell.report.reading import Floats, Run, numbers
 from foretell.report.retrained import Retrained, luck, retrained, said
 from foretell.report.scatter import COSTS, over_cost, predicted_measured, progress
+from foretell.report.tested import mistakes, samples, true_predicted
 from foretell.report.tradeoff import measured, trade_off
 from foretell.report.units import MISSING, count, plural, seconds
 from foretell.report.verdict import next_steps
-from foretell.runs import typed
 from foretell.runs.bounds import same_unit
 from foretell.runs.trial import Trial
 
@@ -131,6 +132,20 @@ def _better(run: Run) -> Html | None:
 
 def _is(n: int) -> str:
     return "is" if n == 1 else "are"
+
+
+def _classes(run: Run) -> Html | None:
+    parts = [part for part in (confusion(run), mistakes(run)) if part]
+    return join(parts) if parts else None
+
+
+def _values(run: Run) -> Html | None:
+    return figures(true_predicted(run))
+
+
+def _data(run: Run) -> Html | None:
+    parts = [part for part in (data(run), samples(run)) if part]
+    return join(parts) if parts else None
 
 
 def _trade_off(run: Run) -> Html | None:
@@ -322,14 +337,15 @@ def _all_trials(run: Run) -> Html | None:
 SECTIONS: tuple[tuple[str, str, Callable[[Run], Html | None]], ...] = (
     ("network", "The best network", _best),
     ("better", "Is it really better?", _better),
-    ("classes", "Class by class", confusion),
+    ("classes", "Class by class", _classes),
+    ("values", "True and predicted", _values),
     ("trade-off", "The trade-off", _trade_off),
     ("prediction", "How good the predictions were", _prediction),
     ("cost", "What it costs", _cost),
     ("search", "How the search went", _search),
     ("decisions", "What each decision contributes", _effects),
     ("ranking", "Ranking", _ranking),
-    ("data", "Your data", data),
+    ("data", "Your data", _data),
     ("failures", "Failed trials", _failures),
     ("more", "What more trials would bring", more_trials),
     ("time", "Where the time went", _time),

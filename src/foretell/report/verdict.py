@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from foretell import metrics
+from foretell.report.data import one_answer
 from foretell.report.reading import Run, number, numbers
 from foretell.report.retrained import Retrained
 from foretell.report.retrained import said as again
@@ -38,6 +39,7 @@ def verdict(run: Run) -> str:
         f"{lead}{run.metric.show(winner.value)} {run.metric.label}"
         f"{tested if np.isfinite(test) else ''}."
     ]
+    said += filter(None, [one_answer(run)])
     if run.stopped_by:
         said.append(f"A budget ended the search: {run.stopped_by}.")
     found = Retrained.of(run)

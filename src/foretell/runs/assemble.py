@@ -30,7 +30,6 @@ from foretell.runs.journal import Journal
 from foretell.runs.plan import Plan
 from foretell.runs.record import DataRecord, RunRecord, SpaceRecord, StrategyRecord
 from foretell.runs.settings import SAVED, Settings, meant
-from foretell.runs.typed import Reader
 from foretell.spaces.base import Costs, Space
 from foretell.spaces.parts.limited import Limited
 from foretell.spaces.parts.load import load as load_space
@@ -39,6 +38,7 @@ from foretell.strategies import Strategy
 from foretell.training import scores
 from foretell.training.data import Data
 from foretell.training.recipe import Recipe
+from foretell.typed import Reader
 
 
 @dataclass(frozen=True)

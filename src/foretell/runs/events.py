@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
 from foretell.evaluators.base import Result
-from foretell.runs.typed import REST, Reader, plain
+from foretell.typed import REST, Reader, plain
 
 Numbers = dict[str, float | None]
 _OMIT: Mapping[str, Any] = {"omit": True}  # metadata of what is not written while it is None

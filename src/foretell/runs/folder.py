@@ -22,7 +22,7 @@ from foretell._files import sweep as sweep_parts
 from foretell.errors import RunError
 from foretell.evaluators.parts.places import sweep
 from foretell.runs.record import FORMAT, RunRecord, changed, known_format, refused, upgrade
-from foretell.runs.typed import load
+from foretell.typed import load
 
 _MINE = re.compile(r"run\.json(\.tmp|\.[0-9a-f]{8}\.part)?|\.lock").fullmatch
 
@@ -49,6 +49,8 @@ class RunFolder:
         self.predictions = self.path / "predictions.csv"
         self.pareto = self.path / "pareto.csv"
         self.confusion = self.path / "confusion.csv"
+        self.tested = self.path / "tested.csv"
+        self.examples = self.path / "examples.json"
         self.report = self.path / "report.html"
         self.log = self.path / "run.log"
         try:

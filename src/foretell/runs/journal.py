@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 from foretell._files import opened, sync
 from foretell.errors import RunError
 from foretell.runs.events import KINDS, Record, record_of
-from foretell.runs.typed import Reader, load
+from foretell.typed import Reader, load
 
 Event = dict[str, Any]
 E = TypeVar("E", bound=Record)

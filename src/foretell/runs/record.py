@@ -11,8 +11,8 @@ from typing import Any, Literal, Self
 
 from foretell.errors import RunError, SettingError
 from foretell.runs.settings import OPTIONS, SAVED, Settings, saved, sound
-from foretell.runs.typed import REST, Reader, plain, short
 from foretell.training.recipe import Recipe
+from foretell.typed import REST, Reader, plain, short
 
 FORMAT = 3
 _FREE: Mapping[str, Any] = {"free": ("", "*")}  # metadata of what may differ when a run goes on
@@ -45,7 +45,13 @@ class StrategyRecord:
 
 @dataclass(frozen=True)
 class DataRecord:
-    """The data of a run, as `Data.describe` has it; equal digests mean equal content."""
+    """The data of a run, as `Data.describe` has it; equal digests mean equal content.
+
+    Args:
+        notes: what was decided, or left out.
+        counts: rows of each class or label in train, val and test.
+        columns: of a table, "name", "as" and "note".
+    """
 
     name: str = ""
     task: str = ""
@@ -55,6 +61,9 @@ class DataRecord:
     sizes: dict[str, int] = field(default_factory=dict)
     split_digest: str = ""
     digest: str = ""
+    notes: tuple[str, ...] = ()
+    counts: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    columns: tuple[dict[str, str], ...] | None = None
     about: dict[str, Any] = field(default_factory=dict, metadata=REST)
 
 

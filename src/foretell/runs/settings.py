@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from foretell.errors import SettingError
 from foretell.runs.options import Flag, Option, option, words
-from foretell.runs.typed import plain
+from foretell.typed import plain
 
 if TYPE_CHECKING:
     from foretell.runs.budget import Budget

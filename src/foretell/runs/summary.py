@@ -12,9 +12,9 @@ from foretell._console import duration
 from foretell.metrics import welch
 from foretell.runs.driver import Driver
 from foretell.runs.events import Final, Rank
-from foretell.runs.typed import plain
 from foretell.training import scores
 from foretell.training.data import Data
+from foretell.typed import plain
 
 _SAID = ("acc", "map", "exact", "r2", "rmse")  # kinds of metrics, beside the objective
 

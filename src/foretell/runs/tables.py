@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from foretell.frame import Frame
 from foretell.pareto import nondominated
@@ -56,16 +55,6 @@ def write_measured(folder: RunFolder, trials: Sequence[Trial], *, ranked: bool) 
         frame = ranks.measured_frame([t.arch for t in trials], *map(np.array, columns))
     frame.write(folder.ranking)
     return frame
-
-
-def write_confusion(folder: RunFolder, table: NDArray[np.int64], labels: Sequence[str]) -> None:
-    """`confusion.csv`: a row for each class, and how many of its test rows were said to be what.
-
-    Shapes: `table` (K, K), true class first.
-    """
-    names = np.array(labels, dtype=str)
-    columns = {"class": names, **{f"said {label}": table[:, k] for k, label in enumerate(labels)}}
-    Frame(columns).write(folder.confusion)
 
 
 def pareto(trials: Sequence[Trial], minimize: Sequence[str]) -> list[Trial]:

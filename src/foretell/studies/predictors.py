@@ -15,7 +15,6 @@ from foretell import _catalog
 from foretell.errors import RunError, SettingError
 from foretell.runs import journal
 from foretell.runs.folder import settings_of
-from foretell.runs.typed import Reader
 from foretell.spaces.base import Space
 from foretell.studies._predictor_study import PredictorStudy, baselines
 from foretell.studies._scoring import (
@@ -38,6 +37,7 @@ from foretell.studies._study import (
     write_summary,
 )
 from foretell.studies._tuning import Tuning
+from foretell.typed import Reader
 
 __all__ = ["PredictorRecord", "PredictorStudy", "read", "run_predictors"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import json
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -17,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from foretell import typed
 from foretell.errors import DataError
 from foretell.spaces.base import Rows, Space
 
@@ -132,7 +132,7 @@ def json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         ]  # fmt: skip
         for where, part in one:
             try:
-                value = json.loads(part)
+                value = typed.load(part)
             except ValueError as error:
                 raise DataError(
                     f"{where} is no JSON", got=error, hint="copy it again, it may be torn"
@@ -145,7 +145,7 @@ def json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
+        typed.load(text)
     except ValueError:
         return False
     return True

@@ -130,6 +130,11 @@ class Table:
             DataError: the file cannot be read; names the line and what is wrong there.
             MissingExtraError: Parquet without pyarrow.
         """
+        if space is not None and not isinstance(space, Space):
+            raise SettingError(
+                "space of a table", expected="an ft.Space", got=repr(space),
+                hint=f"spaces.get({space!r})" if isinstance(space, str) else None,
+            )  # fmt: skip
         file = finding.path(path)
         if file.suffix.lower() == ".parquet" and file.exists():
             head = converted.header(file)

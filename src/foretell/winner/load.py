@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from foretell import typed
 from foretell._files import digest
 from foretell.errors import RunError
 from foretell.spaces.parts.load import named
@@ -144,7 +145,9 @@ def config_of(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        if not path.is_file():  # a pipe would never end
+            raise FileNotFoundError("no such file")
+        config = typed.load(path.read_text(encoding="utf-8"))
         known = config["format"] == FORMAT
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
@@ -153,5 +156,81 @@ def config_of(folder: str | Path) -> dict[str, Any]:
             hint="look for `best/` in the folder of the run",
         ) from error
     if not known:
-        raise RunError(f"format of {path}", expected=FORMAT, got=config["format"])
+        raise RunError(f"format of {path}", expected=FORMAT, got=str(config["format"])[:80])
+    _check(typed.Reader(path).record(_Config, config), path)
     return dict(config)
+
+
+@dataclass(frozen=True)
+class _Target:
+    name: str = ""
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    fill: float | None = None
+    values: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """`Data.input_spec()`."""
+
+    shape: tuple[int, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    target: _Target = field(default_factory=_Target)
+    labels: tuple[str, ...] = ()
+    scale: float | None = None
+    white: float | None = None
+    bytes: bool = False
+    layout: str = "auto"
+    kind: str = ""
+    columns: tuple[_Column, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _Space:
+    name: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Config:
+    """What is used of config.json."""
+
+    foretell: str
+    arch: str
+    row: tuple[int, ...]
+    task: Literal["classification", "regression", "multilabel"]
+    labels: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    n_outputs: int
+    input: _Inputs
+    space: _Space = field(default_factory=_Space)
+    takes: str = ""
+    sha256: dict[str, str] = field(default_factory=dict)
+
+
+def _check(config: _Config, path: Path) -> None:
+    """Raises: RunError where parts of a config.json do not go together."""
+    shape, inputs = config.input_shape, config.input
+    targets = () if config.labels else (inputs.target.mean, inputs.target.std)
+    same = (
+        shape and min(shape) > 0 and inputs.shape in (shape, ())
+        and len(inputs.mean) == len(inputs.std) and len(inputs.mean) in (shape[0], 1)
+        and all(inputs.std)
+        and (not config.labels or len(config.labels) == config.n_outputs)
+        and all(len(one) == config.n_outputs for one in targets)
+        and (config.task == "regression") == (not config.labels)
+        and all((one.fill is None) != (one.values is None) for one in inputs.columns or ())
+    )  # fmt: skip
+    if not same:
+        raise RunError(
+            f"{path} is damaged",
+            expected="shapes, labels and statistics of inputs that go together",
+            hint="run the search's command again with best/ removed, to have it written anew",
+        )

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from foretell.errors import RunError
 from foretell.training.data import read_inputs
 from foretell.winner.load import config_of, core, find
 
@@ -116,11 +115,8 @@ def predict(
     """
     folder = find(folder)
     config = config_of(folder)
-    try:
-        spec, labels = config["input"], config["labels"]
-        target = spec["target"]
-    except KeyError as error:
-        raise RunError(f"config.json in {folder} lacks {error}") from error
+    spec, labels = config["input"], config["labels"]
+    target = spec["target"]
     names, inputs = read_inputs(path, spec, unread)
     scores = torch.from_numpy(outputs(core(folder, code=code), inputs, batch_size))
     if config["task"] == "classification":

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foretell import typed
 from foretell.errors import DataError
 from foretell.spaces.base import Rows, Space
 from foretell.spaces.parts.load import named
@@ -102,7 +103,7 @@ def header(file: Path) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        found: dict[str, Any] = json.loads(text)
+        found: dict[str, Any] = typed.load(text.decode())
         known = found["format"] <= FORMAT and isinstance(found["settings"], dict)
     except (ValueError, KeyError, TypeError):
         known = False

@@ -65,6 +65,7 @@ class Data:
         digest: sha256 over the content as it came, and the split.
         about: further facts for `describe`.
         spec: further facts for `input_spec`.
+        names: of the test rows, where they come from; not sent to workers.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Data:
     digest: str
     about: Mapping[str, Any] = field(default_factory=dict)
     spec: Mapping[str, Any] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
     _files: Mapping[str, str] = field(default_factory=dict)  # arrays that live in .npy files
 
     @property
@@ -176,7 +178,8 @@ class Data:
         return replace(self, _files=files, **mapped)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key not in self._files}
+        state = {key: value for key, value in vars(self).items() if key not in self._files}
+        return {**state, "names": ()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -293,6 +296,7 @@ def load(
             "target": raw.target_name,
             "kind": "table" if is_table else "image" if images else _KINDS[x.ndim],
         },
+        names=tuple(raw.where(int(i)) for i in index[sizes[0] + sizes[1] :]),
     )
 
 
