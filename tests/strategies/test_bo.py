@@ -99,7 +99,7 @@ def test_a_thompson_sample_is_fitted_on_a_bootstrap():
 
 def test_candidates_are_mutants_of_the_best():
     history = known(60)
-    strategy = BO(2, Spy(SPACE, []), candidates="mutants", parents=2, repeats=True, pool=30)
+    strategy = BO(2, Spy(SPACE, []), candidates="mutants", parents=2, repeats=True, pool=12)
     got = strategy.propose(SPACE, history, 5, stream(0)).X
     best = history.X[np.argsort(-history.y, kind="stable")[:2]]
     near = (got[:, None] != best).sum(axis=2).min(axis=1)

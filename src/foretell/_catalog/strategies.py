@@ -21,6 +21,13 @@ ROWS: tuple[Row, ...] = (
         quick={**_FITS, "predictor_settings": {}, "candidates": "random", "pool": 20},
     ),
     Row(
+        "arch2vec-rl",
+        "foretell.strategies.arch2vec_rl:Arch2VecRL",
+        "a policy that walks through a latent space which saw no target",
+        "Yan et al., NeurIPS 2020",
+        quick={"encoding": "graph-stats", "hidden": 8, "batch": 4, "rows": 500},
+    ),
+    Row(
         "asha",
         "foretell.strategies.asha:ASHA",
         "rows go on as soon as they are among the best 1/eta at their rung; no worker waits",
@@ -92,6 +99,13 @@ ROWS: tuple[Row, ...] = (
         quick={**_FITS, "candidates": "random", "pool": 20},
     ),
     Row(
+        "ga-nas",
+        "foretell.strategies.ga_nas:GANAS",
+        "a generator that learns to fool a judge who knows the best rows so far",
+        "Changiz Rezaei et al., IJCAI 2021",
+        quick={"predictor": "bayes-lin", "n_train": 6, "steps": 2, "samples": 8, "hidden": 8},
+    ),
+    Row(
         "gates-search",
         "foretell.strategies.bo:BO",
         "the best foretold by gates on the flow of information, found by evolution",
@@ -155,6 +169,22 @@ ROWS: tuple[Row, ...] = (
         quick={**_FITS, "pool": 20},
     ),
     Row(
+        "nsga2",
+        "foretell.strategies.nsga2:NSGA2",
+        "generations by crossover and mutation, of one objective or several, by Optuna",
+        "Deb et al., IEEE TEC 2002",
+        extra="optuna",
+        packages=("optuna",),
+        quick={"population": 6},
+    ),
+    Row(
+        "pnas",
+        "foretell.strategies.pnas:PNAS",
+        "from a plain network outwards, one decision a stage, as a predictor likes",
+        "Liu et al., ECCV 2018",
+        quick={"width": 6, "predictor": "bayes-lin"},
+    ),
+    Row(
         "predictor-evolution",
         "foretell.strategies.predictor_evolution:PredictorEvolution",
         "evolution whose children are screened by a predictor",
@@ -200,5 +230,14 @@ ROWS: tuple[Row, ...] = (
         "foretell.strategies.successive_halving:SuccessiveHalving",
         "brackets of rows that are trained a little, of which the best 1/eta go on",
         "Jamieson & Talwalkar, AISTATS 2016",
+    ),
+    Row(
+        "tpe",
+        "foretell.strategies.tpe:TPE",
+        "the tree-structured Parzen estimator, by Optuna",
+        "Bergstra et al., NIPS 2011",
+        extra="optuna",
+        packages=("optuna",),
+        quick={"n_train": 4, "batch": 4},
     ),
 )

@@ -15,6 +15,7 @@ from foretell.graphs.computation import Computations
 from foretell.graphs.pruning import prune
 from foretell.graphs.refinement import class_key
 from foretell.spaces.base import Choice, Costs, Graphs, Rows, Space
+from foretell.spaces.parts.keys import remembered
 from foretell.spaces.parts.settings import at_least, image_shape
 
 OPS = (
@@ -105,7 +106,7 @@ class NB301(Space):
 
     def canonical(self, X: Rows) -> NDArray[np.uint64]:
         """Key of the two cells up to the order of their nodes."""
-        return class_key(self.graphs(X))
+        return remembered(self, X, self.row_key, lambda rows: class_key(self.graphs(rows)))
 
     def cells(self, X: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Sources and operations of the two cells, (n, 2, 8) each, two of a node side by side."""

@@ -16,6 +16,7 @@ from foretell.errors import SpaceError
 from foretell.graphs.pruning import prune, reachable
 from foretell.graphs.refinement import class_key
 from foretell.spaces.base import Choice, Costs, Graphs, Rng, Rows, Space
+from foretell.spaces.parts.keys import remembered
 from foretell.spaces.parts.recipes import LEAVES, OPS, STATES, Node, Recipe, parse
 from foretell.spaces.parts.settings import at_least
 
@@ -127,7 +128,7 @@ class NBNLP(Space):
 
     def canonical(self, X: Rows) -> NDArray[np.uint64]:
         """Key of the graph view."""
-        return class_key(self.graphs(X))
+        return remembered(self, X, self.row_key, lambda rows: class_key(self.graphs(rows)))
 
     # -- moving about -------------------------------------------------------------------------
 

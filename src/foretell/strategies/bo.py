@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, get_args
@@ -14,14 +14,14 @@ from foretell.errors import SettingError
 from foretell.search.history import History
 from foretell.search.strategy import Proposal, Strategy
 from foretell.spaces.base import Rows, Space
-from foretell.strategies.parts.fresh import fresh
+from foretell.strategies.parts.fresh import fresh, unknown
 from foretell.strategies.parts.guided import (
     Scored,
+    around,
     best_of,
     check_warm,
     evolved,
     fitted,
-    mutants,
     opening,
     top,
 )
@@ -38,7 +38,8 @@ class BO(Strategy):
     (`foretell.acquisition`) are proposed, `batch` between two tells. Candidates are
 
         "space"    all rows, or very many of a large space (`foretell.search.ranking.rank`),
-        "mutants"  `pool` mutants of the best `parents` results,
+        "mutants"  `pool` mutants of the best `parents` results, then of the next best ones while
+                   there are fewer that nobody knows,
         "evolved"  what an evolution led by the acquisition alone comes across: `pool` parents and
                    children in `generations` generations, from the best results and random rows,
         "random"   `pool` random rows.
@@ -60,7 +61,7 @@ class BO(Strategy):
         target: the value to improve on of "ei" and "pi"; None for the best result.
         candidates: where the next rows may lie, see above.
         pool: how many candidates, where it is not the whole space.
-        parents: the best results that are mutated.
+        parents: the best results that are mutated together.
         generations: of "evolved".
         fits: fits that a batch is divided among.
         warm: encodings or evidence: the first rows are the best of ten times as many random ones
@@ -147,26 +148,24 @@ class BO(Strategy):
         if self.candidates == "space":
             return top(space, scored, n, history, rng, self.limit, self.repeats)
         size = max(self.pool, n)
-        known = history.ok.latest
+        known, found = history.ok.latest, history.X[:0]
+        best = best_of(known.X, known.y, len(known))
         if self.candidates == "mutants":
-            draw = mutants(space, best_of(known.X, known.y, self.parents), rng)
-        elif self.candidates == "random":
-            draw = partial(space.sample, rng=rng)
-        else:
-            start = np.concatenate([best_of(known.X, known.y, size), space.sample(size, rng)])
+            found = around(space, history, best, size, rng, self.parents, self.repeats)
+        elif self.candidates == "evolved":
+            start = np.concatenate([best[:size], space.sample(size, rng)])
             score = scored.predict
             found = evolved(space, score, start, rng, size, self.generations, self.repeats)
-            draw = _first(found, mutants(space, found, rng))
-        X = fresh(space, history, size, draw, rng, self.repeats)
-        return best_of(X, scored.predict(X), n)
+            found = unknown(space, history, found, self.repeats)
+        least = size if self.candidates == "random" else n
+        if len(found) < least:
+            out = history.with_pending(found)
+            draw = partial(space.sample, rng=rng)
+            more = fresh(space, out, least - len(found), draw, rng, self.repeats)
+            found = np.concatenate([found, more])
+        return best_of(found, scored.predict(found), n)
 
     def round_size(self, history: History) -> int:
         """The rest of the random rows, then `batch`."""
         done = len(history.told.latest)
         return self.n_train - done if done < self.n_train else self.batch
-
-
-def _first(rows: Rows, then: Callable[[int], Rows]) -> Callable[[int], Rows]:
-    """Draws `rows`, and from then on what `then` draws."""
-    given = [rows]
-    return lambda k: given.pop() if given else then(k)

@@ -19,6 +19,7 @@ from foretell.search.strategy import Proposal, Strategy
 from foretell.spaces.base import Space
 from foretell.strategies.parts.costs import foretold_costs
 from foretell.strategies.parts.fresh import cost_names, fresh
+from foretell.strategies.parts.guided import check_warm, opening
 
 _RANKED = 1000  # rows of a ranking; more than are proposed, so that it can be looked at
 
@@ -57,11 +58,13 @@ class NeuralPredictor(Strategy):
         minimize: names of costs (`space.measure`) to trade against the value.
         evidence: rows whose evidence may be paid in each ranking; None for 4 times as many as are
             proposed, at least 100.
+        warm: encodings or evidence by whose consensus the first N are the best of ten times as
+            many random rows; None for random rows.
         repeats: whether a function may come again that is written differently.
 
     References: Wen et al., Neural Predictor for Neural Architecture Search, ECCV 2020. Differs:
-    rounds (`batch`), `explore` and several predictors are options here; the paper has one of
-    each and no random rows after the first N.
+    rounds (`batch`), `explore`, `warm` and several predictors are options here; the paper has one
+    of each and no random rows after the first N.
 
     >>> import foretell as ft
     >>> search = ft.Search(ft.spaces.get("nb201"), NeuralPredictor(n_train=20, batch=10))
@@ -80,6 +83,7 @@ class NeuralPredictor(Strategy):
     limit: int | None = 1_000_000
     minimize: tuple[str, ...] = ()
     evidence: int | None = None
+    warm: Any = None
     repeats: bool = False
 
     def __post_init__(self) -> None:
@@ -94,6 +98,7 @@ class NeuralPredictor(Strategy):
             if not good:
                 raise SettingError(f"neural-predictor, {name}", expected=expected, got=value)
         cost_names("neural-predictor", self.minimize)
+        check_warm("neural-predictor", self.warm)
 
     def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:
         """Random rows until N are known or out, then the best predicted ones.
@@ -101,11 +106,13 @@ class NeuralPredictor(Strategy):
         With them come the first predictor that had a turn, and its best 1,000 rows.
         """
         known, n_known = history.ok.latest, len(history.latest)
-        n_random = min(n, max(self.n_train - n_known, 0)) if len(known) >= 2 else n
-        n_random += int(rng.binomial(n - n_random, self.explore)) if self.explore else 0
+        n_first = min(n, max(self.n_train - n_known, 0)) if len(known) >= 2 else n
+        n_random = n_first + (int(rng.binomial(n - n_first, self.explore)) if self.explore else 0)
         committee = self.predictor if isinstance(self.predictor, tuple) else (self.predictor,)
         turn = n_known % len(committee)  # so that single asks go round as well
-        X = fresh(space, history, n_random, lambda k: space.sample(k, rng), rng, self.repeats)
+        X = opening(space, history, n_first, rng, self.warm, repeats=self.repeats)
+        draw, out = functools.partial(space.sample, rng=rng), history.with_pending(X)
+        X = np.concatenate([X, fresh(space, out, n_random - n_first, draw, rng, self.repeats)])
         first: Proposal | None = None
         for i in range(min(len(committee), n - n_random)):
             share = (n - n_random - i - 1) // len(committee) + 1

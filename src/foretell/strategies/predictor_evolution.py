@@ -12,8 +12,8 @@ from foretell.errors import SettingError
 from foretell.search.history import History
 from foretell.search.strategy import Proposal, Strategy
 from foretell.spaces.base import Space
-from foretell.strategies.parts.fresh import fresh
-from foretell.strategies.parts.guided import best_of, fitted, opening
+from foretell.strategies.parts.fresh import fresh, unknown
+from foretell.strategies.parts.guided import best_of, fitted, mutants, opening
 from foretell.strategies.parts.tournament import winners
 
 
@@ -75,17 +75,15 @@ class PredictorEvolution(Strategy):
             return Proposal(X)
         members = known[-self.population :]
         model = fitted(self.predictor, self.predictor_settings, space, known.X, known.y, rng)
-        left = n - n_random
-        bred = fresh(
-            space,
-            history.with_pending(X),
-            left * self.children,
-            lambda k: space.mutate(members.X[winners(members.y, k, self.sample_size, rng)], rng),
-            rng,
-            self.repeats,
-        )
-        chosen = best_of(bred, model.predict(bred), left)
-        return Proposal(np.concatenate([X, chosen]), model=model)
+        left, out = n - n_random, history.with_pending(X)
+        chosen = winners(members.y, left * self.children, self.sample_size, rng)
+        bred = unknown(space, out, space.mutate(members.X[chosen], rng), self.repeats)
+        if len(bred) < left:  # all are known around the winners
+            draw = mutants(space, members.X, rng)
+            more = fresh(space, out.with_pending(bred), left - len(bred), draw, rng, self.repeats)
+            bred = np.concatenate([bred, more])
+        X = np.concatenate([X, best_of(bred, model.predict(bred), left)])
+        return Proposal(X, model=model)
 
     def round_size(self, history: History) -> int:
         """The rest of the random rows, then `batch` children."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from foretell.graphs.pretraining import seeded
 from foretell.search.history import Floats
 from foretell.spaces.base import Rows, Space
 
@@ -112,7 +113,8 @@ def tensors(space: Space, X: Rows) -> tuple[Tensor, Tensor]:
 def policy(space: Space, hidden: int, layers: int, lr: float, seed: int) -> Policy:
     """An untrained one, in double precision so that its updates do not hang on the machine."""
     generator = torch.Generator().manual_seed(seed)
-    controller = Controller(space.n_options.tolist(), hidden, layers, generator).double()
+    with seeded(seed):  # torch draws weights of its own before ours
+        controller = Controller(space.n_options.tolist(), hidden, layers, generator).double()
     return Policy(controller, torch.optim.Adam(controller.parameters(), lr=lr))
 
 

@@ -59,6 +59,13 @@ def fresh(
     return found[:n]
 
 
+def unknown(space: Space, history: History, rows: Rows, repeats: bool = False) -> Rows:
+    """Those of some rows that are not in `history`, the first of each function (or spelling)."""
+    key = space.row_key if repeats else space.canonical
+    none = np.zeros((0, space.d), dtype=history.X.dtype)
+    return _add_new(key, none, key(history.X), rows)[0]
+
+
 def _add_new(
     key: Callable[[Rows], NDArray[np.uint64]],
     found: Rows,

@@ -19,7 +19,7 @@ from foretell.predictors.parts.predicted import predicted
 from foretell.search.history import History
 from foretell.search.ranking import payable, rank
 from foretell.spaces.base import Rows, Space
-from foretell.strategies.parts.fresh import fresh
+from foretell.strategies.parts.fresh import fresh, unknown
 
 
 def fitted(
@@ -103,6 +103,32 @@ def best_of(X: Rows, scores: Floats, n: int) -> Rows:
 def mutants(space: Space, parents: Rows, rng: np.random.Generator) -> Callable[[int], Rows]:
     """Draws k mutants of parents (m, d), which take turns."""
     return lambda k: space.mutate(parents[np.arange(k) % len(parents)], rng)
+
+
+def around(
+    space: Space,
+    history: History,
+    parents: Rows,
+    size: int,
+    rng: np.random.Generator,
+    together: int = 1,
+    repeats: bool = False,
+) -> Rows:
+    """Mutants that nobody knows: of the first `together` parents, and of the next until enough.
+
+    As many mutants as are wanted are made of each group of parents, best ones first.
+
+    Shapes: `parents` (m, d); returns (k, d), k at most `size`, less where there are no more.
+    """
+    found = history.X[:0]
+    for start in range(0, len(parents), together):
+        some = parents[start : start + together]
+        children = mutants(space, some, rng)(size)
+        new = unknown(space, history.with_pending(found), children, repeats)
+        found = np.concatenate([found, new])
+        if len(found) >= size:
+            break
+    return found[:size]
 
 
 def evolved(
