@@ -21,6 +21,8 @@ from foretell.search.ranking import payable, rank
 from foretell.spaces.base import Rows, Space
 from foretell.strategies.parts.fresh import fresh, unknown
 
+_MANY = 4  # mutants that are made for one that is wanted: many are known, or alike
+
 
 def fitted(
     predictor: Any,
@@ -116,14 +118,14 @@ def around(
 ) -> Rows:
     """Mutants that nobody knows: of the first `together` parents, and of the next until enough.
 
-    As many mutants as are wanted are made of each group of parents, best ones first.
+    Four times as many mutants as are wanted are made of each group of parents, best ones first.
 
     Shapes: `parents` (m, d); returns (k, d), k at most `size`, less where there are no more.
     """
     found = history.X[:0]
     for start in range(0, len(parents), together):
         some = parents[start : start + together]
-        children = mutants(space, some, rng)(size)
+        children = mutants(space, some, rng)(_MANY * size)
         new = unknown(space, history.with_pending(found), children, repeats)
         found = np.concatenate([found, new])
         if len(found) >= size:
