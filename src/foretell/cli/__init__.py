@@ -16,7 +16,7 @@ from foretell.errors import ForetellError
 
 __all__ = ["app", "main"]
 
-for _group in ("run", "winner", "looking", "bench"):  # in the order of --help
+for _group in ("run", "supernet", "winner", "looking", "bench"):  # in the order of --help
     import_module(f"foretell.cli.{_group}")
 
 

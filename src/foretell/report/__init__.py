@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from foretell.errors import RunError
-from foretell.report import page, study
+from foretell.report import page, study, supernet
 from foretell.runs.folder import settings_of
 from foretell.spaces.base import Space
 from foretell.studies.predictors import read
@@ -23,12 +23,14 @@ def write(folder: str | Path, space: Space | None = None) -> Path:
     """Write `report.html` into the folder of a run or of a study of predictors, finished or not.
 
     Args:
-        folder: as `foretell run` or `foretell bench predictors` made it.
+        folder: as `foretell run`, `foretell supernet` or `foretell bench predictors` made it.
         space: of a run, if it is at hand; else that of the catalog which it names.
 
     Raises: RunError when the folder is neither, or cannot be read or written.
     """
     folder = Path(folder)
+    if (folder / "search.json").exists():
+        return supernet.write(folder, space)
     kind = settings_of(folder).get("study")
     if kind is None:
         return page.write(folder, space)

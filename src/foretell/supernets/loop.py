@@ -420,6 +420,8 @@ class Run:
             "weights": z.double().cpu().numpy().round(6).tolist(),
             "skip_weight": float((z * skip).sum() / max(1, len(z))),
             "skip_share": float((best * skip).sum() / best.sum().clamp(min=1)),
+            "weighted": int((best.cpu().numpy() * self.weighted()).sum()),
+            "sites": len(best),
             "arch": self._named(best),
             "val_discrete": self.accuracy(best, self.look),
         }
@@ -430,6 +432,15 @@ class Run:
         if due and self.alpha_on and (epoch % due == 0 or last) and not self.execution.needs_hard:
             found["eigenvalue"] = value = self.eigenvalue()
             self.eigenvalues.append((epoch, value))
+        return found
+
+    def weighted(self) -> NDArray[np.bool_]:
+        """Which options have weights to learn, (E, K)."""
+        found = np.zeros(self.mixture.shape, dtype=bool)
+        for mixed in self.net.mixed():
+            for k, name in enumerate(mixed.keys):
+                if name in mixed.ops:
+                    found[mixed.site, k] |= any(True for _ in mixed.ops[name].parameters())
         return found
 
     def _named(self, best: Tensor) -> str:
