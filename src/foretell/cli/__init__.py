@@ -16,7 +16,8 @@ from foretell.errors import ForetellError
 
 __all__ = ["app", "main"]
 
-for _group in ("run", "supernet", "winner", "looking", "bench"):  # in the order of --help
+# in the order of --help
+for _group in ("run", "supernet", "winner", "looking", "score", "bench"):
     import_module(f"foretell.cli.{_group}")
 
 

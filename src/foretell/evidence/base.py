@@ -25,10 +25,11 @@ Floats = NDArray[np.float64]
 
 
 class Paid(NamedTuple):
-    """What `compute` may return where it knows better than a clock what its answers cost."""
+    """What `compute` may return where it knows better what its answers cost, or why some lack."""
 
     values: ArrayLike  # (n, f), or (n,) for one feature
     seconds: ArrayLike  # (n,), or one number for all
+    reasons: Sequence[str] = ()  # n texts: why values of a row are not finite
 
 
 class Evidence(Encoding):
@@ -40,8 +41,8 @@ class Evidence(Encoding):
     that is open, else in one of this session.
 
     A subclass is final: it lists its parameters in `__init__` (stored as given; scikit-learn's
-    rules), and implements `compute`. A row that has no answer is NaN there, or raises; it is
-    recorded with its reason, and not asked again.
+    rules), and implements `compute`. A row that has no answer, or not all of it, is NaN there, or
+    raises; it is recorded with its reason, and not asked again.
 
     Args:
         space: the space whose rows it sees; None to have the one of the predictor that uses it.
@@ -108,7 +109,7 @@ class Evidence(Encoding):
             again: whether rows that had no answer are asked once more.
         """
         found = self._ask(X, again)
-        if len(found) > 1 and all(one.reason for one in found) and not self._answered():
+        if len(found) > 1 and all(one.failed for one in found) and not self._answered():
             raise DataError(
                 f"evidence {type(self).__name__} has no answer to any of {len(found)} rows",
                 got=found[0].reason,
@@ -217,8 +218,11 @@ class Evidence(Encoding):
                 hint="name what is told of a row in `features`",
             )
         even = (time.perf_counter() - start) / len(X)
-        spent = np.broadcast_to(got.seconds if isinstance(got, Paid) else even, len(X))
-        return [_answer(v, s) for v, s in zip(values.reshape(shape).tolist(), spent, strict=True)]
+        paid = got if isinstance(got, Paid) else Paid(values, even)
+        spent = np.broadcast_to(paid.seconds, len(X))
+        reasons = paid.reasons or [""] * len(X)
+        rows = zip(values.reshape(shape).tolist(), spent, reasons, strict=True)
+        return [_answer(v, s, why) for v, s, why in rows]
 
     # -- wherever it goes, its ledger goes along --------------------------------------------------
 
@@ -234,10 +238,11 @@ class Evidence(Encoding):
         return other
 
 
-def _answer(values: Sequence[float], seconds: float) -> Answer:
+def _answer(values: Sequence[float], seconds: float, reason: str) -> Answer:
     if all(map(math.isfinite, values)):
         return Answer(tuple(values), float(seconds))
-    return Answer((math.nan,) * len(values), float(seconds), f"not finite: {values}"[:300])
+    there = tuple(v if math.isfinite(v) else math.nan for v in values)
+    return Answer(there, float(seconds), (reason or f"not finite: {values}")[:300])
 
 
 def _short(value: Any) -> bool:

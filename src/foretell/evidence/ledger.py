@@ -34,7 +34,12 @@ class Answer(NamedTuple):
 
     values: tuple[float, ...]
     seconds: float
-    reason: str = ""  # of a failure; the values are NaN then
+    reason: str = ""  # of a failure; some of the values are NaN then
+
+    @property
+    def failed(self) -> bool:
+        """Whether there is no value at all."""
+        return bool(self.reason) and all(map(math.isnan, self.values))
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,7 @@ class Ledger:
             one = self._read(book)
             answers = list(one.known.values())
             seconds = math.fsum(answer.seconds for answer in answers)
-            failed = sum(bool(answer.reason) for answer in answers)
+            failed = sum(answer.failed for answer in answers)
             return Spent(one.about, len(answers), failed, seconds)
 
     @property

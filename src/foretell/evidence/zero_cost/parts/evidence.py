@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from foretell._rng import derive
-from foretell.evidence.base import Evidence
+from foretell.evidence.base import Evidence, Paid
 from foretell.evidence.zero_cost.parts.batch import Batch, batch, noise
 from foretell.evidence.zero_cost.parts.scoring import resolve, score
 from foretell.spaces.base import Rows, Space
@@ -85,22 +85,23 @@ class ZeroCost(Evidence):
         found: Batch = kept[1]
         return found
 
-    def compute(self, X: Rows) -> NDArray[np.float64]:
+    def compute(self, X: Rows) -> Paid:
         """Scores (n, f) of rows (n, d)."""
         examples, space, wanted = self.examples, self._space, resolve(self.features)
         shape = tuple(examples.inputs.shape[1:])
         n_outputs = examples.n_outputs or _outputs(examples, space)
         moved = Batch(examples.inputs.to(self.device), examples.targets.to(self.device))
-        found = []
+        found, seconds, reasons = [], [], []
         for x in X:
+            start = time.perf_counter()
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(derive(self.seed, "weights"))
                 net = space.build(x, shape, n_outputs).to(self.device)
             scores = score(wanted, net, moved, seed=self.seed)
-            if len(scores.reasons) == len(scores):
-                raise ValueError("; ".join(dict.fromkeys(scores.reasons.values())))
             found.append([scores[name] for name in wanted])
-        return np.array(found)
+            seconds.append(time.perf_counter() - start)
+            reasons.append("; ".join(f"{name}: {why}" for name, why in scores.reasons.items()))
+        return Paid(np.array(found), np.array(seconds), reasons)
 
 
 def _outputs(examples: Batch, space: Space) -> int:
