@@ -1,0 +1,170 @@
+"""Predictors beside zero-cost scores on NAS-Bench-201, by protocol P1.
+
+    python perf/bench_evidence.py score --out FOLDER [--minutes 7] [--seeds 0,1,2,3,4]
+    python perf/bench_evidence.py run --out FOLDER [--predictors auto,gp] [--sizes 20,78,172,400]
+
+`score` computes, once for each function (rows of one canonical key), the scores of a small skeleton
+(one cell a stage, 32 images of 16 x 16 pixels), and keeps them: the same command goes on. `run`
+compares predictors with them, without them, and the scores alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import foretell as ft
+from foretell.evidence import Evidence, evidence_of
+from foretell.metrics import kendall
+
+DATA = Path(os.environ.get("FORETELL_DATA", Path(__file__).resolve().parents[2] / "shared/data"))
+NAMES = (
+    *("synflow", "naswot", "swap", "meco", "jacob-cov", "epe-nas"),
+    *("az-expressivity", "az-progressivity", "az-trainability"),
+)
+
+
+class OfFunctions(Evidence):
+    """Scores of the first row that computes the same function."""
+
+    version = "1"
+
+    def __init__(self, scores: Any = None, firsts: Any = None, space: Any = None) -> None:
+        self.scores = scores
+        self.firsts = firsts
+        self.space = space
+
+    @property
+    def features(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(self.scores.features)
+
+    def values(self, X: Any, again: bool = False) -> NDArray[np.float64]:
+        """Answers (n, f), which the scores' own ledger keeps."""
+        return self.scores.values(self._firsts(X))
+
+    def known(self, X: Any) -> NDArray[np.bool_]:
+        """Which cost nothing any more."""
+        return self.scores.known(self._firsts(X))
+
+    def _firsts(self, X: Any) -> NDArray[Any]:
+        keys, rows = self.firsts
+        return rows[np.searchsorted(keys, self.space.canonical(np.asarray(X)))]
+
+    def compute(self, X: Any) -> Any:
+        raise NotImplementedError
+
+
+def table() -> tuple[Any, NDArray[Any], NDArray[np.float64]]:
+    """The space, all rows in the order of the file, and their accuracies."""
+    with gzip.open(DATA / "nb201.csv.gz", "rt") as lines:
+        rows = list(csv.DictReader(lines))
+    space = ft.spaces.get("nb201")
+    return (
+        space,
+        space.from_str([row["arch"] for row in rows]),
+        np.array([float(row["cifar10_test_200ep"]) for row in rows]),
+    )
+
+
+def evidence(space: Any, X: NDArray[Any]) -> OfFunctions:
+    """Of all functions of the space."""
+    with np.load(DATA / "cifar10_small.npz") as found:
+        images, labels = found["x_train"][:32].astype(np.float32), found["y_train"][:32]
+    images = images.reshape(-1, 3, 16, 2, 16, 2).mean(axis=(3, 5))
+    images -= images.mean(axis=(0, 2, 3), keepdims=True)
+    images /= images.std(axis=(0, 2, 3), keepdims=True)
+    small = ft.spaces.get("nb201", n_cells=1, input_shape=(3, 16, 16))
+    scores = ft.proxies.ZeroCost(NAMES, (images, labels), batch=32, space=small)
+    keys, first = np.unique(space.canonical(X), return_index=True)
+    return OfFunctions(scores, (keys, X[first]), space)
+
+
+def split(seed: int, n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Test and training rows."""
+    p = np.random.default_rng(seed).permutation(15625)
+    return p[:2000], p[2000 : 2000 + n]
+
+
+def score(asked: OfFunctions, X: NDArray[Any], seeds: Sequence[int], minutes: float) -> None:
+    """Compute what is not known yet of the rows of these seeds."""
+    end, start, done = time.monotonic() + 60 * minutes, time.process_time(), 0
+    for seed in seeds:
+        rows = X[np.concatenate(split(seed, 400))]
+        firsts = np.unique(asked._firsts(rows), axis=0)
+        for x in firsts[~asked.scores.known(firsts)]:
+            if time.monotonic() > end:
+                break
+            asked.scores.values(x[None])
+            done += 1
+        left = int((~asked.known(rows)).sum())
+        print(f"seed {seed}: {left} of {len(rows)} rows are not known", flush=True)
+    print(f"{done} networks, {(time.process_time() - start) / max(done, 1):.3f} s of CPU each")
+
+
+def run(
+    asked: OfFunctions,
+    X: NDArray[Any],
+    y: NDArray[np.float64],
+    seeds: Sequence[int],
+    sizes: Sequence[int],
+    predictors: Sequence[str],
+) -> None:
+    """Kendall tau of predictors with and without the scores."""
+    seeds = [s for s in seeds if asked.known(X[np.concatenate(split(s, 400))]).all()]
+    print(f"seeds {seeds}; tau, mean and standard error")
+    for n in sizes:
+        for name in predictors:
+            taus: dict[str, list[float]] = {}
+            for seed in seeds:
+                test, train = split(seed, n)
+                for with_scores in (True, False):
+                    model = ft.predictors.get(name, space=asked.space, random_state=seed)
+                    if with_scores and "evidence" in model.get_params():
+                        model.set_params(evidence=asked)
+                    elif with_scores:
+                        model.set_params(encoding=(*model.encoding, asked))
+                    start = time.perf_counter()
+                    found = model.fit(X[train], y[train]).predict(X[test])
+                    what = f"{name} with scores" if evidence_of(model) else f"{name} without"
+                    taus.setdefault(what, []).append(kendall(y[test], found))
+                    took = time.perf_counter() - start
+                    print(f"  {seed} {n} {what} {taus[what][-1]:.3f} ({took:.0f} s)", flush=True)
+            for what, values in taus.items():
+                error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
+                print(f"n = {n:3d}  {what:22s} {np.mean(values):.3f} ± {error:.3f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["score", "run"])
+    parser.add_argument("--out", type=Path, default=Path("bench-evidence"))
+    parser.add_argument("--minutes", type=float, default=1e9)
+    parser.add_argument("--seeds", default="0,1,2,3,4")
+    parser.add_argument("--sizes", default="20,78,172,400")
+    parser.add_argument("--predictors", default="auto,gp")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    seeds, sizes = ([int(v) for v in text.split(",")] for text in (args.seeds, args.sizes))
+    space, X, y = table()
+    with ft.evidence.ledger(args.out):
+        asked = evidence(space, X)
+        if args.what == "score":
+            score(asked, X, seeds, args.minutes)
+        else:
+            run(asked, X, y, seeds, sizes, args.predictors.split(","))
+
+
+if __name__ == "__main__":
+    main()
