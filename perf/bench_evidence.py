@@ -52,15 +52,18 @@ class OfFunctions(Evidence):
 
     def values(self, X: Any, again: bool = False) -> NDArray[np.float64]:
         """Answers (n, f), which the scores' own ledger keeps."""
-        return self.scores.values(self._firsts(X))
+        found: NDArray[np.float64] = self.scores.values(self._firsts(X))
+        return found
 
     def known(self, X: Any) -> NDArray[np.bool_]:
         """Which cost nothing any more."""
-        return self.scores.known(self._firsts(X))
+        known: NDArray[np.bool_] = self.scores.known(self._firsts(X))
+        return known
 
     def _firsts(self, X: Any) -> NDArray[Any]:
         keys, rows = self.firsts
-        return rows[np.searchsorted(keys, self.space.canonical(np.asarray(X)))]
+        found: NDArray[Any] = rows[np.searchsorted(keys, self.space.canonical(np.asarray(X)))]
+        return found
 
     def compute(self, X: Any) -> Any:
         raise NotImplementedError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from importlib.util import find_spec
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ from foretell.predictors.parts.blend import (
 from foretell.predictors.parts.features import FEATURES
 from foretell.predictors.parts.predicted import predicted
 from foretell.predictors.parts.targets import Scale
+from foretell.predictors.parts.untold import Untold
 from foretell.spaces.base import Rows, Space
 
 _FOLDS, _FEWER, _MANY = 5, 3, 100  # with many results fits take long, and lack little in a fold
@@ -60,7 +61,9 @@ class Auto(Predictor):
        fewer rows make the blend look worse than it is, the size of the network not; so less than
        that changes nothing, and `note_` says that `n-params` was not clearly beaten.
 
-    With fewer than 10 results nothing can be compared; then `gp` and `n-params` are averaged.
+    With fewer than 10 results nothing can be compared; then `gp` and `n-params` are averaged. With
+    none at all (`fit` of no rows) the proxy `consensus` of untrained networks ranks, on no scale of
+    any target; without evidence, as a screen, their flops do.
 
     The standard deviation is that of the mixture of the members, scaled or widened by a constant
     so that on the training rows, predicted unseen, its mean square is the mean squared error.
@@ -82,7 +85,8 @@ class Auto(Predictor):
             Where it binds, results depend on the machine; else, and without it, on `random_state`
             alone.
         evidence: an `Evidence` or several (`foretell.evidence`): their answers are features of
-            each candidate that takes an encoding.
+            each candidate that takes an encoding, and zero-cost scores among them rank before any
+            result is known. None for `consensus` then, and nothing later; () for nothing.
         random_state: non-negative seed, or None for fresh entropy.
 
     Attributes:
@@ -108,6 +112,7 @@ class Auto(Predictor):
     """
 
     has_std = True
+    fewest = 0
 
     def __init__(
         self,
@@ -116,7 +121,7 @@ class Auto(Predictor):
         folds: int | None = None,
         max_rows: int = 1000,
         budget_s: float | None = None,
-        evidence: Evidence | tuple[Evidence, ...] = (),
+        evidence: Evidence | tuple[Evidence, ...] | None = None,
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -131,9 +136,17 @@ class Auto(Predictor):
         if self.folds is not None and self.folds < 2:
             raise SettingError("folds", expected="at least 2", got=self.folds)
         remarks: list[str] = []
-        self.scale_ = Scale.of(y, "rank")
         self.cv_scores_: dict[str, tuple[float, float]] = {}
         self.dropped_: tuple[str, ...] = ()
+        self.untold_, self.evidence_ = None, tuple[Evidence, ...]()
+        if not len(y):
+            asked = None if self.evidence is None else tuple(evidence_of(self.evidence))
+            self.untold_ = Untold(self.space, asked)
+            self.evidence_ = self.untold_.evidence
+            self.chosen_, self.note_ = self.untold_.name, self.untold_.note
+            self.weights_, self.members_ = {self.chosen_: 1.0}, dict[str, Predictor]()
+            return
+        self.scale_ = Scale.of(y, "rank")
         candidates = self._candidates(X, y, remarks)
         if len(y) < _FEWEST:
             names = [name for name in _UNCOMPARED if name in candidates] or list(candidates)
@@ -145,6 +158,16 @@ class Auto(Predictor):
         self.chosen_ = " + ".join(self.weights_)
         self.note_ = "; ".join(remarks)
         self.members_ = {name: candidates[name].fit(X, y) for name in self.weights_}
+
+    def screen(self) -> Self | None:
+        """See `Predictor.screen`; before any result is known it ranks by size."""
+        if getattr(self, "untold_", None) is None:
+            return super().screen()
+        if not self.evidence_:
+            return None
+        none = np.zeros((0, self.space.d), dtype=np.int64), np.zeros(0)
+        cheap: Self = clone(self).set_params(evidence=()).fit(*none)
+        return cheap
 
     def _candidates(self, X: Rows, y: Floats, remarks: list[str]) -> dict[str, Predictor]:
         """The unfitted candidates by name, the baseline first if the space can tell sizes."""
@@ -269,6 +292,8 @@ class Auto(Predictor):
         )
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
+        if self.untold_ is not None:
+            return self.untold_.predict(X), np.ones(len(X))
         seen = {name: Unseen(*_scores(one, X, self.scale_)) for name, one in self.members_.items()}
         mean, variance = mix(self.weights_, seen)
         std = np.sqrt(self.shrink_ * variance + self.widen_)

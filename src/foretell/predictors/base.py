@@ -43,13 +43,14 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
     """
 
     has_std: bool = False  # whether `_predict` gives an uncertainty
+    fewest: ClassVar[int] = 1  # results that it learns from
     ranges: ClassVar[Mapping[str, Any]] = {}  # settings worth trying, for random search
     space: Space
     random_state: int | None
 
     @abstractmethod
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
-        """Learn from checked rows (n, d) and finite targets (n,); n is at least 1."""
+        """Learn from checked rows (n, d) and finite targets (n,); n is at least `fewest`."""
 
     @abstractmethod
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
@@ -75,10 +76,9 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
         names = _columns(X, self.space)
         rows = self._rows(X)
         targets = _numbers(y)
-        if targets.shape != (len(rows),) or not len(rows):
-            raise DataError(
-                "targets y", expected=f"shape ({max(len(rows), 1)},)", got=f"shape {targets.shape}"
-            )
+        if targets.shape != (len(rows),) or len(rows) < self.fewest:
+            least = max(len(rows), self.fewest)
+            raise DataError("targets y", expected=f"shape ({least},)", got=f"shape {targets.shape}")
         if not np.isfinite(targets).all():
             at = int(np.argmin(np.isfinite(targets)))
             raise DataError(
@@ -91,6 +91,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
         self.__dict__.pop("feature_names_in_", None)
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
+        self.__dict__.pop("evidence_", None)
         self.learnt_from_ = (rows, targets) if evidence_of(self) else None
         try:
             self._fit(rows, targets, stream(self.random_state, "fit"))

@@ -21,7 +21,7 @@ def bound(evidence: Evidence, space: Space) -> Evidence:
 
 
 def evidence_of(model: Any) -> list[Evidence]:
-    """What a model asks that costs, wherever it is among its parameters.
+    """What a model asks that costs, wherever it is among its parameters, or in its `evidence_`.
 
     >>> from sklearn.linear_model import Ridge
     >>> evidence_of(Ridge())
@@ -32,7 +32,8 @@ def evidence_of(model: Any) -> list[Evidence]:
     if isinstance(model, (list, tuple)):
         return [one for item in model for one in evidence_of(item)]
     if hasattr(model, "get_params") and not isinstance(model, type):
-        return evidence_of(list(model.get_params(deep=False).values()))
+        given = evidence_of(list(model.get_params(deep=False).values()))
+        return given or evidence_of(vars(model).get("evidence_", ()))
     return []
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from foretell.evidence.zero_cost.parts.ranks import Ranks
 from foretell.evidence.zero_cost.parts.reference import REFERENCE
@@ -25,15 +27,27 @@ class Aggregate(ABC):  # what it does follows from `ranks`
 
     def alone(self, scores: Mapping[str, float], better: Mapping[str, bool]) -> float:
         """The number of one network, from its scores by name; what has none counts as the worst."""
-        total = 0.0
-        for term in self.ranks.terms:
-            centre, spread = REFERENCE[term.proxy]
-            s = scores[term.proxy]
-            z = (s - centre) / spread if better[term.proxy] else (centre - s) / spread
-            z = -_FAR if math.isnan(z) else max(min(z, _FAR), -_FAR)
-            log_share = -math.log1p(math.exp(-z))
-            total += term.weight * (log_share if term.log else math.exp(log_share))
-        return total
+        return float(alone(self.ranks, scores, better))
+
+
+def alone(
+    ranks: Ranks, scores: Mapping[str, ArrayLike], better: Mapping[str, bool]
+) -> NDArray[np.float64]:
+    """An expression of ranks of networks one by one: against the reference, not each other.
+
+    Args:
+        ranks: of proxies that the reference has.
+        scores: of each proxy, (n,) or one number; NaN counts as the worst.
+        better: whether higher scores are better.
+    """
+    total: Any = 0.0
+    for term in ranks.terms:
+        centre, spread = REFERENCE[term.proxy]
+        z = (np.asarray(scores[term.proxy], dtype=np.float64) - centre) / spread
+        z = np.nan_to_num(z if better[term.proxy] else -z, nan=-_FAR).clip(-_FAR, _FAR)
+        log_share = -np.log1p(np.exp(-z))
+        total = total + term.weight * (log_share if term.log else np.exp(log_share))
+    return np.asarray(total)
 
 
 _FAR = 30.0
