@@ -35,6 +35,7 @@ from foretell.spaces.parts.limited import Limited
 from foretell.spaces.parts.load import load as load_space
 from foretell.spaces.parts.sources import plain_settings
 from foretell.strategies import Strategy
+from foretell.supernets import chain
 from foretell.training import scores
 from foretell.training.data import Data
 from foretell.training.recipe import Recipe
@@ -76,16 +77,13 @@ class Parts:
         limits: dict[str, float] = meant(settings, "limits")
         latency = _latency(settings, recipe, limits)
         space = Limited.of(whole, limits, latency) if limits or latency else whole
-        plan = _plan(settings, space, recipe, limits)
+        plan = _plan(settings, space, recipe, limits, data)
         return cls(settings, data, whole, space, recipe, latency, plan)
 
     @property
     def folder(self) -> Path:
         """Where the run lives."""
-        if self.settings.out:
-            return Path(self.settings.out)
-        words = f"{self.data.name}-{self.whole.name}-seed{self.settings.seed}"
-        return Path("runs") / re.sub(r"[^\w.-]+", "-", words)
+        return _folder(self.settings, self.data, self.whole)
 
     def record(self) -> RunRecord:
         """What run.json has."""
@@ -126,6 +124,13 @@ class Parts:
         return RayExecutor(mine.address, meant(mine, "resources"), mine.max_retries)
 
 
+def _folder(settings: Settings, data: Data, whole: Space) -> Path:
+    if settings.out:
+        return Path(settings.out)
+    words = f"{data.name}-{whole.name}-seed{settings.seed}"
+    return Path("runs") / re.sub(r"[^\w.-]+", "-", words)
+
+
 def _space(settings: Settings) -> Space:
     given = dict(settings.space_settings or {})
     if isinstance(settings.space, str):
@@ -161,12 +166,14 @@ def _latency(settings: Settings, recipe: Recipe, limits: Mapping[str, float]) ->
         raise SettingError(f"latency: {error}") from error
 
 
-def _plan(settings: Settings, space: Space, recipe: Recipe, limits: Mapping[str, float]) -> Plan:
+def _plan(
+    settings: Settings, space: Space, recipe: Recipe, limits: Mapping[str, float], data: Data
+) -> Plan:
     minimize: tuple[str, ...] = meant(settings, "minimize")
     costs = tuple(dict.fromkeys((*limits, *minimize)))
     space.measure(space.sample(0, 0), costs)  # known?
     return Plan(
-        strategy=_strategy(settings, space),
+        strategy=_strategy(settings, space, recipe, data),
         seed=settings.seed,
         n_train=settings.n_train,
         networks=settings.n_train + settings.top_k,
@@ -179,9 +186,16 @@ def _plan(settings: Settings, space: Space, recipe: Recipe, limits: Mapping[str,
     )
 
 
-def _strategy(settings: Settings, space: Space) -> Strategy:
+def _strategy(settings: Settings, space: Space, recipe: Recipe, data: Data) -> Strategy:
     if isinstance(settings.strategy, Strategy):
         return settings.strategy
+    if settings.strategy.startswith(chain.PREFIX):
+        method = settings.strategy.removeprefix(chain.PREFIX)
+        return chain.ranked(
+            _folder(settings, data, space.whole) / "supernet", space, data, method,
+            settings.n_train + settings.top_k, settings=settings.strategy_settings,
+            seed=settings.seed, device=recipe.device,
+        )  # fmt: skip
     row = _catalog.row("strategy", settings.strategy)
     kind = row.load()
     known = {entry.name for entry in dataclasses.fields(kind)}

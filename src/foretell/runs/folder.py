@@ -24,7 +24,7 @@ from foretell.evaluators.parts.places import sweep
 from foretell.runs.record import FORMAT, RunRecord, changed, known_format, refused, upgrade
 from foretell.typed import load
 
-_MINE = re.compile(r"run\.json(\.tmp|\.[0-9a-f]{8}\.part)?|\.lock").fullmatch
+_MINE = re.compile(r"run\.json(\.tmp|\.[0-9a-f]{8}\.part)?|\.lock|supernet").fullmatch
 
 
 class RunFolder:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from foretell._rng import derive
@@ -83,20 +82,27 @@ class SupernetSearch:
 
         Raises: SpaceError, SettingError, DivergedError.
         """
+        self.train(data, on_record=on_record, pulse=pulse)
+        self.ranking_ = self._select()
+        self.best_: Rows = self.ranking_[0]
+        return self
+
+    def train(
+        self,
+        data: Any,
+        *,
+        on_record: OnRecord | None = None,
+        pulse: Callable[[], None] | None = None,
+    ) -> Self:
+        """Train the supernets, and choose nothing yet: `score` works, `best_` is not there."""
         self.data_ = data if isinstance(data, Data) else load(data, seed=self.random_state)
         self.space_ = self.space.with_io(self.data_.input_shape, self.data_.n_outputs)
         self.runs_: list[tuple[Member, Run]] = []
-        threads = torch.get_num_threads()
-        try:
-            for member in self.wrapper.members(self.method, self.space_.mixture(), self._seed()):
-                run = self._member(member)
-                tell = None if on_record is None else _named(on_record, member.name)
-                run.train(tell, pulse)
-                self.runs_.append((member, run))
-            self.ranking_ = self._select()
-        finally:
-            torch.set_num_threads(threads)
-        self.best_: Rows = self.ranking_[0]
+        for member in self.wrapper.members(self.method, self.space_.mixture(), self._seed()):
+            run = self._member(member)
+            tell = None if on_record is None else _named(on_record, member.name)
+            run.train(tell, pulse)
+            self.runs_.append((member, run))
         self.history_ = [
             {"supernet": member.name, **record}
             for member, run in self.runs_
