@@ -72,7 +72,8 @@ def test_evidence_trains_once_and_answers_what_the_search_scores(space, digits, 
 def test_run_begins_with_a_supernet(tmp_path, digits) -> None:
     nas = ft.NAS(
         space="nb201", space_settings={"channels": 4, "n_cells": 1}, strategy="supernet:gdas",
-        strategy_settings={"epochs": 2}, n_train=2, top_k=1, epochs=1, workers=1, out=str(tmp_path / "r"),
+        strategy_settings={"epochs": 2}, n_train=2, top_k=1, epochs=1, workers=1,
+        out=str(tmp_path / "r"),
     )  # fmt: skip
     nas.fit("digits")
     found = ft.supernets.get(
