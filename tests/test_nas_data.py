@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,13 +67,14 @@ def test_a_network_that_says_one_class_only_is_told(tmp_path: Path) -> None:
     assert sum(int(n) for line in lines[1:] for n in line.split(",")[1:]) == 36
 
 
-def test_rare_classes_count_where_they_are_asked_to(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [{"balance": True}, {"sampler": "balanced"}])
+def test_rare_classes_count_where_they_are_asked_to(tmp_path: Path, how: dict[str, Any]) -> None:
     rng = np.random.default_rng(1)
     X = rng.normal(size=(900, 4))
     y = (X[:, 0] + rng.normal(size=900) > 2.6).astype(int)  # some 3 %
     plain = run(tmp_path / "a", (X, y))
     nas = NAS("tabular", n_train=2, top_k=1, epochs=6, workers=0, out=tmp_path / "b",
-              predictor="gp", metric="val_balanced_acc", recipe={"balance": True})  # fmt: skip
+              predictor="gp", metric="val_balanced_acc", recipe=how)  # fmt: skip
     nas.fit((X, y))
     assert (nas.summary_["objective"], nas.summary_["majority"]["label"]) == (
         "val_balanced_acc",

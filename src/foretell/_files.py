@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import hashlib
 import os
 import secrets
@@ -11,8 +12,12 @@ import stat
 import sys
 from glob import escape
 from pathlib import Path
+from typing import IO
 
 from foretell.errors import RunError
+
+_LARGEST = 64 << 20  # bytes that any packed file may hold, and above so many times its size
+_TIMES = 200
 
 
 def write_text(path: Path, text: str) -> None:
@@ -40,9 +45,32 @@ def write_bytes(path: Path, data: bytes) -> None:
     _put(path, _part(path), data)
 
 
+def expanded(file: IO[bytes] | gzip.GzipFile, packed: int) -> bytes:
+    """The whole content of a packed file.
+
+    Args:
+        file: open, out of the packing.
+        packed: its size on disk.
+
+    Raises:
+        OSError: it is much larger than what one could have packed: a bomb.
+    """
+    parts, size = [], 0
+    while part := file.read(1 << 20):
+        size += len(part)
+        if size > max(_LARGEST, _TIMES * packed):
+            raise OSError(
+                errno.EFBIG, f"{packed:,} bytes hold more than {size:,}: a bomb, not data"
+            )
+        parts.append(part)
+    return b"".join(parts)
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file in hexadecimal; "" where it cannot be read."""
     try:
+        if not path.is_file():  # a pipe would never end
+            return ""
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:

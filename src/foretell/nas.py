@@ -51,7 +51,8 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
 
     A run lives in the folder `out`; the same call again continues it there, and trains nothing
     twice. What a run computes may not change in between (data, space, strategy, seed, numbers,
-    recipe); `workers`, `executor`, `name`, the recipe's `device` and `threads` may.
+    recipe); `workers`, `executor`, `name`, the recipe's `device` and `threads` may, and `n_train`
+    and `top_k` may grow: the search then goes on from all that it knows.
 
     Args:
         {options}
@@ -109,6 +110,10 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         folder = RunFolder(parts.folder)
         with folder.lock(), ledger(folder.evidence):
             settings = parts.record().to_dict()
+            if before := folder.smaller(settings):
+                once = type(self)(**{**self.get_params(deep=False), **before})
+                folder.settle(Parts.of(once, data).record().to_dict())  # the same but for that
+                folder.grow(settings)
             settings = folder.settle(settings) or settings  # of run.json: who watches knows it by
             with Journal(folder.journal) as journal, parts.cluster() as executor:
                 if parts.latency is not None:

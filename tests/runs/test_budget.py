@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,6 +57,10 @@ def test_anything_else_is_refused_in_one_line(said):
 def test_any_text_is_a_budget_or_refused(text):
     with contextlib.suppress(SettingError):
         assert isinstance(Budget.of(text), Budget)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert Budget(trials=np.int64(3), wall_s=np.float32(2)) == Budget(trials=3, wall_s=2.0)
 
 
 @pytest.mark.parametrize(("name", "unit"), [("epochs", 30), ("train_s", 60.0), ("wall_s", 90.0)])

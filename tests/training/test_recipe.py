@@ -76,3 +76,17 @@ def test_schedule_against_torch(schedule):
 def test_every_step_has_a_positive_rate(warmup, n):
     recipe = Recipe(warmup=warmup)
     assert all(0 < recipe.lr_at(i, n) <= recipe.step_size for i in range(n))
+
+
+def test_numbers_of_numpy_are_numbers():
+    given = Recipe(epochs=np.int64(3), lr=np.float32(0.5), balance=np.bool_(True))
+    assert given == Recipe(epochs=3, lr=0.5, balance=True)
+    assert json.dumps(given.to_dict())
+    with pytest.raises(SettingError, match="expected a whole number"):
+        Recipe(epochs=np.float64(3.5))
+
+
+def test_rare_classes_are_not_counted_twice():
+    assert Recipe(sampler="balanced").sampler == "balanced"
+    with pytest.raises(SettingError, match="one of them: both at once"):
+        Recipe(sampler="balanced", balance=True)

@@ -15,7 +15,9 @@ from foretell.errors import SettingError
 @app.command()
 def predict(
     best: Annotated[Path, typer.Argument(help="The best/ folder of a run.")],
-    file: Annotated[Path, typer.Argument(help="An image, a folder, a .npz or a .csv file.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Images, folders, .npz or .csv files.", metavar="FILE...")
+    ],
     no_code: NoCode = False,
     json: Json = False,
 ) -> None:
@@ -27,7 +29,9 @@ def predict(
     from foretell.winner.predict import predict as predict_files
 
     unread: dict[str, str] = {}
-    rows = predict_files(best, file, unread=unread, code=not no_code)
+    rows = predict_files(
+        best, files[0] if len(files) == 1 else files, unread=unread, code=not no_code
+    )
     for name, why in unread.items():
         console.say(f"left out: cannot read {name}: {why}")
     if json:

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
+
 from foretell._console import duration
 from foretell.errors import SettingError
 
@@ -45,6 +47,9 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
+            if isinstance(value, np.generic):
+                value = value.item()
+                object.__setattr__(self, name, value)
             whole = name in ("trials", "epochs")
             kind = int if whole else (int, float)
             if value is not None and (

@@ -289,6 +289,9 @@ class Driver:
             self.pareto_frame().write(self.folder.pareto)
         searched = [trial for trial in self.ended if trial.phase != "verdict"]
         ranked = bool(self.journal.of(events.Rank))
+        if ranked and not self.folder.ranking.exists():
+            name = self.folder.ranking.name
+            self.say(f"{name} is gone: it has the measured networks alone from now on", final=True)
         return tables.write_measured(self.folder, searched, ranked=ranked)
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ from foretell.evaluators.parts.places import sweep
 from foretell.runs.record import FORMAT, RunRecord, changed, known_format, refused, upgrade
 from foretell.typed import load
 
+GROWS = ("n_train", "top_k")  # options that may be raised when a run goes on
 _MINE = re.compile(r"run\.json(\.tmp|\.[0-9a-f]{8}\.part)?|\.lock|supernet").fullmatch
 
 
@@ -178,6 +179,24 @@ class RunFolder:
         if raw["format"] != FORMAT:
             write_text(self.run_json, json.dumps(then, indent=2) + "\n")
         return then
+
+    def smaller(self, settings: Mapping[str, Any]) -> dict[str, int]:
+        """Numbers of networks in run.json that `settings` raises, where it lowers none."""
+        then = self.settings() if self.run_json.exists() else {}
+        found: dict[str, int] = {}
+        for name in GROWS:
+            old, new = then.get(name), settings.get(name)
+            if type(old) is not int or type(new) is not int or old > new:
+                return {}
+            if old < new:
+                found[name] = old
+        return found
+
+    def grow(self, settings: Mapping[str, Any]) -> None:
+        """Write the numbers of networks of a run that goes on with more of them."""
+        now = json.loads(json.dumps(settings))
+        more = {name: now[name] for name in (*GROWS, "strategy")}
+        write_text(self.run_json, json.dumps({**self.settings(), **more}, indent=2) + "\n")
 
     def settings(self) -> dict[str, Any]:
         """What run.json says, in the words of this format."""

@@ -160,7 +160,7 @@ def changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[
     """
     study = "study" in then or "study" in now
     default = {} if study else saved(Settings())
-    old, new = _flat({**default, **then}), _flat({**default, **now})
+    old, new = (_flat({**default, **one, **_recipe(one, study)}) for one in (then, now))
     free = () if study else FREE
     later = set() if study else {"space.source", *_settings(now)} - {*_settings(then), *old}
     return {
@@ -170,6 +170,16 @@ def changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[
         and not any(fnmatchcase(key, one) for one in free)
         and key not in later
     }
+
+
+def _recipe(record: Mapping[str, Any], study: bool) -> dict[str, Any]:
+    """The recipe of a run; what came after it is at its default."""
+    recipe = record.get("recipe")
+    return (
+        {"recipe": {**Recipe().to_dict(), **recipe}}
+        if isinstance(recipe, dict) and not study
+        else {}
+    )
 
 
 def _settings(record: Mapping[str, Any]) -> Iterator[str]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell import typed
+from foretell._files import expanded
 from foretell.errors import DataError
 from foretell.spaces.base import Rows, Space
 
@@ -165,8 +166,7 @@ def unpacked(path: Path) -> bytes:
     if opener is None:
         return path.read_bytes()
     with opener(path, "rb") as file:
-        found: bytes = file.read()
-        return found
+        return expanded(file, path.stat().st_size)
 
 
 class Reader(ABC):

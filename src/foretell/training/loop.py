@@ -23,7 +23,7 @@ from foretell.errors import ForetellError, SpaceError
 from foretell.training import augment, scores, statistics
 from foretell.training.checkpoint import Curve, Moving, State
 from foretell.training.data import Data
-from foretell.training.data.batches import Split
+from foretell.training.data.batches import Split, balanced
 from foretell.training.recipe import Recipe
 
 OnEpoch = Callable[[int, dict[str, float]], None]
@@ -79,8 +79,9 @@ def fit(
     train, val = Split(data, "train", device), Split(data, "val", device)
     prepare(model, data, device)
     optimiser = _optimiser(model, recipe, device)
-    balanced = recipe.balance and data.task == "classification"
-    each = scores.class_weights(data).to(device) if balanced else None
+    of_classes = data.task == "classification"
+    each = scores.class_weights(data).to(device) if recipe.balance and of_classes else None
+    classes = train.y.cpu() if recipe.sampler == "balanced" and of_classes else None
     order = torch.Generator().manual_seed(derive(seed, "order"))
     shifts = torch.Generator().manual_seed(derive(seed, "augment"))
     largest, flip = augment.resolve(recipe.augment, data.input_shape)
@@ -113,7 +114,8 @@ def fit(
         if callable(progress := getattr(model, "progress", None)):
             progress(epoch / recipe.epochs)
         total = torch.zeros((), device=device)
-        for i, at in enumerate(torch.randperm(n, generator=order).tensor_split(n_batches)):
+        rows = torch.randperm(n, generator=order) if classes is None else balanced(classes, order)
+        for i, at in enumerate(rows.tensor_split(n_batches)):
             if on_step is not None:
                 on_step()
             x, y = train.batch(at)

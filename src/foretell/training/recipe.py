@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args, get_type_hints
 
+import numpy as np
+
 from foretell.errors import SettingError
 
 Optimiser = Literal["sgd", "adamw"]
 Schedule = Literal["cosine", "linear", "constant"]
 Augment = Literal["auto", "none", "crop", "flip", "crop+flip"]
 Keep = Literal["best", "last"]
+Sampler = Literal["shuffle", "balanced"]
 
 DEFAULT_LR: dict[str, float] = {"sgd": 0.1, "adamw": 3e-3}
 
@@ -47,6 +50,7 @@ class Recipe:
     augment: Augment = "auto"  # random shifts ("crop") and mirroring ("flip") of images
     label_smoothing: float = 0.1  # share of the target spread over all classes
     balance: bool | None = None  # whether all classes count alike in the loss, however rare
+    sampler: Sampler = "shuffle"  # balanced: rows of each class equally often, rare ones again
     clip: float = 2.0  # longest gradient (2-norm over all weights); 0: no limit
     early_stop: int = 0  # epochs without a better validation loss before stopping; 0: never
     keep: Keep = "last"  # whose weights count: the last epoch's, or the best validation loss's
@@ -55,6 +59,9 @@ class Recipe:
     threads: int = 1  # CPU threads of one training
 
     def __post_init__(self) -> None:
+        for one in dataclasses.fields(self):
+            if isinstance(value := getattr(self, one.name), np.generic):
+                object.__setattr__(self, one.name, value.item())
         for name, (low, high) in _RANGES.items():
             _number(name, getattr(self, name), low, high)
         for name, hint in get_type_hints(type(self)).items():
@@ -68,6 +75,12 @@ class Recipe:
                 raise SettingError(f"recipe setting {name!r}", expected="true or false", got=value)
             if hint is bool and not isinstance(value, bool):
                 raise SettingError(f"recipe setting {name!r}", expected="true or false", got=value)
+        if self.balance and self.sampler == "balanced":
+            raise SettingError(
+                "recipe settings 'balance' and 'sampler'",
+                expected="one of them: both at once count rare classes twice",
+                got="balance=true and sampler=balanced",
+            )
         if not isinstance(self.device, str) or not self.device:
             raise SettingError("recipe setting 'device'", expected="'auto', 'cpu', 'cuda', ...")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,7 @@ Prediction = ClassPrediction | LabelsPrediction | ValuePrediction
 
 def predict(
     folder: str | Path,
-    path: str | Path,
+    path: str | Path | Sequence[str | Path],
     *,
     batch_size: int = 256,
     unread: dict[str, str] | None = None,
@@ -103,7 +103,7 @@ def predict(
 
     Args:
         folder: the `best/` folder of a run, or the run's own.
-        path: an image, a folder of images, a .npz file with `x`, or a .csv file.
+        path: an image, a folder of images, a .npz file with `x`, or a .csv file; or several.
         batch_size: inputs that go through the network at once.
         unread: takes names of broken images in a folder, and what is wrong with each; None to
             raise for them.

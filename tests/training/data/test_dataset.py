@@ -444,6 +444,7 @@ def test_bad_new_inputs(tmp_path):
     x = np.zeros((4, 1, 9, 9))
     np.savez(tmp_path / "size.npz", x=x)
     np.savez(tmp_path / "two.npz", a=x, b=x)
+    np.savez(tmp_path / "signed.npz", x=x - 1)
     (tmp_path / "x.txt").write_text("hello")
     (tmp_path / "empty").mkdir()
     bytes_spec = load((np.zeros((20, 9, 9), np.uint8), np.arange(20) % 2)).input_spec()
@@ -453,7 +454,7 @@ def test_bad_new_inputs(tmp_path):
         ("x.txt", "an image, a folder of them or a .npz", spec),
         ("empty", "no image in", spec),
         ("gone.png", "no file or folder", spec),
-        ("size.npz", "whole numbers 0 to 255", bytes_spec),
+        ("signed.npz", "pixels from 0 to 255, or from 0 to 1", bytes_spec),
     ]:
         with pytest.raises(DataError, match=message):
             read_inputs(tmp_path / name, which)

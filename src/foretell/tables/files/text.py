@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foretell._files import expanded
 from foretell.errors import DataError
 from foretell.tables.base import ARCH
 
@@ -31,7 +32,7 @@ def read(file: Path) -> tuple[dict[str, NDArray[Any]], list[int]]:
     try:
         raw = file.read_bytes()
         if file.name.lower().endswith(".gz"):
-            raw = gzip.decompress(raw)
+            raw = expanded(gzip.GzipFile(fileobj=io.BytesIO(raw)), len(raw))
         reader = csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True)
         for record in _records(reader):
             line = reader.line_num

@@ -42,6 +42,27 @@ class Split:
         return x, y
 
 
+def balanced(y: Tensor, generator: torch.Generator) -> Tensor:
+    """Positions of an epoch in which each class has as many rows as any other.
+
+    Of n rows and K classes each class has n / K, rounded up for some drawn at random: its own in a
+    random order, and again in another once all have been there.
+
+    Shapes: y (n,) class numbers; returns (n,).
+    """
+    present = torch.unique(y)
+    present = present[torch.randperm(len(present), generator=generator)]
+    parts = []
+    for place, label in enumerate(present.tolist()):
+        mine = torch.nonzero(y == label)[:, 0]
+        wanted = len(y) // len(present) + (place < len(y) % len(present))
+        rounds = [mine[torch.randperm(len(mine), generator=generator)]
+                  for _ in range(-(-wanted // len(mine)))]  # fmt: skip
+        parts.append(torch.cat(rounds)[:wanted])
+    rows = torch.cat(parts)
+    return rows[torch.randperm(len(rows), generator=generator)]
+
+
 def _room(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0]) // 2

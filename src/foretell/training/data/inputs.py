@@ -11,17 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.errors import DataError
-from foretell.training.data import folders, images, readers, scaling, sheets
+from foretell.training.data import folders, frames, images, readers, scaling, sheets
 
 
 def read_inputs(
-    path: str | Path, spec: Mapping[str, Any], unread: dict[str, str] | None = None
+    path: str | Path | Sequence[str | Path],
+    spec: Mapping[str, Any],
+    unread: dict[str, str] | None = None,
 ) -> tuple[list[str], NDArray[np.float32]]:
     """New examples, normalised and ready for a network that was trained on data of this `spec`.
 
     Args:
         path: an image or a folder of images, a .npz file with an array `x`, or a .csv file that
-            has the columns of training (the target may be absent).
+            has the columns of training (the target may be absent); or several of them.
         spec: `Data.input_spec()`.
         unread: takes names of broken images in a folder, and what is wrong with each; None to
             raise for them.
@@ -31,6 +33,8 @@ def read_inputs(
     Raises:
         DataError: the file does not hold such inputs; the message says what was expected.
     """
+    if not isinstance(path, (str, Path)):
+        return _several(list(path), spec, unread)
     path = readers.existing(Path(path).expanduser())
     shape = tuple(spec["shape"])
     lower = path.name.lower()
@@ -67,8 +71,38 @@ def read_inputs(
             raise DataError(f"inputs of {path}", expected="floating-point numbers", got="bytes")
         x = x / np.float32(spec["scale"])
     elif spec["bytes"]:
-        raise DataError(f"inputs of {path}", expected="whole numbers 0 to 255", got=f"{x.dtype}")
+        x = _of_bytes(x, f"inputs of {path}") / np.float32(spec["scale"])
     return names, scaling.normalised(x, mean, std, names.__getitem__)
+
+
+def _several(
+    paths: Sequence[str | Path], spec: Mapping[str, Any], unread: dict[str, str] | None
+) -> tuple[list[str], NDArray[np.float32]]:
+    """Files behind each other; a broken one is left out where others are not."""
+    names: list[str] = []
+    parts: list[NDArray[np.float32]] = []
+    errors: list[DataError] = []
+    for path in paths:
+        try:
+            some, x = read_inputs(path, spec, unread)
+        except DataError as error:
+            if unread is None or not images.is_image(Path(path)):
+                raise
+            unread[str(path)] = str(error)
+            errors.append(error)
+            continue
+        names += some if len(some) == 1 and len(paths) == 1 else _under(path, some)
+        parts.append(x)
+    if not parts:
+        raise errors[0] if errors else DataError("nothing to predict", expected="a file")
+    return names, np.concatenate(parts)
+
+
+def _under(path: str | Path, names: list[str]) -> list[str]:
+    """Names of the examples of one file among several."""
+    if len(names) == 1 and names[0] == Path(path).name:
+        return [str(path)]
+    return [f"{path}: {name}" for name in names]
 
 
 def _name(file: Path, path: Path) -> str:
@@ -88,6 +122,11 @@ def raw_inputs(x: object, spec: Mapping[str, Any]) -> NDArray[Any]:
         DataError: the inputs do not fit.
     """
     shape = tuple(spec["shape"])
+    if frames.is_frame(x):
+        if spec.get("columns") is None:
+            x = np.asarray(x)
+        else:
+            return sheets.features(sheets.of_frame(x), spec["columns"])
     found = readers.as_inputs(x, "inputs")
     if found.shape[1:] != shape:
         wanted = ", ".join(map(str, ("n", *shape)))
@@ -96,7 +135,25 @@ def raw_inputs(x: object, spec: Mapping[str, Any]) -> NDArray[Any]:
         if spec["scale"] is None:
             raise DataError("inputs", expected="floating-point numbers", got="bytes")
         found = found / np.float32(spec["scale"])
+    elif spec["bytes"] and found.dtype != np.uint8:
+        found = _of_bytes(found, "inputs")
     return found
+
+
+def _of_bytes(x: NDArray[Any], label: str) -> NDArray[Any]:
+    """Floats for a network that was trained on bytes: 0 to 255, or 0 to 1 where none is above.
+
+    Raises: DataError where they are neither.
+    """
+    low, high = float(x.min()), float(x.max())
+    if low < 0 or high > 255:
+        raise DataError(
+            label,
+            expected="pixels from 0 to 255, or from 0 to 1",
+            got=f"numbers from {low:.4g} to {high:.4g}",
+            hint="give them as they were before they were normalised",
+        )
+    return x * np.float32(255) if high <= 1 else x
 
 
 def _rows(

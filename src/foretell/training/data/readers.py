@@ -3,44 +3,25 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell.errors import DataError, SettingError
-from foretell.training.data import folders, images, layouts, sheets, splits
+from foretell.errors import DataError
+from foretell.training.data import folders, frames, images, layouts, sheets, splits, torch_sets
+from foretell.training.data.raw import Raw
 
 Array = NDArray[Any]
-_SOURCES = "'digits', a folder of class folders, a .npz or .csv file, (X, y), or a torch Dataset"
-_TWICE = 16  # examples of a Dataset that are read twice, to see random transforms
+_SOURCES = (
+    "'digits', a folder of class folders, a .npz or .csv file, (X, y), a DataFrame, or a torch "
+    "Dataset"
+)
 _INPUTS = ("x", "images", "image", "data", "inputs", "features")
 _TARGETS = ("y", "labels", "label", "targets", "target")
-
-
-@dataclass(frozen=True)
-class Raw:
-    """A source as it came, all splits behind each other.
-
-    Shapes: `x` (n, channels, height, width) uint8 or float32, or (n, features) float64, or None
-    where `columns` hold the inputs; `y` (n,) or (n, targets).
-    """
-
-    name: str
-    x: Array | None
-    y: Array
-    where: Callable[[int], str]  # names row i in errors
-    parts: Mapping[str, int] = field(default_factory=dict)  # sizes of the source's own splits
-    columns: tuple[sheets.Column, ...] = ()
-    target_name: str = ""
-    target_names: tuple[str, ...] = ()  # where there are several
-    notes: tuple[str, ...] = ()
-    layout: str = "auto"  # where arrays have their channels
-    white: float | None = None  # of image files with more than 8 bits
 
 
 def read(
@@ -56,13 +37,17 @@ def read(
         return _digits()
     if isinstance(source, (str, Path)):
         return _path(Path(source).expanduser(), target, image_size, task, drop, layout)
-    if isinstance(source, (tuple, list)) and source and all(map(_is_dataset, source)):
+    if frames.is_frame(source):
+        return frames.of_frame(source, None, target, task, drop)
+    if isinstance(source, tuple) and len(source) == 2 and frames.is_frame(source[0]):
+        return frames.of_frame(*source, target, task, drop)
+    if isinstance(source, (tuple, list)) and source and all(map(torch_sets.is_dataset, source)):
         if len(source) > 3:
             raise DataError(
                 "datasets", expected="(train, test) or (train, val, test)", got=len(source)
             )
         names = splits.PARTS if len(source) == 3 else ("train", "test")[: len(source)]
-        pairs = {k: _dataset(d, k) for k, d in zip(names, source, strict=True)}
+        pairs = {k: torch_sets.read(d, k) for k, d in zip(names, source, strict=True)}
         return _blocks("dataset", pairs, layout=layout)
     if isinstance(source, (tuple, list)) and len(source) == 2:
         return _blocks("arrays", {"train": (source[0], source[1])}, layout=layout)
@@ -71,8 +56,8 @@ def read(
         if {"images", "data", "target"} <= set(arrays):
             del arrays["data"]  # the same, flattened
         return _named(arrays, "arrays", "", layout)
-    if _is_dataset(source):
-        return _blocks("dataset", {"train": _dataset(source, "dataset")}, layout=layout)
+    if torch_sets.is_dataset(source):
+        return _blocks("dataset", {"train": torch_sets.read(source, "dataset")}, layout=layout)
     raise DataError("data source", expected=_SOURCES, got=type(source).__name__)
 
 
@@ -180,6 +165,9 @@ def _path(
 ) -> Raw:
     existing(path)
     if path.is_dir():
+        table = frames.of_folder(path, target, task, drop)
+        if table is not None:
+            return table
         try:
             found = folders.find(path)
             pixels = images.read_files(found.files, image_size)
@@ -202,7 +190,7 @@ def _path(
     if name.endswith(".npz"):
         return _npz(path, layout)
     if name.endswith(sheets.SUFFIXES):
-        return _csv(path, target, task, drop)
+        return frames.of_file(path, target, task, drop)
     raise DataError(f"cannot tell what {path} is", expected=_SOURCES, got=f"ending {path.suffix!r}")
 
 
@@ -270,75 +258,6 @@ def _role(key: str) -> tuple[str, str] | None:
     return None
 
 
-def _csv(path: Path, target: str | None, task: str, drop: Sequence[str]) -> Raw:
-    columns, lines = sheets.read_csv(path)
-    names = [column.name for column in columns]
-    foreign = [name for name in drop if name not in names]
-    if foreign:
-        raise SettingError(
-            f"no column {foreign[0]!r} to drop in {path}", expected="some of " + ", ".join(names)
-        )
-    columns = tuple(column for column in columns if column.name not in drop)
-    names = [column.name for column in columns]
-    wanted = [names[-1]] if target is None else [target]
-    if target is not None and target not in names:
-        wanted = [word.strip() for word in target.split(",")]
-    unknown = [name for name in wanted if name not in names]
-    if unknown:
-        raise SettingError(
-            f"no target column {unknown[0]!r} in {path}", expected="one of " + ", ".join(names)
-        )
-    ys = [columns[names.index(name)] for name in wanted]
-
-    def where(i: int) -> str:
-        return f"line {lines[i]} of {path}"
-
-    ys = [_target(y, task, alone=len(ys) == 1) for y in ys]
-    for y in ys:
-        missing = [i for i, text in enumerate(y.texts) if not text]
-        if missing:
-            raise DataError(
-                f"column {y.name!r}, {where(missing[0])}",
-                expected="a target in every row",
-                got=f"{len(missing)} rows without",
-                hint="remove these rows, or choose another target column",
-            )
-    rest = tuple(column for column in columns if column.name not in wanted)
-    if not rest:
-        raise DataError(
-            f"{path} has one column only", expected="features and a target", got=names[0]
-        )
-    notes = [f"left out as asked: {', '.join(drop)}"] * bool(drop)
-    if target is None:
-        notes.append(f"the target is the last column, {names[-1]!r}")
-    values = [np.array(y.texts) if y.numbers is None else y.numbers for y in ys]
-    text = [y for y in ys if y.numbers is None]
-    if text and len(ys) > 1:
-        raise DataError(
-            f"target column {text[0].name!r}", expected="numbers", got=text[0].not_a_number
-        )
-    return Raw(
-        path.name.split(".")[0],
-        None,
-        values[0] if len(ys) == 1 else np.stack(values, axis=1),
-        where,
-        columns=rest,
-        target_name=", ".join(wanted),
-        target_names=tuple(wanted) if len(ys) > 1 else (),
-        notes=tuple(notes),
-    )
-
-
-def _target(y: sheets.Column, task: str, *, alone: bool) -> sheets.Column:
-    """A target column: classes are texts as they stand in the file, "NA" and 001 too."""
-    classes = alone and task in ("auto", "classification", "multilabel")
-    if y.numbers is None and classes:
-        return y._replace(texts=y.cells)
-    if y.is_code and classes:
-        return y._replace(texts=y.cells, numbers=None)
-    return y
-
-
 def _blocks(
     name: str,
     pairs: Mapping[str, tuple[object, object]],
@@ -398,67 +317,8 @@ def _blocks(
     )
 
 
-def _is_dataset(source: object) -> bool:
-    torch = sys.modules.get("torch")  # a Dataset cannot come without it
-    return torch is not None and isinstance(source, torch.utils.data.Dataset)
-
-
-def _dataset(source: Any, label: str) -> tuple[Array, Array]:
-    """All examples of a map-style torch Dataset, read once."""
-    try:
-        n = len(source)
-    except (TypeError, NotImplementedError) as error:
-        raise DataError(
-            label, expected="a Dataset with a length", got=type(source).__name__
-        ) from error
-    xs: list[Array] = []
-    ys: list[Array] = []
-    for i in range(n):
-        try:
-            item = source[i]
-        except Exception as error:
-            raise DataError(
-                f"{label}[{i}] failed", got=f"{type(error).__name__}: {_line(error)}"
-            ) from error
-        if not isinstance(item, (tuple, list)) or len(item) != 2:
-            raise DataError(f"{label}[{i}]", expected="(x, y)", got=_what(item))
-        x, y = (_plain(value, f"{label}[{i}]") for value in item)
-        if xs and (x.shape, y.shape) != (xs[0].shape, ys[0].shape):
-            raise DataError(
-                f"{label}[{i}] differs from {label}[0]",
-                expected=f"shapes {xs[0].shape} and {ys[0].shape}",
-                got=f"{x.shape} and {y.shape}",
-                hint="resize or crop in the dataset's transform",
-            )
-        xs.append(x)
-        ys.append(y)
-    if not xs:
-        raise DataError(label, expected="examples", got="an empty dataset")
-    for i in range(0, n, max(1, n // _TWICE)):
-        if not np.array_equal(_plain(source[i][0], f"{label}[{i}]"), xs[i], equal_nan=True):
-            raise DataError(
-                f"{label}[{i}] differs when it is read again",
-                expected="a Dataset that gives the same each time",
-                got="random transforms, probably",
-                hint="leave them out: augmentation is a setting of the recipe and draws anew in "
-                "every epoch, augment='crop+flip' (--set augment=crop+flip)",
-            )
-    return np.stack(xs), np.stack(ys)
-
-
-def _plain(value: object, label: str) -> Array:
-    try:
-        return np.asarray(value)
-    except Exception as error:
-        raise DataError(label, expected="arrays, tensors or images", got=_line(error)) from error
-
-
 def _is_byte(x: Array) -> bool:
     return bool(x.min() >= 0 and x.max() <= 255)
-
-
-def _what(item: object) -> str:
-    return f"{len(item)} values" if isinstance(item, Sequence) else type(item).__name__
 
 
 def _line(error: Exception) -> str:

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import math
-import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from foretell._files import expanded
 from foretell.errors import DataError
+from foretell.training.data.cells import CODE, MISSING, NO_NUMBER, number, style
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
-MISSING = frozenset({"", "?", "na", "n/a", "nan", "null", "none"})  # compared in lower case
-_NO_NUMBER = MISSING | {  # in columns of numbers
-    "#n/a", "#na", "#n/a n/a", "<na>", "n.a.", "-nan", "1.#qnan", "-1.#ind", "nat", "-", "--", ".",
-    "#value!", "#div/0!", "#num!", "#ref!", "#null!", "#name?", "missing", "unknown",
-}  # fmt: skip
-_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?(,\d+)?([eE][+-]?\d+)?")  # 1.234,5
-_GROUPS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")  # 1,234.5
-_CODE = re.compile(r"0\d+|\d{16,}")  # numbers that are names: 001, a long id
 _MOST_NUMBERS = 0.9  # share of numbers from which a column of text is worth a word
+_NOTHING = ("nan", "<NA>", "NaT")  # of a DataFrame, as text
 MOST_VALUES = 100  # different texts in one column that become one feature each
 
 
@@ -47,7 +42,7 @@ class Column(NamedTuple):
         >>> Column("zip", ("01", "1"), np.ones(2), cells=("01", "1")).is_code
         True
         """
-        return any(_CODE.fullmatch(cell) for cell in self.cells)
+        return any(CODE.fullmatch(cell) for cell in self.cells)
 
 
 class Sheet(NamedTuple):
@@ -67,7 +62,7 @@ def read_csv(path: Path) -> Sheet:
     header = [cell.strip() for cell in rows[0]]
     if len(rows) < 2:
         raise DataError(f"{path} has no rows", expected="a header line and rows of data", got=1)
-    if not any(cell and _number(cell) is None for cell in header):
+    if not any(cell and number(cell) is None for cell in header):
         raise DataError(
             f"{path} has no header",
             expected="column names in the first line",
@@ -90,6 +85,42 @@ def read_csv(path: Path) -> Sheet:
         tuple(_column(name, values, lines[1:]) for name, values in zip(header, cells, strict=True)),
         lines[1:],
     )
+
+
+def of_frame(frame: Any) -> tuple[Column, ...]:
+    """The columns of a DataFrame as those of its .csv file."""
+    names = [str(name) for name in frame.columns]
+    if len(set(names)) < len(names):
+        raise DataError("columns of a table", expected="names that differ", got=names)
+    if not names or not len(frame):
+        raise DataError("a table", expected="rows and columns", got=f"shape {frame.shape}")
+    return tuple(
+        of_values(name, frame[key]) for name, key in zip(names, frame.columns, strict=True)
+    )
+
+
+def of_values(name: str, values: Any) -> Column:
+    """A column of values; None and NaN are missing."""
+    array = np.asarray(values)
+    if array.dtype.kind in "iuf":
+        numbers = array.astype(np.float64)
+        endless = np.flatnonzero(np.isinf(numbers))
+        if len(endless):
+            raise DataError(
+                f"column {name!r}, row {endless[0]}", expected="a finite number", got="infinity"
+            )
+        each = zip(numbers.tolist(), array.tolist(), strict=True)
+        texts = tuple("" if math.isnan(value) else str(one) for value, one in each)
+        return Column(name, texts, numbers, cells=texts, share=1.0)
+    values = array.tolist()
+    cells = ["" if one is None or str(one) in _NOTHING else str(one) for one in values]
+    return _column(name, cells, range(len(cells)))
+
+
+def joined(columns: Sequence[Column]) -> Column:
+    """One column of several files below each other; numbers where it is numbers in all."""
+    cells = [cell for column in columns for cell in column.cells]
+    return _column(columns[0].name, cells, range(2, len(cells) + 2))
 
 
 def fit(columns: Sequence[Column], train: NDArray[np.int64]) -> tuple[list[dict[str, Any]], str]:
@@ -163,11 +194,16 @@ def is_one_hot(spec: Sequence[dict[str, Any]]) -> NDArray[np.bool_]:
 
 
 def _rows(path: Path) -> tuple[list[list[str]], list[int]]:
-    opener = gzip.open if path.suffix == ".gz" else open
     rows: list[list[str]] = []
     lines: list[int] = []
     try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+        if path.suffix == ".gz":
+            with gzip.open(path) as packed:
+                whole = expanded(packed, path.stat().st_size)
+            text: IO[str] = io.StringIO(whole.decode("utf-8-sig"), newline="")
+        else:
+            text = path.open(encoding="utf-8-sig", newline="")
+        with text as file:
             head = file.readline()
             file.seek(0)
             delimiter = max(",;\t|", key=head.count)
@@ -189,9 +225,9 @@ def _rows(path: Path) -> tuple[list[list[str]], list[int]]:
 def _column(name: str, cells: Sequence[str], lines: Sequence[int]) -> Column:
     stripped = tuple(cell.strip() for cell in cells)
     texts = tuple("" if cell.lower() in MISSING else cell for cell in stripped)
-    known = [cell for cell in stripped if cell.lower() not in _NO_NUMBER]
-    how, read = _style(known)
-    values = [math.nan if cell.lower() in _NO_NUMBER else read(cell) for cell in stripped]
+    known = [cell for cell in stripped if cell.lower() not in NO_NUMBER]
+    how, read = style(known)
+    values = [math.nan if cell.lower() in NO_NUMBER else read(cell) for cell in stripped]
     bad = [i for i, value in enumerate(values) if value is None]
     if bad or (not known and any(texts)):
         first = f"{stripped[bad[0]][:40]!r} in line {lines[bad[0]]}" if bad else repr(stripped[0])
@@ -199,37 +235,12 @@ def _column(name: str, cells: Sequence[str], lines: Sequence[int]) -> Column:
         return Column(name, texts, None, first, stripped, share=share)
     numbers = np.array(values, dtype=np.float64)
     for i in np.flatnonzero(~np.isfinite(numbers)).tolist():
-        if stripped[i].lower() not in _NO_NUMBER:
+        if stripped[i].lower() not in NO_NUMBER:
             raise DataError(
                 f"column {name!r}, line {lines[i]}", expected="a finite number", got=stripped[i]
             )
-    texts = tuple("" if cell.lower() in _NO_NUMBER else cell for cell in stripped)
+    texts = tuple("" if cell.lower() in NO_NUMBER else cell for cell in stripped)
     return Column(name, texts, numbers, cells=stripped, how=how, share=1.0)
-
-
-def _style(known: Sequence[str]) -> tuple[str, Callable[[str], float | None]]:
-    """How the numbers of a column are written, and what reads them."""
-    if any("," in cell for cell in known):
-        if (
-            all(_GROUPS.fullmatch(cell) or _number(cell) is not None for cell in known)
-            and any(
-                cell.count(",") > 1 or "." in cell or len(cell.split(",")[-1]) == 3
-                for cell in known
-            )
-            and not any(cell.startswith(("0,", "-0,")) for cell in known)
-        ):
-            return "commas between thousands", lambda cell: _number(cell.replace(",", ""))
-        if all(_COMMA.fullmatch(cell) for cell in known):
-            plain = {ord("."): None, ord(","): "."}
-            return "decimal commas", lambda cell: _number(cell.translate(plain))
-    return "", _number
-
-
-def _number(cell: str) -> float | None:
-    try:
-        return float(cell) if "_" not in cell else None
-    except ValueError:
-        return None
 
 
 def taken(columns: Sequence[Column], spec: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
