@@ -90,4 +90,32 @@ ROWS: tuple[Row, ...] = (
         "Cai et al., ICLR 2020",
         quick={"resolutions": (16, 24), "width": 0.2, "input_shape": (1, 16, 16), "n_outputs": 3},
     ),
+    Row(
+        "darts-s1",
+        "foretell.spaces.darts_s:DartsS1",
+        "the DARTS space with few operations: two operations an edge, different on each",
+        "Zela et al., ICLR 2020",
+        quick={"channels": 4, "n_cells": 3, "input_shape": (1, 8, 8)},
+    ),
+    Row(
+        "darts-s2",
+        "foretell.spaces.darts_s:DartsS2",
+        "the DARTS space with few operations: skip connection or 3x3 separable convolution",
+        "Zela et al., ICLR 2020",
+        quick={"channels": 4, "n_cells": 3, "input_shape": (1, 8, 8)},
+    ),
+    Row(
+        "darts-s3",
+        "foretell.spaces.darts_s:DartsS3",
+        "the DARTS space with few operations: as darts-s2, its supernet with none",
+        "Zela et al., ICLR 2020",
+        quick={"channels": 4, "n_cells": 3, "input_shape": (1, 8, 8)},
+    ),
+    Row(
+        "darts-s4",
+        "foretell.spaces.darts_s:DartsS4",
+        "the DARTS space with few operations: 3x3 separable convolution or noise",
+        "Zela et al., ICLR 2020",
+        quick={"channels": 4, "n_cells": 3, "input_shape": (1, 8, 8)},
+    ),
 )

@@ -85,6 +85,19 @@ def pooled(channels: int, n_outputs: int) -> list[nn.Module]:
     return [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, n_outputs)]
 
 
+class Noise(nn.Module):
+    """Standard normal numbers in the shape of the strided input, new ones in every pass."""
+
+    def __init__(self, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Nothing of x but its shape; the gradient is 0."""
+        x = x[:, :, :: self.stride, :: self.stride]
+        return torch.randn_like(x) + 0.0 * x
+
+
 _OPS: dict[str, Callable[[int, int], nn.Module]] = {
     # NAS-Bench-101
     "conv3x3-bn-relu": lambda c, stride: conv_bn_relu(c, c, 3),
@@ -100,6 +113,7 @@ _OPS: dict[str, Callable[[int, int], nn.Module]] = {
     "sep_conv_3x3": lambda c, stride: sep_conv(c, 3, stride),
     "sep_conv_5x5": lambda c, stride: sep_conv(c, 5, stride),
     "dil_conv_3x3": lambda c, stride: dil_conv(c, 3, stride),
+    "noise": lambda c, stride: Noise(stride),  # of RobustDARTS
     "dil_conv_5x5": lambda c, stride: dil_conv(c, 5, stride),
 }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +17,8 @@ from foretell.graphs.pruning import prune
 from foretell.graphs.refinement import class_key
 from foretell.spaces.base import Choice, Costs, Graphs, Rows, Space
 from foretell.spaces.parts.keys import remembered
-from foretell.spaces.parts.settings import at_least, image_shape
+from foretell.spaces.parts.mixture import Mixture, Node, Site, Weights
+from foretell.spaces.parts.settings import at_least, divides, image_shape
 
 OPS = (
     "max_pool_3x3",
@@ -73,6 +75,7 @@ class NB301(Space):
     """
 
     name = "nb301"
+    ops: ClassVar[tuple[str, ...]] = OPS  # that edges may have
     closed_form_costs = True
     amounts = False
     _declared = tuple(
@@ -122,7 +125,7 @@ class NB301(Space):
     @property
     def vocabulary(self) -> tuple[str, ...]:
         """Vertex operations: of each cell its two inputs, then what it does."""
-        inner = ("c_{k-2}", "c_{k-1}", *OPS)
+        inner = ("c_{k-2}", "c_{k-1}", *self.ops)
         return ("input", "output", *(f"{cell}:{word}" for cell in CELLS for word in inner))
 
     def graphs(self, X: Rows) -> Graphs:
@@ -139,7 +142,7 @@ class NB301(Space):
         ops[:, -1] = 1
         adjacency = np.zeros((n, 22, 22), dtype=bool)
         for c in range(2):
-            at, word = 1 + 10 * c, 2 + (2 + len(OPS)) * c  # of the first input of the cell
+            at, word = 1 + 10 * c, 2 + (2 + len(self.ops)) * c  # of the first input of the cell
             ops[:, at : at + 2] = word, word + 1
             ops[:, at + 2 : at + 10] = cell_ops[:, c] + word + 2
             adjacency[:, 0, at : at + 2] = True
@@ -155,7 +158,7 @@ class NB301(Space):
         out = []
         for pair in zip(sources.tolist(), ops.tolist(), strict=True):
             lists = [
-                ", ".join(f"({OPS[op]!r}, {i})" for i, op in zip(s, o, strict=True))
+                ", ".join(f"({self.ops[op]!r}, {i})" for i, op in zip(s, o, strict=True))
                 for s, o in zip(*pair, strict=True)
             ]
             parts = [
@@ -178,13 +181,20 @@ class NB301(Space):
                     ((int(i), op) for op, i in pairs[8 * c + 2 * k : 8 * c + 2 * k + 2]),
                     key=lambda one: one[0],
                 )
-                bad = [op for _, op in (first, second) if op not in OPS]
+                bad = [op for _, op in (first, second) if op not in self.ops]
                 if bad or first[0] == second[0] or second[0] >= node:
                     raise self._bad_string(text, bad[0] if bad else f"inputs of node {node}")
                 inputs.append(PAIRS[node].index((first[0], second[0])))
-                ops += [OPS.index(first[1]), OPS.index(second[1])]
+                picked = [self._option(c, i, node, op) for i, op in (first, second)]
+                if -1 in picked:
+                    raise self._bad_string(text, (first, second)[picked.index(-1)][1])
+                ops += picked
             row += [*inputs[1:], *ops]
         return row
+
+    def _option(self, cell: int, i: int, j: int, name: str) -> int:
+        """The option that an operation is on the edge from node i to j, -1 for none of them."""
+        return OPS.index(name)
 
     def from_config(self, config: Mapping[str, Any]) -> Rows:
         """The row, shape (22,), of a configuration as the NAS-Bench-301 files write it.
@@ -215,6 +225,41 @@ class NB301(Space):
         found: Rows = self.check([row])[0]
         return found
 
+    # -- the supernet --------------------------------------------------------------------------
+
+    def mixed_options(self) -> tuple[tuple[str, ...], ...]:
+        """Operations of each of the 14 + 14 edges of the supernet, node by node.
+
+        `Differs:` no "none" among them, which DARTS mixes and never takes; `darts-s3` has it.
+        """
+        return (OPS,) * 28
+
+    def mixture(self) -> Mixture:
+        """All edges of both cells; of the edges of a node a row has two."""
+        names = [f"{cell}_edge_{i}_{j}" for cell in CELLS for j in NODES for i in range(j)]
+        sites = tuple(map(Site, names, self.mixed_options()))
+        at = {name: e for e, name in enumerate(names)}
+        nodes = tuple(
+            Node(tuple(at[f"{cell}_edge_{i}_{j}"] for i in range(j)), 2)
+            for cell in CELLS
+            for j in NODES
+        )
+        return Genotypes(sites, nodes, frozenset({"none"}), space=self)
+
+    def supernet(self, input_shape: tuple[int, ...], n_outputs: int, *, divisor: int = 1) -> Any:
+        """The same skeleton with all operations on all edges; cells of a kind share the weights.
+
+        References: Liu et al., DARTS, ICLR 2019, section 2.
+        """
+        from foretell.nets.supernet.darts import darts_supernet
+
+        in_channels, _, _ = image_shape(self.name, input_shape)
+        divides(self.name, 1 if divisor == 1 else 2 * divisor, channels=self.channels)
+        n = self.n_cells
+        return darts_supernet(
+            self.mixed_options(), in_channels, n_outputs, self.channels, n, reductions(n), divisor
+        )
+
     # -- networks -----------------------------------------------------------------------------
 
     def build(self, x: Any, input_shape: tuple[int, ...], n_outputs: int) -> Any:
@@ -237,7 +282,7 @@ class NB301(Space):
         """Source and operation of each term of the two cells."""
         sources, ops = self.cells(self._row(x))
         return [
-            [(source, OPS[op]) for source, op in zip(*pair, strict=True)]
+            [(source, self.ops[op]) for source, op in zip(*pair, strict=True)]
             for pair in zip(sources[0].tolist(), ops[0].tolist(), strict=True)
         ]
 
@@ -269,6 +314,55 @@ class NB301(Space):
             before, previous = previous, 4 * c
         outputs = self.n_outputs
         return Costs(params + (previous + 1) * outputs, flops + 2 * previous * outputs)
+
+
+@dataclass(frozen=True)
+class Genotypes(Mixture):
+    """The mixture of a DARTS space.
+
+    Args:
+        space: of the rows.
+    """
+
+    space: NB301 = field(kw_only=True)
+
+    def weights(self, X: Rows) -> Weights:
+        """One option on two edges of each node."""
+        sources, ops = self.space.cells(X)
+        targets = np.repeat(NODES, 2)
+        edges = targets * (targets - 1) // 2 - 1 + sources + 14 * np.arange(2)[None, :, None]
+        out = np.zeros((len(X), *self.shape), dtype=np.float32)
+        option = np.full((self.shape[0], len(self.space.ops)), -1)
+        for e, site in enumerate(self.sites):
+            for k, name in enumerate(site.options):
+                if name in self.space.ops:
+                    option[e, self.space.ops.index(name)] = k
+        n = np.arange(len(X))[:, None, None]
+        out[n, edges, option[edges, ops]] = 1.0
+        return out
+
+    def rows(self, weights: Weights) -> Rows:
+        """Which two edges, and the option on each."""
+        out = []
+        for one in weights:
+            row: list[int] = []
+            for c in range(2):
+                inputs, ops = [], []
+                for j in NODES:
+                    start = 14 * c + j * (j - 1) // 2 - 1
+                    there = one[start : start + j]
+                    pair = tuple(np.flatnonzero(there.any(axis=1)).tolist())
+                    if len(pair) != 2:
+                        raise SpaceError(
+                            f"node {j} of a {CELLS[c]} cell", expected="two edges", got=len(pair)
+                        )
+                    inputs.append(PAIRS[j].index(pair))
+                    for i in pair:
+                        name = self.sites[start + i].options[int(there[i].argmax())]
+                        ops.append(self.space._option(c, i, j, name))
+                row += [*inputs[1:], *ops]
+            out.append(row)
+        return self.space.check(out)
 
 
 def _sizes(c: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
