@@ -4,9 +4,9 @@
 
 Images are `cifar10_small.npz` of FORETELL_DATA, pooled to 16 x 16. The chosen row is looked up in
 `nb201.csv.gz` (200 epochs, test) beside random rows: one is worth 87.1 on average, the best by
-validation of 100 trainings 93.7. With --tau N, Kendall's tau between inherited accuracies of N random
-rows and the table. What differs from published searches: 5,085 images of a quarter of the size instead
-of 50,000, a few channels, one cell a stage, few epochs. Results are kept in --out.
+validation of 100 trainings 93.7. With --tau N, tau between inherited accuracies of N random
+rows and the table. What differs from published searches: 5,085 images of a quarter of the size
+instead of 50,000, a few channels, one cell a stage, few epochs. Results are kept in --out.
 """
 
 from __future__ import annotations

@@ -118,4 +118,25 @@ ROWS: tuple[Row, ...] = (
         "Zela et al., ICLR 2020",
         quick={"channels": 4, "n_cells": 3, "input_shape": (1, 8, 8)},
     ),
+    Row(
+        "nb1shot1-1",
+        "foretell.spaces.nb1shot1:OneShot1",
+        "choice blocks inside of NAS-Bench-101: 14,580 rows",
+        "Zela et al., ICLR 2020",
+        quick={"channels": 8, "n_stacks": 2, "n_cells": 1, "input_shape": (1, 8, 8)},
+    ),
+    Row(
+        "nb1shot1-2",
+        "foretell.spaces.nb1shot1:OneShot2",
+        "choice blocks inside of NAS-Bench-101: 29,160 rows",
+        "Zela et al., ICLR 2020",
+        quick={"channels": 8, "n_stacks": 2, "n_cells": 1, "input_shape": (1, 8, 8)},
+    ),
+    Row(
+        "nb1shot1-3",
+        "foretell.spaces.nb1shot1:OneShot3",
+        "choice blocks inside of NAS-Bench-101: 1,312,200 rows",
+        "Zela et al., ICLR 2020",
+        quick={"channels": 8, "n_stacks": 2, "n_cells": 1, "input_shape": (1, 8, 8)},
+    ),
 )
