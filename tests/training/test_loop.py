@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss, r2_score, root_mean_squared_error
 from torch import nn
 
 from foretell.errors import SpaceError
-from foretell.training import loop
+from foretell.training import loop, step
 from foretell.training.data import batches, load
 from foretell.training.recipe import Recipe
 
@@ -202,7 +202,7 @@ def test_wrong_output_shape():
 
 def test_weight_decay_leaves_vectors_alone():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 3))
-    decayed, free = loop._optimiser(model, Recipe(weight_decay=0.1), CPU).param_groups
+    decayed, free = step.optimiser_of(model, Recipe(weight_decay=0.1), CPU).param_groups
     assert (decayed["weight_decay"], free["weight_decay"]) == (0.1, 0.0)
     assert [p.ndim for p in decayed["params"]] == [4, 2]
     assert {p.ndim for p in free["params"]} == {1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,33 @@ class Trainer(Evaluator):
             TrialTimeout: the time of the trial is over.
             RunError: the weights cannot be written.
         """
+        with self._alone(seed) as device:
+            steps = self.training(
+                x, seed, device, epochs=epochs, state=state, weights=weights, on_epoch=on_epoch
+            )
+            while True:
+                try:
+                    next(steps)
+                except StopIteration as stop:
+                    result: Result = stop.value
+                    return result
+
+    def training(
+        self,
+        x: Rows,
+        seed: int,
+        device: torch.device,
+        *,
+        epochs: int | None = None,
+        state: Path | None = None,
+        weights: Path | None = None,
+        on_epoch: OnEpoch | None = None,
+    ) -> Generator[None, None, Result]:
+        """What `evaluate` does, a little at a time, so that several networks share a device.
+
+        Whoever goes on with it sees to it that torch's generators are this training's own then,
+        seeded before it began.
+        """
         if epochs is not None and (isinstance(epochs, bool) or int(epochs) != epochs or epochs < 1):
             raise SettingError("epochs", expected="a whole number from 1", got=epochs)
         start = time.perf_counter()
@@ -107,19 +134,17 @@ class Trainer(Evaluator):
             for path in (weights, state):
                 if path is not None:
                     sweep(path)
-            with self._alone(seed) as device:
-                start = time.perf_counter()  # to wait for another thread is no training
-                model = self._build(x)
-                if state is None or not state.exists():
-                    self._sound(model, x, device)
-                if state is not None:
-                    kept = checkpoint.State(state, self._identity(x, seed), self.state_every_s)
-                fit = loop.fit(
-                    model, self.data, self.recipe, seed, device, on_epoch,
-                    on_step=pulse, state=kept, until=epochs,
-                )  # fmt: skip
-                if weights is not None and fit.ended:
-                    _write(model, weights)
+            model = self._build(x)
+            if state is None or not state.exists():
+                self._sound(model, x, device)
+            if state is not None:
+                kept = checkpoint.State(state, self._identity(x, seed), self.state_every_s)
+            fit = yield from loop.training(
+                model, self.data, self.recipe, seed, device, on_epoch,
+                on_step=pulse, state=kept, until=epochs,
+            )  # fmt: skip
+            if weights is not None and fit.ended:
+                _write(model, weights)
         except (TrialTimeout, RunError):
             raise
         except Exception as error:
@@ -131,7 +156,7 @@ class Trainer(Evaluator):
 
     def identity(self) -> dict[str, Any]:
         """Recipe and data."""
-        free = ("device", "threads")
+        free = ("device", "threads", "graph")
         recipe = {k: v for k, v in self.recipe.to_dict().items() if k not in free}
         return {
             "recipe": recipe,

@@ -32,18 +32,29 @@ def shift_and_flip(x: Tensor, largest: int, flip: bool, rng: torch.Generator) ->
         flip: whether to mirror left and right.
         rng: a CPU generator, so that every device draws the same.
     """
+    return moved(x, draw(len(x), largest, flip, rng).to(x.device))
+
+
+def draw(n: int, largest: int, flip: bool, rng: torch.Generator) -> Tensor:
+    """What is done to n images: rows down, columns right, whether mirrored; (3, n, 1) int64."""
+    shifts = torch.randint(-largest, largest + 1, (2, n, 1), generator=rng)
+    if not flip:
+        return torch.cat([shifts, torch.zeros(1, n, 1, dtype=torch.int64)])
+    return torch.cat([shifts, (torch.rand(n, 1, generator=rng) < 0.5)[None].long()])
+
+
+def moved(x: Tensor, moves: Tensor) -> Tensor:
+    """Images (n, channels, height, width) shifted and mirrored by `moves` of `draw`."""
     n, channels, height, width = x.shape
-    dy, dx = torch.randint(-largest, largest + 1, (2, n, 1), generator=rng)
-    rows = torch.arange(height) + dy
-    columns = torch.arange(width) + dx
-    if flip:
-        mirrored = torch.rand(n, 1, generator=rng) < 0.5
-        columns = torch.where(mirrored, width - 1 - columns, columns)
+    dy, dx, mirrored = moves
+    rows = torch.arange(height, device=x.device) + dy
+    columns = torch.arange(width, device=x.device) + dx
+    columns = torch.where(mirrored > 0, width - 1 - columns, columns)
     inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[
         :, None, :
     ]
     flat = (rows.clamp(0, height - 1) * width)[:, :, None] + columns.clamp(0, width - 1)[:, None, :]
-    flat = flat.view(n, 1, height * width).expand(n, channels, height * width).to(x.device)
-    moved = x.reshape(n, channels, height * width).gather(2, flat).view(x.shape)
-    kept: Tensor = moved * inside[:, None].to(x.device, x.dtype)
+    flat = flat.view(n, 1, height * width).expand(n, channels, height * width)
+    gathered = x.reshape(n, channels, height * width).gather(2, flat).view(x.shape)
+    kept: Tensor = gathered * inside[:, None].to(x.dtype)
     return kept

@@ -11,20 +11,21 @@ What validation sees are the weights with statistics of normalisation layers tha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import NamedTuple
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from foretell._rng import derive
-from foretell.errors import ForetellError, SpaceError
-from foretell.training import augment, scores, statistics
+from foretell.errors import ForetellError
+from foretell.training import scores, statistics
 from foretell.training.checkpoint import Curve, Moving, State
 from foretell.training.data import Data
 from foretell.training.data.batches import Split, balanced
 from foretell.training.recipe import Recipe
+from foretell.training.replay import pool_of
+from foretell.training.step import Looks, Settles, Steps, batches, optimiser_of, records
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
@@ -76,18 +77,37 @@ def fit(
         DivergedError: the training or validation loss is NaN or infinite.
         SpaceError: the model's output has another shape.
     """
+    steps = training(
+        model, data, recipe, seed, device, on_epoch, on_step=on_step, state=state, until=until
+    )
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            found: Fit = stop.value
+            return found
+
+
+def training(
+    model: nn.Module,
+    data: Data,
+    recipe: Recipe,
+    seed: int,
+    device: torch.device,
+    on_epoch: OnEpoch | None = None,
+    *,
+    on_step: Callable[[], None] | None = None,
+    state: State | None = None,
+    until: int | None = None,
+) -> Generator[None, None, Fit]:
+    """What `fit` does, a little at a time: between two times others may use the card."""
     train, val = Split(data, "train", device), Split(data, "val", device)
     prepare(model, data, device)
-    optimiser = _optimiser(model, recipe, device)
-    of_classes = data.task == "classification"
-    each = scores.class_weights(data).to(device) if recipe.balance and of_classes else None
-    classes = train.y.cpu() if recipe.sampler == "balanced" and of_classes else None
+    optimiser = optimiser_of(model, recipe, device)
+    by_class = recipe.sampler == "balanced" and data.task == "classification"
+    classes = train.y.cpu() if by_class else None
     order = torch.Generator().manual_seed(derive(seed, "order"))
     shifts = torch.Generator().manual_seed(derive(seed, "augment"))
-    largest, flip = augment.resolve(recipe.augment, data.input_shape)
-    n = len(train)
-    n_batches = _n_batches(n, recipe)
-    n_steps = recipe.epochs * n_batches
     generators = {"order": order, "augment": shifts, "torch": torch.default_generator}
     if device.type == "cuda":
         at_device = torch.cuda.current_device() if device.index is None else device.index
@@ -97,15 +117,18 @@ def fit(
     weights: dict[str, Tensor] = {}
     if state is not None:
         curve, weights = state.load(moving)
+    n, same, pool = len(train), records(recipe, device), pool_of(device)
+    sizes = [len(one) for one in batches(torch.arange(n), recipe.batch_size, same)]
+    n_steps = recipe.epochs * len(sizes)
+    steps = Steps(model, train, data, recipe, optimiser, sizes, pool)
+    settle = Settles(model, train, recipe, pool)
+    looks = Looks(model, val, data, recipe, again=True, pool=pool)
     last = min(recipe.epochs, until or recipe.epochs)
     again = torch.randperm(n, generator=torch.Generator().manual_seed(derive(seed, "again")))
     measured: statistics.Statistics = {}
 
-    def settle(epoch: int) -> None:
-        rows = again[: statistics.plan(n, recipe.epochs, last=epoch + 1 == recipe.epochs)]
-        parts = rows.tensor_split(_n_batches(len(rows), recipe))
-        with _autocast(recipe, device):
-            statistics.estimate(model, (train.batch(at)[0] for at in parts))
+    def looked_at(epoch: int) -> Tensor:
+        return again[: statistics.plan(n, recipe.epochs, last=epoch + 1 == recipe.epochs)]
 
     for epoch in range(len(curve.get("val_loss", ())), last):
         if _ended(curve, recipe):
@@ -113,33 +136,27 @@ def fit(
         model.train()
         if callable(progress := getattr(model, "progress", None)):
             progress(epoch / recipe.epochs)
-        total = torch.zeros((), device=device)
+        steps.total.zero_()
+        moves = steps.draw(sizes, shifts)
         rows = torch.randperm(n, generator=order) if classes is None else balanced(classes, order)
-        for i, at in enumerate(rows.tensor_split(n_batches)):
+        if train.held is not None:
+            rows = rows.to(device)
+        for i, at in enumerate(batches(rows, recipe.batch_size, same)):
             if on_step is not None:
                 on_step()
-            x, y = train.batch(at)
-            if largest or flip:
-                x = augment.shift_and_flip(x, largest, flip, shifts)
-            with _autocast(recipe, device):
-                out = model(x)
-                loss = scores.loss(_checked(out, y, data), y, data, recipe.label_smoothing, each)
-                for weight, more in _more_outputs(model):
-                    more = _checked(more, y, data)
-                    loss = loss + weight * scores.loss(more, y, data, recipe.label_smoothing, each)
-            for group in optimiser.param_groups:
-                group["lr"] = recipe.lr_at(epoch * n_batches + i, n_steps)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            if recipe.clip:
-                nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-            optimiser.step()
-            total += loss.detach() * len(at)
+            rate = recipe.lr_at(epoch * len(sizes) + i, n_steps)
+            steps(at, moves[i] if moves else None, rate)
+            yield
 
-        row = {"train_loss": float(total) / n}
         with statistics.aside(model):
-            settle(epoch)
-            found = evaluate(model, val, data, recipe)
+            yield from settle(looked_at(epoch))
+            model.eval()
+            for i in range(len(looks.batches)):
+                looks(i)
+                yield
+            yield from done(device)
+            row = {"train_loss": float(steps.total) / sum(sizes)}
+            found = _judged(looks, data)
             if recipe.keep == "best" and found["loss"] < min(
                 curve.get("val_loss", ()), default=math.inf
             ):
@@ -165,19 +182,23 @@ def fit(
     elif ended and measured:
         statistics.put(model, measured)
     elif ended:  # all epochs were in `state`
-        settle(epoch)
+        yield from settle(looked_at(epoch))
     metrics = {key: values[epoch] for key, values in curve.items() if key.startswith("val_")}
     return Fit(metrics, curve, epoch, ended)
 
 
-def _more_outputs(model: nn.Module) -> list[tuple[float, Tensor]]:
-    """Weights and outputs of further heads, of a network that has such."""
-    more = getattr(model, "more_outputs", None)
-    return more() if callable(more) else []
+def done(device: torch.device) -> Iterator[None]:
+    """Lets others go on until the card has done what it was given; nothing to wait for on a CPU."""
+    if device.type == "cuda":
+        event: Any = torch.cuda.Event()
+        event.record()
+        while not event.query():
+            yield
 
 
-def _n_batches(n: int, recipe: Recipe) -> int:
-    return max(1, min(math.ceil(n / recipe.batch_size), n // 2))  # no batch of one row
+def _judged(looks: Looks, data: Data) -> dict[str, float]:
+    out, y = looks.outputs, looks.part.y
+    return {**scores.metrics(out, y, data), "loss": float(scores.loss(out, y, data))}
 
 
 def _best(curve: Curve) -> int:
@@ -200,55 +221,18 @@ def prepare(model: nn.Module, data: Data, device: torch.device) -> None:
 @torch.no_grad()
 def evaluate(model: nn.Module, part: Split, data: Data, recipe: Recipe) -> dict[str, float]:
     """Metrics of a split, those of `scores.metrics` and "loss"."""
-    out, y = outputs(model, part, data, recipe)
-    found = scores.metrics(out, y, data)
-    return {**found, "loss": float(scores.loss(out, y, data))}
+    return _judged(_looked(model, part, data, recipe), data)
 
 
 @torch.no_grad()
 def outputs(model: nn.Module, part: Split, data: Data, recipe: Recipe) -> tuple[Tensor, Tensor]:
     """What a network says of the rows of a split, (n, n_outputs), and their targets."""
+    return _looked(model, part, data, recipe).outputs, part.y
+
+
+def _looked(model: nn.Module, part: Split, data: Data, recipe: Recipe) -> Looks:
     model.eval()
-    outs, ys = [], []
-    for at in torch.split(torch.arange(len(part)), 4 * recipe.batch_size):
-        x, y = part.batch(at)
-        with _autocast(recipe, part.device):
-            outs.append(_checked(model(x), y, data).float())
-        ys.append(y)
-    return torch.cat(outs), torch.cat(ys)
-
-
-def _checked(out: object, y: Tensor, data: Data) -> Tensor:
-    expected = (len(y), data.n_outputs)
-    if not isinstance(out, Tensor) or out.shape != expected:
-        got = f"shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
-        raise SpaceError("output of the network", expected=f"a tensor {expected}", got=got)
-    return out
-
-
-def _optimiser(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
-    weights = [p for p in model.parameters() if p.requires_grad]
-    if not weights:
-        raise SpaceError("the network has no weights to train")
-    groups = [
-        {"params": [p for p in weights if p.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in weights if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    fused = device.type in ("cpu", "cuda")  # one kernel call for all weights
-    if recipe.optimiser == "sgd":
-        return torch.optim.SGD(
-            groups,
-            lr=recipe.step_size,
-            momentum=recipe.momentum,
-            nesterov=recipe.momentum > 0,
-            fused=fused,
-        )
-    return torch.optim.AdamW(
-        groups, lr=recipe.step_size, betas=(recipe.momentum, 0.999), fused=fused
-    )
-
-
-def _autocast(recipe: Recipe, device: torch.device) -> AbstractContextManager[object]:
-    on = recipe.amp and device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=on)
+    looks = Looks(model, part, data, recipe)
+    for i in range(len(looks.batches)):
+        looks(i)
+    return looks

@@ -56,6 +56,7 @@ class Recipe:
     keep: Keep = "last"  # whose weights count: the last epoch's, or the best validation loss's
     device: str = "auto"  # "cpu", "cuda", "cuda:1", ...; auto: cuda where there is one
     amp: bool = True  # bfloat16 autocast on CUDA devices that have it; never on CPU
+    graph: bool = True  # on CUDA devices: record a step once and replay it, where that can be done
     threads: int = 1  # CPU threads of one training
 
     def __post_init__(self) -> None:

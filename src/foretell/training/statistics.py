@@ -10,7 +10,8 @@ measured with statistics of the weights that it has, over a share of the trainin
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,6 @@ def plan(n: int, epochs: int, *, last: bool) -> int:
     return min(n, max(LEAST, int(n * SHARE)))
 
 
-@torch.no_grad()
 def estimate(model: nn.Module, inputs: Iterable[Tensor]) -> None:
     """Put into each layer the mean of its statistics over batches; all else stays as it is.
 
@@ -74,34 +74,66 @@ def estimate(model: nn.Module, inputs: Iterable[Tensor]) -> None:
 
     References: Izmailov et al., Averaging Weights Leads to Wider Optima, UAI 2018 (section 3.2).
     """
-    layers = tracking(model)
-    model.eval()
-    if not layers:
-        return
-    sums: dict[nn.Module, tuple[list[Tensor], list[int]]] = {}
+    found = Estimate(model)
+    with found:
+        for x in inputs if found.layers else ():
+            with torch.no_grad():
+                model(x)
 
-    def look(layer: nn.Module, *_: object) -> None:
-        now = [layer._buffers[key].double() for key in _NAMES]  # type: ignore[union-attr]  # tensors
-        totals, calls = sums.setdefault(layer, ([torch.zeros_like(one) for one in now], [0]))
-        for total, one in zip(totals, now, strict=True):
+
+class Estimate:
+    """The sums behind `estimate`, where they stay: what runs inside may be a recorded graph.
+
+    Inside of `with`, each forward pass of the network adds what its layers find; at the end they
+    have the means, and what is not theirs is as it was.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.layers = list(dict.fromkeys(tracking(model).values()))
+        self._sums = [[torch.zeros_like(one).double() for one in _kept(x)] for x in self.layers]
+        self._calls = [torch.zeros_like(sums[0].view(-1)[:1]) for sums in self._sums]
+
+    def __enter__(self) -> Self:
+        self._undo = contextlib.ExitStack()
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.model.eval)
+            for layer, sums, calls in zip(self.layers, self._sums, self._calls, strict=True):
+                for one in (*sums, calls):
+                    one.zero_()
+                undo.callback(setattr, layer, "momentum", layer.momentum)
+                counted = layer._buffers.get("num_batches_tracked")
+                if counted is not None:
+                    undo.callback(counted.copy_, counted.clone())
+                undo.callback(layer.register_forward_hook(_adder(sums, calls)).remove)
+            self.model.eval()
+            for layer in self.layers:
+                layer.momentum = 1.0  # type: ignore[assignment]  # what a batch has, nothing before
+                layer.training = True
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._undo.close()
+        if kind is not None:
+            return
+        for layer, sums, calls in zip(self.layers, self._sums, self._calls, strict=True):
+            for one, total in zip(_kept(layer), sums, strict=True):
+                # a layer that no pass has reached keeps what it has
+                one.copy_(torch.where(calls > 0, total / calls.clamp(min=1), one.double()))
+
+
+def _kept(layer: nn.Module) -> list[Tensor]:
+    return [layer._buffers[key] for key in _NAMES]  # type: ignore[misc]  # tensors
+
+
+def _adder(sums: list[Tensor], calls: Tensor) -> Callable[..., None]:
+    def add(layer: nn.Module, *_: object) -> None:
+        for total, one in zip(sums, _kept(layer), strict=True):
             total += one
-        calls[0] += 1
+        calls.add_(1)
 
-    with contextlib.ExitStack() as undo:
-        undo.callback(model.eval)
-        for layer in layers.values():
-            undo.callback(setattr, layer, "momentum", layer.momentum)
-            counted = layer._buffers.get("num_batches_tracked")
-            if counted is not None:
-                undo.callback(counted.copy_, counted.clone())
-            undo.callback(layer.register_forward_hook(look).remove)
-            layer.momentum = 1.0  # type: ignore[assignment]  # what a batch has, and nothing before
-            layer.training = True
-        for x in inputs:
-            model(x)
-    for layer, (totals, calls) in sums.items():
-        for key, total in zip(_NAMES, totals, strict=True):
-            layer._buffers[key].copy_(total / calls[0])  # type: ignore[union-attr]  # a tensor
+    return add
 
 
 def read(model: nn.Module) -> Statistics:

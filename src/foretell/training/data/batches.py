@@ -32,14 +32,18 @@ class Split:
     def batch(self, at: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs and targets at positions `at` (a CPU tensor) of this split."""
         if self.held is not None:
-            at = at.to(self.device)
-            x = self.held.index_select(0, at)
+            x = self.held.index_select(0, at.to(self.device))
         else:
-            x = torch.from_numpy(self.data.x[self.rows[at.numpy()]]).to(self.device)
-        y = self.y.index_select(0, at.to(self.device))
-        if x.dtype == torch.uint8:
-            x = x.float().mul_(self.scale).sub_(self.shift)
-        return x, y
+            x = self.rows_at(at)
+        return self.normalised(x), self.y.index_select(0, at.to(self.device))
+
+    def rows_at(self, at: Tensor) -> Tensor:
+        """Inputs as the data has them, from disk, at positions `at` (a CPU tensor)."""
+        return torch.from_numpy(self.data.x[self.rows[at.numpy()]]).to(self.device)
+
+    def normalised(self, x: Tensor) -> Tensor:
+        """Bytes as float32 of mean 0 and spread 1; numbers as they are."""
+        return x.float().mul_(self.scale).sub_(self.shift) if x.dtype == torch.uint8 else x
 
 
 def balanced(y: Tensor, generator: torch.Generator) -> Tensor:
