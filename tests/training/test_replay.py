@@ -35,6 +35,7 @@ def recording(monkeypatch):
     """As if the CPU had graphs."""
     monkeypatch.setattr(replay, "can_record", lambda device: True)
     monkeypatch.setattr(replay, "_said", set())
+    monkeypatch.setattr(loop, "pool_of", lambda device: None)
 
 
 def test_a_recording_begins_with_the_fourth_call(recording):
@@ -126,7 +127,6 @@ def test_replaying_the_same_buffers_trains_the_same_network(optimiser, recording
             return self.run
 
     monkeypatch.setattr(step, "Replay", Held)
-    monkeypatch.setattr(loop, "pool_of", lambda device: None)
     monkeypatch.setattr(step, "records", lambda recipe, device: recipe.graph)
     floats = loop.optimiser_of  # a CPU has no steps with rates in tensors
     monkeypatch.setattr(
