@@ -17,6 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from foretell.errors import SettingError
 from foretell.evaluators.executors.ray import RayExecutor
+from foretell.evaluators.parts.places import cuda_devices
+from foretell.evaluators.together import Together, fits
 from foretell.evaluators.trainer import Trainer
 from foretell.evaluators.workers import Workers
 from foretell.evidence import ledger
@@ -191,26 +193,33 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         far = isinstance(executor, RayExecutor)  # its nodes may have other disks
         data = parts.data if far else parts.data.spill(folder.cache)
         evaluator = Trainer(parts.whole, data, parts.recipe, objective=self.metric)
-        with Workers(
-            evaluator,
-            workers=self.workers,
-            executor=executor,
-            max_retries=self.max_retries,
-            timeout_s=self.timeout_s,
-            memory_gb=self.memory_gb,
-        ) as workers:
+        with self._workers(evaluator, executor) as workers:
             driver = Driver(
                 folder=folder,
                 journal=journal,
                 plan=parts.plan,
                 evaluator=evaluator,
                 workers=workers,
-                parallel=int(workers.room) if workers.room < math.inf else self.workers,
+                parallel=int(workers.room) if workers.room < math.inf else self.workers or 2,
                 on_event=on_event,
                 space=parts.space,
                 watchers=watchers,
             )
             self._run(driver, parts, settings)
+
+    def _workers(self, trainer: Trainer, executor: Executor | None) -> Workers | Together:
+        """Where networks are trained: on one card together, else in processes of their own."""
+        here = executor is None and self.workers != 0
+        if here and fits(trainer, len(cuda_devices()), self.memory_gb):
+            return Together(trainer, self.workers, self.timeout_s)
+        return Workers(
+            trainer,
+            workers=2 if self.workers is None else self.workers,
+            executor=executor,
+            max_retries=self.max_retries,
+            timeout_s=self.timeout_s,
+            memory_gb=self.memory_gb,
+        )
 
     def _run(self, driver: Driver, parts: Parts, settings: dict[str, Any]) -> None:
         from foretell.report import write

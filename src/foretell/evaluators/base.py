@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,7 @@ from foretell.spaces.base import Rows, Space
 OnEpoch = Callable[[int, dict[str, float]], None]
 
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)  # as time.monotonic()
+overdrawn: ContextVar[threading.Event | None] = ContextVar("overdrawn", default=None)  # of memory
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def pulse() -> None:
 
     Raises:
         TrialTimeout: the time is over.
+        MemoryError: it has taken more memory than it may, where that is watched.
 
     >>> pulse()
     >>> token = deadline.set(time.monotonic() - 1)
@@ -101,6 +104,9 @@ def pulse() -> None:
     end = deadline.get()
     if end is not None and time.monotonic() > end:
         raise TrialTimeout("the trial's time is over")
+    over = overdrawn.get()
+    if over is not None and over.is_set():
+        raise MemoryError("the trial's limit")
 
 
 class Evaluator(ABC):

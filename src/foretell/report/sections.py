@@ -299,7 +299,7 @@ def _repeat(run: Run) -> Html:
         ("Seed", record.options.seed),
         ("Data digest", record.data.digest),
         ("Device", record.device),
-        ("Workers", record.options.workers),
+        ("Workers", "not said" if record.options.workers is None else record.options.workers),
         ("foretell", record.foretell),
         *record.versions.items(),
     ]

@@ -13,6 +13,7 @@ import numpy as np
 
 from foretell.errors import RunError
 from foretell.evaluators.base import Evaluator, Result
+from foretell.evaluators.together import Together
 from foretell.evaluators.workers import Workers
 from foretell.frame import Frame
 from foretell.runs import events, tables
@@ -52,7 +53,7 @@ class Driver:
     journal: Journal
     plan: Plan
     evaluator: Evaluator
-    workers: Workers
+    workers: Workers | Together
     parallel: int = 1
     on_event: OnEvent = lambda progress: None
     space: Space = None  # type: ignore[assignment]  # the evaluator's

@@ -97,7 +97,7 @@ class RunRecord:
     data: DataRecord = field(
         default_factory=DataRecord, metadata={"free": ("name", "notes", "columns", "counts.*")}
     )
-    recipe: Recipe | None = field(default=None, metadata={"free": ("device", "threads")})
+    recipe: Recipe | None = field(default=None, metadata={"free": ("device", "threads", "graph")})
     device: str = field(default="", metadata=_FREE)
     versions: dict[str, str] = field(default_factory=dict, metadata=_FREE)
     options: Settings = field(default_factory=Settings)

@@ -92,11 +92,13 @@ class Settings:
         "of each training; None for the recipe's.",
         Flag("--epochs", "Epochs of each training.", int, low=1),
     )
-    workers: int = option(
-        2,
-        "local processes that train at the same time; 0 trains in this process.",
+    workers: int | None = option(
+        None,
+        "networks that train at the same time: in local processes, on a single CUDA device in this "
+        "one; 0 trains in this process, one by one. None for 2 processes, and on a device for as "
+        "many as pay.",
         Flag("--workers", "Networks trained at the same time.", int, low=1),
-        saved=int,
+        saved=int | None,
         free=True,
         low=0,
     )

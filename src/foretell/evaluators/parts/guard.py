@@ -15,8 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from foretell.errors import RunError, SettingError
-from foretell.evaluators.base import Evaluator, Job, Result, TrialTimeout, deadline
+from foretell.evaluators.base import (
+    Evaluator,
+    Job,
+    Result,
+    TrialTimeout,
+    deadline,
+    overdrawn,
+)
 
+WATCH_S = 0.05  # between two looks at the memory in use
 TOKEN = ".driver"  # a file in the folder of the weights: who sees it shares the driver's disk
 
 
@@ -56,7 +64,7 @@ def evaluate(evaluator: Evaluator, job: Job, guard: Guard = Guard()) -> Outcome:
     """
     started = time.perf_counter()
     with contextlib.ExitStack() as limits:
-        limits.enter_context(_memory(guard))
+        limits.enter_context(_memory(guard, evaluator.device))
         limits.enter_context(_time(guard))
         files = limits.enter_context(_files(job, guard))
         extra = {name: value for name, value in files.items() if value is not None}
@@ -124,8 +132,12 @@ def _time(guard: Guard) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _memory(guard: Guard) -> Iterator[None]:
-    """A limit on the private memory of this process: what it has now, and `memory_gb`."""
+def _memory(guard: Guard, device: str) -> Iterator[None]:
+    """A limit on the private memory of this process: what it has now, and `memory_gb`.
+
+    The system holds it, by address space. A driver of CUDA reserves more of that than there is
+    memory, so there the memory in use is watched.
+    """
     if guard.memory_gb is None:
         yield
         return
@@ -138,6 +150,10 @@ def _memory(guard: Guard) -> Iterator[None]:
             got="trials that share a process",
             hint="use local workers or Ray, or the limit that your executor has",
         )
+    if _reserves(device):
+        with _watched(int(guard.memory_gb * 1e9)):
+            yield
+        return
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
@@ -149,6 +165,49 @@ def _memory(guard: Guard) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+@contextlib.contextmanager
+def _watched(more: int) -> Iterator[None]:
+    """A limit on memory in use: `pulse()` raises above it; a quarter above it the process ends.
+
+    Args:
+        more: bytes, in addition to what the process has in use now.
+    """
+    over, done, before = threading.Event(), threading.Event(), _bytes_in_use()
+
+    def watch() -> None:
+        while not done.wait(WATCH_S):
+            taken = _bytes_in_use() - before
+            if taken > more:
+                over.set()
+            if taken > 1.25 * more:  # nobody asks, and the machine is in danger
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    token = overdrawn.set(over)
+    watcher = threading.Thread(target=watch, daemon=True, name="foretell-memory")
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+        overdrawn.reset(token)
+
+
+def _reserves(device: str) -> bool:
+    """Whether what trains on `device` reserves address space that it does not use."""
+    if device != "auto" and not device.startswith("cuda"):
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def _bytes_in_use() -> int:
+    """Private memory of this process that is in use."""
+    _, resident, shared, *_ = Path("/proc/self/statm").read_text().split()
+    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _private_bytes() -> int:

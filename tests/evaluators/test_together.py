@@ -1,0 +1,178 @@
+"""Networks that take turns train as they would alone."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import foretell as ft
+from foretell.errors import SettingError
+from foretell.evaluators import together
+from foretell.evaluators.base import Job
+from foretell.evaluators.together import Together
+from foretell.evaluators.trainer import Trainer
+from foretell.training.data import load
+from foretell.training.recipe import Recipe
+
+
+class Nets(ft.Space):
+    """Small networks with dropout; one that is wrong, one that diverges, one that is slow."""
+
+    kind = ft.choice(["small", "wide", "dropout", "broken", "wild", "slow"])
+
+    def build(self, x, input_shape, n_outputs):
+        kind = self.decode(x)["kind"]
+        if kind == "broken":
+            raise ValueError("no such network")
+        width = 12 if kind == "wide" else 6
+        act = {"dropout": torch.nn.Dropout(0.4), "slow": Slow(), "wild": Wild()}
+        return torch.nn.Sequential(
+            torch.nn.Linear(input_shape[0], width),
+            torch.nn.BatchNorm1d(width),
+            act.get(kind, torch.nn.ReLU()),
+            torch.nn.Linear(width, n_outputs),
+        )
+
+
+class Slow(torch.nn.Module):
+    def forward(self, x):
+        time.sleep(0.02)
+        return x
+
+
+class Wild(torch.nn.Module):
+    def forward(self, x):
+        return x * 1e30 * 1e30
+
+
+SPACE = Nets()
+SMALL, WIDE, DROPOUT, BROKEN, WILD, SLOW = range(6)
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(160, 5)).astype(np.float32)
+    return load((x, (x[:, 0] > 0).astype(int) + (x[:, 1] > 0)))
+
+
+def trainer(data, epochs=3):
+    return Trainer(SPACE, data, Recipe(epochs=epochs, batch_size=16, device="cpu"))
+
+
+def jobs(*kinds, folder=None):
+    return [
+        Job(i, np.array([kind]), seed=i, weights=folder and folder / f"{i}.safetensors")
+        for i, kind in enumerate(kinds)
+    ]
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_results_and_weights_are_those_of_one_by_one(k, data, tmp_path):
+    tr, kinds = trainer(data), (SMALL, DROPOUT, WIDE, DROPOUT, SMALL)
+    state = torch.random.get_rng_state()
+    found = {job.id: result for job, result in Together(tr, k).run(jobs(*kinds, folder=tmp_path))}
+    assert torch.equal(torch.random.get_rng_state(), state)
+    for job in jobs(*kinds):
+        alone = tmp_path / "alone.safetensors"
+        expected = tr.evaluate(job.x, job.seed, weights=alone)
+        assert (found[job.id].metrics, found[job.id].curve) == (expected.metrics, expected.curve)
+        assert (tmp_path / f"{job.id}.safetensors").read_bytes() == alone.read_bytes()
+
+
+def test_one_that_fails_leaves_the_others_alone(data):
+    tr = trainer(data)
+    found = {j.id: r for j, r in Together(tr, 3).run(jobs(BROKEN, DROPOUT, WILD, SMALL))}
+    assert "no such network" in found[0].error
+    assert "not a number" in found[2].error
+    for i, kind in ((1, DROPOUT), (3, SMALL)):
+        assert found[i].metrics == tr.evaluate(np.array([kind]), i).metrics
+
+
+def test_one_that_takes_too_long_ends_and_the_others_go_on(data):
+    tr = trainer(data, epochs=6)
+    found = {j.id: r for j, r in Together(tr, 2, timeout_s=0.4).run(jobs(SLOW, SMALL, DROPOUT))}
+    assert found[0].error == "took longer than 0.4 s"
+    assert found[1].ok
+    assert found[2].ok
+
+
+def test_networks_are_asked_for_when_there_is_room(data):
+    """None means: nothing now; asked again after the next result and not before."""
+    told, asked = [], []
+
+    def source():
+        first, second, third = jobs(SMALL, SMALL, SMALL)
+        yield first
+        asked.append(len(told))
+        yield None
+        asked.append(len(told))
+        yield second
+        asked.append(len(told))
+        yield third
+
+    for job, _ in Together(trainer(data), 2).run(source()):
+        told.append(job.id)
+    assert asked == [0, 1, 1]
+    assert sorted(told) == [0, 1, 2]
+
+
+def test_what_is_half_trained_goes_on(data, tmp_path):
+    tr = trainer(data)
+    job = Job(0, np.array([DROPOUT]), 7, state=tmp_path / "state.safetensors", epochs=2)
+    ((_, half),) = Together(tr, 2).run([job])
+    assert half.epochs == 2
+    ((_, whole),) = Together(tr, 2).run([Job(0, job.x, 7, state=job.state)])
+    assert whole.curve == tr.evaluate(job.x, 7).curve
+
+
+def test_want_of_memory_beside_others_is_tried_again(data, monkeypatch):
+    tr, tries = trainer(data), []
+    whole = tr.training
+
+    def training(x, seed, device, **files):
+        tries.append(seed)
+        if seed == 1 and tries.count(1) == 1:
+            raise MemoryError("64 GB")
+        return (yield from whole(x, seed, device, **files))
+
+    def guarded(x, seed, device, **files):
+        try:
+            return (yield from training(x, seed, device, **files))
+        except MemoryError as error:
+            return ft.Result(seed=seed, error=f"out of memory: {error}")
+
+    monkeypatch.setattr(tr, "training", guarded)
+    workers = Together(tr, 3)
+    found = {job.id: result for job, result in workers.run(jobs(SMALL, SMALL, SMALL))}
+    assert tries.count(1) == 2
+    assert all(result.ok for result in found.values())
+    assert workers.room == 2
+
+
+def test_how_many_pay_is_measured(data, monkeypatch):
+    """Steps a second that grow with k up to 3: k goes on to 4, and stays there."""
+    clock = [0.0]
+    monkeypatch.setattr(together.time, "monotonic", lambda: clock[0])
+    tr = trainer(data)
+
+    def steps(x, seed, device, **files):
+        for _ in range(4000):
+            clock[0] += 0.01 / min(workers.room, 3)
+            yield
+        return ft.Result({"val_acc": 1.0}, seed=seed)
+
+    monkeypatch.setattr(tr, "training", steps)
+    workers = Together(tr)
+    assert len(list(workers.run(jobs(*[SMALL] * 12)))) == 12
+    assert workers.room == 4
+
+
+def test_wrong_numbers(data):
+    with pytest.raises(SettingError, match="networks"):
+        Together(trainer(data), 0)
+    with pytest.raises(SettingError, match="timeout_s"):
+        Together(trainer(data), 1, timeout_s=0)
