@@ -645,3 +645,27 @@ finally:
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (code, "said\n")
+
+
+def test_memory_in_use_is_watched_where_address_space_says_nothing():
+    with guard._watched(300_000_000):
+        small = np.ones(100_000_000, dtype=np.uint8)
+        time.sleep(0.3)
+        pulse()
+        large = np.ones(230_000_000, dtype=np.uint8)
+        time.sleep(0.3)
+        with pytest.raises(MemoryError):
+            pulse()
+    pulse()
+    assert len(small) < len(large)
+
+
+def test_a_process_far_above_its_memory_ends():
+    code = (
+        "import time, numpy as np\n"
+        "from foretell.evaluators.parts import guard\n"
+        "with guard._watched(50_000_000):\n"
+        "    x = np.ones(200_000_000, dtype=np.uint8)\n"
+        "    time.sleep(20)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == -signal.SIGKILL

@@ -24,6 +24,7 @@ from foretell.spaces.base import Rows, Space
 from foretell.training import checkpoint, loop, scores, soundness
 from foretell.training.data import Data, batches
 from foretell.training.recipe import Recipe
+from foretell.training.replay import beside
 
 _TURN = threading.RLock()
 
@@ -103,12 +104,8 @@ class Trainer(Evaluator):
             steps = self.training(
                 x, seed, device, epochs=epochs, state=state, weights=weights, on_epoch=on_epoch
             )
-            while True:
-                try:
-                    next(steps)
-                except StopIteration as stop:
-                    result: Result = stop.value
-                    return result
+            with beside(device):
+                return loop.exhausted(steps)
 
     def training(
         self,

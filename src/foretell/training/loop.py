@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +24,11 @@ from foretell.training.checkpoint import Curve, Moving, State
 from foretell.training.data import Data
 from foretell.training.data.batches import Split, balanced
 from foretell.training.recipe import Recipe
-from foretell.training.replay import pool_of
+from foretell.training.replay import beside, pool_of
 from foretell.training.step import Looks, Settles, Steps, batches, optimiser_of, records
 
 OnEpoch = Callable[[int, dict[str, float]], None]
+T = TypeVar("T")
 
 
 class DivergedError(ForetellError, ArithmeticError):
@@ -80,12 +81,8 @@ def fit(
     steps = training(
         model, data, recipe, seed, device, on_epoch, on_step=on_step, state=state, until=until
     )
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            found: Fit = stop.value
-            return found
+    with beside(device):
+        return exhausted(steps)
 
 
 def training(
@@ -185,6 +182,16 @@ def training(
         yield from settle(looked_at(epoch))
     metrics = {key: values[epoch] for key, values in curve.items() if key.startswith("val_")}
     return Fit(metrics, curve, epoch, ended)
+
+
+def exhausted(steps: Generator[None, None, T]) -> T:
+    """What a generator gives at its end."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            found: T = stop.value
+            return found
 
 
 def done(device: torch.device) -> Iterator[None]:

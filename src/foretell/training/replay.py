@@ -6,9 +6,10 @@ started from Python. A graph starts them all with one call.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,23 @@ class Replay:
 def pool_of(device: torch.device) -> Any:
     """Memory for recordings that run one after the other and hand on nothing inside of it."""
     return torch.cuda.graph_pool_handle() if can_record(device) else None
+
+
+@contextlib.contextmanager
+def beside(device: torch.device) -> Iterator[None]:
+    """A stream of the card that can be recorded: the default one cannot. On a CPU nothing."""
+    if device.type != "cuda":
+        yield
+        return
+    outer = torch.cuda.current_stream(device)
+    if outer != torch.cuda.default_stream(device):
+        yield
+        return
+    inner = torch.cuda.Stream(device)
+    inner.wait_stream(outer)
+    with torch.cuda.stream(inner):
+        yield
+    outer.wait_stream(inner)
 
 
 def can_record(device: torch.device) -> bool:
