@@ -25,7 +25,7 @@ ORDER = (
     *("_version", "errors", "_rng", "_console", "_catalog", "_files"),
     *("metrics", "pareto", "expected", "acquisition", "frame", "typed"),
     *("training", "graphs", "nets", "spaces"),
-    *("encodings", "evidence", "predictors", "costs"),
+    *("encodings", "evidence", "predictors", "transfer", "costs"),
     *("tables", "evaluators", "search", "strategies", "supernets"),
     *("winner", "trackers", "integrations", "runs", "studies", "report"),
     *("nas", "testing", "_doctor", "cli", "__main__", "__init__"),

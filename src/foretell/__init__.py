@@ -41,6 +41,7 @@ _MODULES = {
     "spaces": "foretell.spaces",
     "strategies": "foretell.strategies",
     "supernets": "foretell.supernets",
+    "transfer": "foretell.transfer",
 }
 
 __all__ = ["__version__", *_LAZY, *_MODULES]
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from foretell import spaces as spaces
     from foretell import strategies as strategies
     from foretell import supernets as supernets
+    from foretell import transfer as transfer
     from foretell.errors import ForetellError as ForetellError
     from foretell.evaluators.base import Result as Result
     from foretell.evaluators.own import evaluator as evaluator

@@ -161,12 +161,14 @@ def test_settings_of_its_paper(name):
 
 @pytest.mark.parametrize("row", _catalog.KINDS["predictor"], ids=lambda row: row.name)
 def test_each_has_a_test_of_its_name(row):
-    stem = row.target.partition(":")[0].rpartition(".")[2]
-    text = (Path(__file__).parents[1] / "predictors" / f"test_{stem}.py").read_text()
+    _, room, stem = row.target.partition(":")[0].split(".")
+    text = (Path(__file__).parents[1] / room / f"test_{stem}.py").read_text()
     assert "def test_" in text
 
 
-@pytest.mark.parametrize("room", ["graphs", "encodings", "predictors", "search", "strategies"])
+@pytest.mark.parametrize(
+    "room", ["graphs", "encodings", "predictors", "transfer", "search", "strategies"]
+)
 def test_no_method_knows_a_space_by_name(room):
     """Apart from docstrings, no string or import in these rooms is a space of the catalog."""
     spaces = {row.name for row in _catalog.KINDS["space"]}

@@ -153,3 +153,16 @@ def test_unknown_operations_have_a_word() -> None:
             return torch.fft.fft(x).abs()
 
     assert trace(Odd(), torch.zeros(1, 8)).ops.tolist() == [1, 0, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("layers", "culprit"),
+    [
+        ([nn.Conv2d(3, 4, 3)], "conv2d"),
+        ([nn.Conv2d(2, 4, 3), nn.BatchNorm2d(5)], "batch_norm"),
+        ([nn.Flatten(), nn.Linear(7, 3)], "linear"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(layers: list[nn.Module], culprit: str) -> None:
+    with pytest.raises(DataError, match=f"at operation '{culprit}'"):
+        trace(nn.Sequential(*layers), torch.zeros(1, 2, 6, 6))

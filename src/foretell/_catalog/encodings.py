@@ -95,4 +95,17 @@ ROWS: tuple[Row, ...] = (
         "Ning et al., NeurIPS 2021",
         needs=frozenset({"costs"}),
     ),
+    Row(
+        "measures",
+        "foretell.encodings.measures:Measures",
+        "numbers of the computational graph: counts, sizes, ways from input to output",
+        needs=frozenset({"costs"}),
+    ),
+    Row(
+        "foretold",
+        "foretell.transfer.foretold:Foretold",
+        "score of the shipped prior, which has learnt from tables of other spaces",
+        "Han et al., SDM 2023",
+        needs=frozenset({"costs"}),
+    ),
 )

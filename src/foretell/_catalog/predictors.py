@@ -264,6 +264,13 @@ ROWS: tuple[Row, ...] = (
         quick={"candidates": ("gp", "rf"), "folds": 2},
     ),
     Row(
+        "transferable",
+        "foretell.transfer.transferable:Transferable",
+        "Gaussian process with a prior from tables of other spaces beside what it knows of rows",
+        "Han et al., SDM 2023",
+        tags=frozenset({"std"}),
+    ),
+    Row(
         "mean",
         "foretell.predictors.baselines:Mean",
         "the mean of the targets: a baseline",

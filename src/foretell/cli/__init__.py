@@ -17,7 +17,7 @@ from foretell.errors import ForetellError
 __all__ = ["app", "main"]
 
 # in the order of --help
-for _group in ("run", "supernet", "winner", "looking", "score", "bench"):
+for _group in ("run", "supernet", "winner", "looking", "score", "estimate", "bench"):
     import_module(f"foretell.cli.{_group}")
 
 

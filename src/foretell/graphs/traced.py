@@ -246,14 +246,20 @@ def _quick(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Seque
     x = args[0] if args else None
     if not isinstance(x, Tensor) or x.device.type != "meta":
         return None
-    if word == "batch-norm" or (word in _LIKE and not kwargs.get("inplace")):
+    if word == "batch-norm":
+        fits = all(v is None or v.shape == x.shape[1:2] for v in args[1:5])
+        return x.shape if fits else None
+    if word in _LIKE and not kwargs.get("inplace"):
         return x.shape
     if name == "linear" and len(args) > 1:
-        return (*x.shape[:-1], args[1].shape[0])
+        fits = x.shape[-1:] == args[1].shape[1:]
+        return (*x.shape[:-1], args[1].shape[0]) if fits else None
     if word == "add" and len(args) == 2 and isinstance(args[1], Tensor):
         return x.shape if x.shape == args[1].shape and name == "add" else None
     if name == "conv2d" and len(args) == 7 and not isinstance(args[4], str):
         weight, stride, padding, dilation = args[1], args[3], args[4], args[5]
+        if x.shape[-3] != weight.shape[1] * args[6]:
+            return None
         sides = (
             (side + 2 * _pair(padding)[i] - _pair(dilation)[i] * (weight.shape[2 + i] - 1) - 1)
             // _pair(stride)[i]

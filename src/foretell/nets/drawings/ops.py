@@ -55,7 +55,7 @@ def pooled(canvas: Canvas, x: Value, n_outputs: int) -> Value:
     return canvas.linear(canvas.mean(x), n_outputs)
 
 
-_OPS: dict[str, Callable[[Canvas, Value, int, int], Value]] = {
+OPS: dict[str, Callable[[Canvas, Value, int, int], Value]] = {
     "conv3x3-bn-relu": lambda canvas, x, c, stride: conv_bn_relu(canvas, x, c, 3),
     "conv1x1-bn-relu": lambda canvas, x, c, stride: conv_bn_relu(canvas, x, c, 1),
     "maxpool3x3": lambda canvas, x, c, stride: pool(canvas, x, "max-pool", stride),
@@ -73,4 +73,4 @@ _OPS: dict[str, Callable[[Canvas, Value, int, int], Value]] = {
 
 def op(canvas: Canvas, x: Value, name: str, channels: int, stride: int = 1) -> Value:
     """The operation of a cell by its published name."""
-    return _OPS[name](canvas, x, channels, stride)
+    return OPS[name](canvas, x, channels, stride)

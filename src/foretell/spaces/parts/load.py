@@ -46,7 +46,7 @@ def load(spec: str, **settings: Any) -> Space:
         path, _, name = spec.rpartition(":")
     if not path:
         return _call(_catalog.row("space", spec).load(), spec, settings)
-    module = _run_file(Path(path).expanduser(), spec)
+    module = run_file(Path(path).expanduser(), spec)
     return _call(_find(module, name, path), spec, settings)
 
 
@@ -74,7 +74,8 @@ def named(name: object, **settings: Any) -> Space:
     return load(name, **settings)
 
 
-def _run_file(path: Path, spec: str) -> ModuleType:
+def run_file(path: Path, spec: str) -> ModuleType:
+    """The module of a user's file, run once more; its folder joins the end of `sys.path`."""
     if not path.is_file() or path.suffix != ".py":
         near = sorted(file.name for file in path.parent.glob("*.py"))[:8]
         raise SpaceError(
