@@ -2,10 +2,14 @@
 
     python perf/bench_proxies.py score nb201 --n 1000 --out FOLDER [--minutes 7] [--dear]
     python perf/bench_proxies.py table nb201 --out FOLDER
+    python perf/bench_proxies.py choose nb201 --out FOLDER
+    python perf/bench_proxies.py time nb201 --n 3 [--peer FOLDER]
 
 `score` computes and keeps (the same command goes on), `table` prints rank correlations with the
-accuracy after training. Networks look at the first 64 images of `cifar10_small.npz`. Scores that
-take long (`--dear`) are computed for fewer rows.
+accuracy after training, `choose` the best sums of logarithms of ranks. Networks look at the first
+64 images of `cifar10_small.npz`. Scores that take long (`--dear`) are computed for fewer rows.
+`time` compares the shared pass with one pass a proxy, and with a checkout of zero-cost-nas (Samsung
+Labs), whose scores it prints beside ours; CPU seconds of one thread.
 """
 
 from __future__ import annotations
@@ -13,7 +17,9 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
+import itertools
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -93,8 +99,8 @@ def score(name: str, n: int, minutes: float, dear: bool) -> None:
     print(f"{name}: {done} of {len(todo)} rows, {used:.2f} s of CPU each")
 
 
-def table(name: str, n: int) -> None:
-    """Rank correlations of what is known."""
+def scores_of(name: str, n: int) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64]]:
+    """What is known of each proxy, and the accuracies."""
     space, X, y = rows(name, n)
     found: dict[str, NDArray[np.float64]] = {}
     for dear in (False, True):
@@ -105,11 +111,17 @@ def table(name: str, n: int) -> None:
             values[known] = asked.values(X[known])
         found |= dict(zip(asked.features, values.T, strict=True))
         found |= {f"known {asked.features[0]}": known.astype(float)}
+    return found, y
+
+
+def table(name: str, n: int) -> None:
+    """Rank correlations of what is known."""
+    found, y = scores_of(name, n)
     print("| proxy | networks | Spearman | Kendall tau |\n|---|---|---|---|")
     for proxy in ft.proxies.names():
         one = ft.proxies.get(proxy)
         parts = one.ranks.names if isinstance(one, ft.proxies.Aggregate) else (proxy,)
-        among = np.ones(len(X), dtype=bool)
+        among = np.ones(len(y), dtype=bool)
         for part in parts:
             among &= found[f"known {(DEAR if part in DEAR else CHEAP)[0]}"] > 0
         scores = {part: found[part][among] for part in parts}
@@ -120,21 +132,96 @@ def table(name: str, n: int) -> None:
             print(f"| `{proxy}` | {among.sum()} | {rho:.3f} | {tau:.3f} |")
 
 
+def choose(name: str, n: int) -> None:
+    """Sums of the logarithms of up to five ranks, best first, and the consensus."""
+    found, y = scores_of(name, n)
+    there = found[f"known {CHEAP[0]}"] > 0
+    y = y[there]
+    ranks = {k: ft.proxies.ranked(ft.proxies.log_rank(k), {k: found[k][there]}) for k in CHEAP}
+    sums = [c for size in range(2, 6) for c in itertools.combinations(CHEAP, size)]
+    taus = [(kendall(y, np.sum([ranks[k] for k in c], axis=0)), c) for c in sums]
+    for tau, names in sorted(taus, reverse=True)[:15]:
+        print(f"{tau:.3f}  {' + '.join(names)}")
+    names = ft.proxies.get("consensus").ranks.names
+    print(f"{kendall(y, np.sum([ranks[k] for k in names], axis=0)):.3f}  consensus, {len(y)} rows")
+
+
+PEER = {
+    "grad-norm": "grad_norm",
+    "snip": "snip",
+    "grasp": "grasp",
+    "fisher": "fisher",
+    "jacob-cov": "jacob_cov",
+    "plain": "plain",
+    "synflow": "synflow",
+}
+
+
+def timed(name: str, n: int, peer: Path | None) -> None:
+    """Seconds of the shared pass, of one pass a proxy, and of the peer."""
+    space, X, _ = rows(name, 100)
+    middle = np.argsort(np.abs(space.costs(X).flops - np.median(space.costs(X).flops)))[:n]
+    examples = evidence(space, False).examples
+    every = ft.proxies.names()
+    ratios: dict[str, list[float]] = {"one by one": [], "peer": []}
+    ft.proxies.score(every, space.build(X[0], (3, 32, 32), 10), examples)  # what it imports
+    for x in X[middle]:
+        torch.manual_seed(0)
+        net = space.build(x, (3, 32, 32), 10)
+        _, shared = clock(lambda net=net: ft.proxies.score(every, net, examples))
+        alone = sum(
+            clock(lambda k=k, net=net: ft.proxies.score(k, net, examples))[1] for k in every
+        )
+        ratios["one by one"].append(shared / alone)
+        print(f"all {len(every)} together {shared:.2f} s, one by one {alone:.2f} s")
+        if peer is None:
+            continue
+        sys.path.insert(0, str(peer))
+        from foresight.pruners import predictive
+
+        loader = [(examples.inputs, examples.targets)]
+        theirs, their_s = clock(
+            lambda net=net, loader=loader, measures=predictive: measures.find_measures(
+                net, loader, ("random", 1, 10), "cpu", measure_names=list(PEER.values())
+            )
+        )
+        ours, our_s = clock(lambda net=net: ft.proxies.score(list(PEER), net, examples))
+        ratios["peer"].append(their_s / our_s)
+        print(f"the same {len(PEER)}: ours {our_s:.2f} s, theirs {their_s:.2f} s")
+        for k, word in PEER.items():
+            known = float(np.log1p(theirs[word]) if k == "synflow" else np.real(theirs[word]))
+            print(f"  {k:10s} ours {ours[k]:14.6g} theirs {known:14.6g}")
+    for what, values in ratios.items():
+        if values:
+            print(f"{what}: {np.median(values):.2f} (median of {len(values)} networks)")
+
+
+def clock(call: Any) -> tuple[Any, float]:
+    """What a call gives, and its seconds of CPU."""
+    start = time.process_time()
+    return call(), time.process_time() - start
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["score", "table"])
+    parser.add_argument("what", choices=["score", "table", "choose", "time"])
     parser.add_argument("name", choices=list(TARGETS))
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--dear", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("bench-proxies"))
+    parser.add_argument("--peer", type=Path, default=None, help="a checkout of zero-cost-nas")
     args = parser.parse_args()
     torch.set_num_threads(1)
     with ft.evidence.ledger(args.out):
         if args.what == "score":
             score(args.name, args.n, args.minutes, args.dear)
-        else:
+        elif args.what == "table":
             table(args.name, args.n)
+        elif args.what == "choose":
+            choose(args.name, args.n)
+        else:
+            timed(args.name, args.n, args.peer)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class LinearRegions(Proxy):
     """
 
     ways: int = 4
-    points: int = 16
+    points: int = 8
 
     def score(self, look: Look) -> float:
         """Of the first examples of the batch."""

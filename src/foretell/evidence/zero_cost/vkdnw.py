@@ -46,13 +46,12 @@ class VKDNW(Proxy):
         log_p = outputs.log_softmax(dim=1)
         draws = look.generator("vkdnw")
         p = log_p.detach().exp().cpu()
-        parts: list[Tensor] = []
+        backs: list[list[Tensor]] = []
         for _ in range(self.draws):
             y = torch.multinomial(p, 1, generator=draws).to(outputs.device)
-            backs = gradient(log_p.gather(1, y).sum(), [one.output for one in layers])
-            pairs = zip(layers, backs, strict=True)
-            parts.append(torch.cat([chosen(one, back, each) for one, back in pairs], dim=1))
-        g = torch.cat(parts).double()
+            backs.append(gradient(log_p.gather(1, y).sum(), [one.output for one in layers]))
+        pairs = zip(layers, zip(*backs, strict=True), strict=True)
+        g = torch.cat([torch.cat(chosen(one, back, each)) for one, back in pairs], dim=1).double()
         v = torch.linalg.eigvalsh(g.T @ g / len(g)).clamp_min(0)
         deciles = torch.quantile(v, _QUANTILES.to(v))
         if not deciles.sum() > 0:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -32,14 +34,15 @@ def per_example(layer: Layer, back: Tensor) -> Tensor:
     return torch.einsum("ngop,ngip->ngoi", g, u).flatten(1)
 
 
-def chosen(layer: Layer, back: Tensor, count: int) -> Tensor:
-    """Those of `per_example` at `count` weights, evenly taken, (n, count) or fewer."""
-    u, g = _columns(layer), _rows(layer, back)
-    inner, outer = u.shape[2], g.shape[2]
+def chosen(layer: Layer, backs: Sequence[Tensor], count: int) -> list[Tensor]:
+    """Those of `per_example` at `count` weights, evenly taken, (n, count) or fewer of each back."""
+    u = _columns(layer)
+    inner, outer = u.shape[2], layer.weight.shape[0] // layer.groups
     total = layer.groups * outer * inner
     at = torch.linspace(0, total - 1, min(count, total), device=u.device).long()
     group, place = at // (outer * inner), at % (outer * inner)
-    return (g[:, group, place // inner] * u[:, group, place % inner]).sum(dim=2)
+    read = u[:, group, place % inner]
+    return [(_rows(layer, g)[:, group, place // inner] * read).sum(dim=2) for g in backs]
 
 
 def _columns(layer: Layer) -> Tensor:
