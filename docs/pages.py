@@ -52,6 +52,7 @@ def on_config(config: Any) -> Any:
         {"Runs": "runs.md"},
         {"On a GPU": "gpu.md"},
         {"Zero-cost proxies": "proxies.md"},
+        {"Supernets": "supernets.md"},
         {"Guides": [path.name for path in sorted(docs.glob("adding_a*.md"))]},
         {"Python": ["python/index.md", *(f"python/{noun_page(name)}" for name in nouns())]},
         *(

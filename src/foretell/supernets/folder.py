@@ -22,7 +22,8 @@ from foretell.errors import RunError
 from foretell.evaluators.trainer import Trainer
 from foretell.spaces.base import Space
 from foretell.supernets.alarm import alarm
-from foretell.supernets.loop import Record
+from foretell.supernets.loop import Record, Run
+from foretell.supernets.memory import advice
 from foretell.supernets.recipes import recipe
 from foretell.supernets.search import SupernetSearch
 from foretell.training.data import Data
@@ -84,6 +85,7 @@ def search_in(
         space, parts, wrapper, epochs=total, random_state=seed, device=device,
         folder=folder / "states", measure=every, name=method,
     )  # fmt: skip
+    say(_need(search, data, total))
     book = _Records(folder / "records.jsonl", total, say)
     search.fit(data, on_record=book)
     book.whole(search.history_)
@@ -124,6 +126,12 @@ def _claim(folder: Path, about: Mapping[str, Any]) -> None:
         raise RunError(f"{folder} is not empty and no search", hint="take another --out")
     folder.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(about, indent=1))
+
+
+def _need(search: SupernetSearch, data: Data, epochs: int) -> str:
+    """What the first supernet needs of memory."""
+    space = search.space.with_io(data.input_shape, data.n_outputs)
+    return advice(Run(space, search.method, data, 0, epochs=epochs, device=search.device))
 
 
 class _Records:
