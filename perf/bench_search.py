@@ -18,7 +18,7 @@ import numpy as np
 
 import foretell as ft
 from foretell.metrics import mean_interval
-from foretell.predictors.bayes_lin_reg import BayesLinReg
+from foretell.predictors.bayes_lin import BayesLinReg
 from foretell.search.strategy import Strategy
 from foretell.strategies.neural_predictor import NeuralPredictor
 from foretell.strategies.regularized_evolution import RegularizedEvolution

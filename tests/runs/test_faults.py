@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -309,3 +310,12 @@ def test_a_space_whose_code_changed_is_named(here, tmp_path, monkeypatch):
 
 def interrupt(progress):
     raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_a_run_that_is_ended_at_its_file_operations_is_the_unbroken_one(tmp_path):
+    path = Path(__file__).resolve().parents[2] / "perf" / "operations.py"
+    command = [sys.executable, str(path), "--kills", "6", "--first", "60", "--step", "41"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "runs ended equal" in done.stdout

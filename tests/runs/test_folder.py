@@ -307,3 +307,17 @@ def test_a_file_system_that_refuses_to_sync_folders_is_good_enough(tmp_path, mon
     monkeypatch.setattr(os, "fsync", refuse)
     write_text(tmp_path / "a.txt", "text")
     assert (tmp_path / "a.txt").read_text() == "text"
+
+
+def test_what_killed_writers_have_left_is_removed(tmp_path):
+    folder = RunFolder(tmp_path)
+    left = [
+        path.with_name(f"{path.name}.{8 * 'a'}.part")
+        for path in vars(folder).values()
+        if path.suffix in (".csv", ".json", ".html")
+    ]
+    assert len(left) >= 8
+    for path in left:
+        path.write_text("half")
+    with folder.lock():
+        assert not [path.name for path in left if path.exists()]

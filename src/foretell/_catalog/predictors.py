@@ -44,7 +44,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "bayes-lin",
-        "foretell.predictors.bayes_lin_reg:BayesLinReg",
+        "foretell.predictors.bayes_lin:BayesLinReg",
         "Bayesian linear regression on encodings and their products",
         "Bishop 2006; White et al., NeurIPS 2021",
         tags=frozenset({"std"}),
@@ -272,13 +272,13 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "mean",
-        "foretell.predictors.baselines:Mean",
+        "foretell.predictors.mean:Mean",
         "the mean of the targets: a baseline",
         tags=frozenset({"baseline", "std"}),
     ),
     Row(
         "n-params",
-        "foretell.predictors.baselines:NParams",
+        "foretell.predictors.n_params:NParams",
         "the number of parameters: a baseline",
         "Ning et al., NeurIPS 2021",
         needs=frozenset({"costs"}),
@@ -286,7 +286,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "n-flops",
-        "foretell.predictors.baselines:NFlops",
+        "foretell.predictors.n_flops:NFlops",
         "the flops of a forward pass: a baseline",
         "Ning et al., NeurIPS 2021",
         needs=frozenset({"costs"}),

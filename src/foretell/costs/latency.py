@@ -259,7 +259,7 @@ class Latency:
             )
         encoding = ("one-hot", "size") if space.closed_form_costs else ("one-hot",)
         model = predictors.get(
-            "bayes-lin-reg", space=space, encoding=encoding, target="value", random_state=self.seed
+            "bayes-lin", space=space, encoding=encoding, target="value", random_state=self.seed
         )
         said = np.zeros(len(y))
         folds = KFold(5, shuffle=True, random_state=derive(self.seed, "latency", "folds"))

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import errno
-import hashlib
 import json
 import math
 import os
 import shutil
-import sys
 import tempfile
 import threading
 import time
@@ -23,6 +20,7 @@ from typing import Any, NamedTuple
 
 from foretell import typed
 from foretell.errors import DataError, RunError
+from foretell.evidence.parts.bytes import lock, place_of, unlock, whole_lines
 
 _LOCKS = ".lock"  # a file of no content: its bytes are locked, one for each question
 _WRITING = 0  # the byte that who writes has
@@ -224,7 +222,7 @@ class Ledger:
         with self._locks.lock, self._byte(_WRITING, wait=True):
             try:
                 with open(path, "a+b", buffering=0) as file:
-                    sound = _sound(file)
+                    sound = whole_lines(file)
                     file.truncate(sound)
                     if sound == 0:
                         lines.insert(0, {"about": dict(about)})
@@ -264,7 +262,7 @@ class Ledger:
             yield False
             return
         try:
-            with self._byte(_place(book, row), wait=False) as taken:
+            with self._byte(place_of(book, row), wait=False) as taken:
                 yield taken
         finally:
             with self._locks.lock:
@@ -274,13 +272,13 @@ class Ledger:
     def _byte(self, place: int, wait: bool) -> Iterator[bool]:
         """Whether one byte of the lock file is ours; it is let go at the end of the block."""
         file = self._lock_file()
-        while not (taken := _lock(file, place)) and wait:
+        while not (taken := lock(file, place)) and wait:
             time.sleep(_POLL_S[0])
         try:
             yield taken
         finally:
             if taken:
-                _unlock(file, place)
+                unlock(file, place)
 
     def _lock_file(self) -> int:
         locks = self._locks
@@ -325,56 +323,6 @@ def _take(book: _Book, line: bytes) -> None:
             got=repr(line[:60].decode(errors="replace")),
             hint="take the line out: what it said is then asked again",
         ) from error
-
-
-def _sound(file: Any) -> int:
-    """Bytes of a file up to the end of its last whole line."""
-    size = file.seek(0, os.SEEK_END)
-    end = size
-    while end > 0:
-        start = max(end - 65_536, 0)
-        file.seek(start)
-        at = file.read(end - start).rfind(b"\n")
-        if at >= 0:
-            return int(start + at + 1)
-        end = start
-    return 0
-
-
-def _place(book: str, row: int) -> int:
-    """The byte that stands for a question; two questions share one with a chance of 2^-61."""
-    name = f"{book} {row}".encode()
-    return 1 + int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little") % 2**61
-
-
-def _lock(file: int, place: int) -> bool:
-    """Whether the byte is ours now; True as well where files cannot be locked at all."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            os.lseek(file, place, os.SEEK_SET)
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
-    except OSError as error:
-        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
-    return True
-
-
-def _unlock(file: int, place: int) -> None:
-    with contextlib.suppress(OSError):
-        if sys.platform == "win32":
-            import msvcrt
-
-            os.lseek(file, place, os.SEEK_SET)
-            msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
 
 
 # -- which ledger ---------------------------------------------------------------------------------

@@ -26,11 +26,14 @@ def predicted_measured(run: Run) -> Display | None:
     predicted = numbers(run.predictions.get("predicted", []))
     measured = numbers(run.predictions.get("measured", []))
     early = [trial.id for trial in run.stopped]
-    both = np.isfinite(predicted) & np.isfinite(measured)
-    both &= ~np.isin(numbers(run.predictions.get("id", [])), early)
+    ids = numbers(run.predictions.get("id", []))
+    if not len(phase) == len(predicted) == len(measured) == len(ids):  # damaged
+        return None
+    both = np.isfinite(predicted) & np.isfinite(measured) & np.isfinite(ids)
+    both &= ~np.isin(ids, early)
     if both.sum() < 2:
         return None
-    ids = numbers(run.predictions.get("id", []))[both]
+    ids = ids[both]
     phase, predicted, measured = phase[both], predicted[both], measured[both]
     if (predicted > bounds(run.metric.name)[1]).any():  # a run of an older version
         predicted, _ = within(run.metric.name, measured, predicted)

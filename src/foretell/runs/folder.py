@@ -143,7 +143,8 @@ class RunFolder:
                     got=file.read().strip() or None,
                     hint="wait for it, stop it, or choose another folder with --out",
                 )
-            for path in (self.run_json, self.ranking, self.predictions, self.pareto, self.report):
+            tables = self.ranking, self.predictions, self.pareto, self.confusion, self.tested
+            for path in (self.run_json, *tables, self.examples, self.report):
                 sweep_parts(path)
             _HELD.add(file)
             try:

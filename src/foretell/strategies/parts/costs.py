@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from foretell.errors import SettingError
-from foretell.predictors.bayes_lin_reg import BayesLinReg
+from foretell.predictors.bayes_lin import BayesLinReg
 from foretell.search.history import Floats
 from foretell.spaces.base import Rows, Space
 

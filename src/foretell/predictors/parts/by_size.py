@@ -1,4 +1,4 @@
-"""Baselines that every predictor has to beat: the size of the network, and the mean."""
+"""Networks by their size: what a baseline of a cost does with the targets."""
 
 from __future__ import annotations
 
@@ -13,32 +13,6 @@ from foretell.errors import SpaceError
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.parts.targets import deviation
 from foretell.spaces.base import Rows, Space
-
-
-class Mean(Predictor):
-    """Predicts the mean of the targets, and their standard deviation, for every row.
-
-    Args:
-        space: the space whose rows it sees.
-        random_state: not used; there for the common contract.
-
-    >>> import foretell as ft
-    >>> space = ft.spaces.get("nb201")
-    >>> Mean(space).fit(space.sample(2, rng=0), [1.0, 3.0]).predict(space.sample(3, rng=1))
-    array([2., 2., 2.])
-    """
-
-    has_std = True
-
-    def __init__(self, space: Space, random_state: int | None = None) -> None:
-        self.space = space
-        self.random_state = random_state
-
-    def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
-        self.mean_, self.std_ = float(y.mean()), float(y.std())
-
-    def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
-        return np.full(len(X), self.mean_), np.full(len(X), self.std_)
 
 
 class BySize(Predictor, ABC):
@@ -90,35 +64,3 @@ class BySize(Predictor, ABC):
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         return self.intercept_ + self.slope_ * self._size(X), None
-
-
-class NParams(BySize):
-    """The number of trainable parameters, as `BySize` on log(1 + parameters).
-
-    References: Ning et al. 2021, Evaluating efficient performance estimators of neural
-    architectures; White et al. 2022, A deeper look at zero-cost proxies.
-
-    >>> import foretell as ft
-    >>> space = ft.spaces.get("nb201")
-    >>> low, high = NParams(space).fit([[0] * 6], [0.5]).predict([[0] * 6, [3] * 6])
-    >>> bool(high > low)
-    True
-    """
-
-    _column = 0
-
-
-class NFlops(BySize):
-    """The floating-point operations of one forward pass, as `BySize` on log(1 + flops).
-
-    References: Ning et al. 2021, Evaluating efficient performance estimators of neural
-    architectures.
-
-    >>> import foretell as ft
-    >>> space = ft.spaces.get("nb201")
-    >>> low, high = NFlops(space).fit([[0] * 6], [0.5]).predict([[0] * 6, [3] * 6])
-    >>> bool(high > low)
-    True
-    """
-
-    _column = 1

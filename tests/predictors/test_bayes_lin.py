@@ -1,4 +1,4 @@
-"""`bayes-lin-reg` against scikit-learn's Gaussian process with the same polynomial kernel."""
+"""`bayes-lin` against scikit-learn's Gaussian process with the same polynomial kernel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import foretell as ft
 from foretell.encodings.onehot import OneHot
 from foretell.errors import SettingError
 from foretell.metrics import kendall
-from foretell.predictors.bayes_lin_reg import _BIASES, _NOISES, BayesLinReg
+from foretell.predictors.bayes_lin import _BIASES, _NOISES, BayesLinReg
 
 SPACE = ft.spaces.get("nb201")
 
@@ -108,6 +108,6 @@ def test_on_the_real_table(data_dir):
 
 
 def test_has_two_names_and_is_listed_once():
-    model = ft.predictors.get("bayes-lin-reg", space=SPACE)
+    model = ft.predictors.get("bayes-lin", space=SPACE)
     assert type(model) is type(ft.predictors.get("bayes-lin", space=SPACE)) is BayesLinReg
     assert [n for n in ft.predictors.names() if n.startswith("bayes-lin")] == ["bayes-lin"]
