@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,9 +15,17 @@ from foretell._rng import stream
 from foretell.errors import SettingError
 from foretell.search.history import History
 from foretell.search.strategy import Proposal
+from foretell.spaces.base import Costs
 from foretell.spaces.parts.limited import Limited
 from foretell.strategies.parts.brackets import Fidelities
-from foretell.testing.strategies import CHECKS, check_strategy, made_up_values, mixed_history
+from foretell.strategies.parts.fresh import fresh
+from foretell.testing.strategies import (
+    CHECKS,
+    check_better_than_random,
+    check_strategy,
+    made_up_values,
+    mixed_history,
+)
 
 RECIPES = [row.name for row in _catalog.KINDS["strategy"] if row.recipe]
 QUICK = {row.name: dict(row.quick) for row in _catalog.KINDS["strategy"]}
@@ -148,6 +157,28 @@ def test_no_function_twice_unless_repeats_are_wanted(name, repeats):
     assert (len(functions) < search.n_rows) == repeats
 
 
+class Smooth(ft.Space):
+    """4,096 rows that cost nothing to know."""
+
+    closed_form_costs = True
+    a, b, c, d_choice, e, f = (ft.choice(list("wxyz")) for _ in range(6))
+
+    def costs(self, X):
+        params = 1 + self.check(X).sum(axis=1, dtype=np.int64)
+        return Costs(params, 2 * params)
+
+
+SMOOTH = Smooth()
+LEARN = [row.name for row in _catalog.KINDS["strategy"] if "baseline" not in row.tags]
+
+
+@pytest.mark.parametrize("name", LEARN)
+def test_better_than_random(name):
+    row = _catalog.row("strategy", name)
+    strategy = ft.strategies.get(name, **{**row.quick, **row.learns})
+    check_better_than_random(strategy, SMOOTH)
+
+
 class Forgetful(ft.strategies.Strategy):
     """A strategy that breaks the first promise: it proposes what is known."""
 
@@ -194,6 +225,57 @@ class Silent(ft.strategies.Strategy):
 def test_the_suite_finds_broken_strategies(broken, says):
     with pytest.raises(AssertionError, match=says):
         check_strategy(broken, ft.spaces.get("nb201"))
+
+
+class Blind(ft.strategies.Strategy):
+    """A strategy that looks busy and draws at random."""
+
+    def propose(self, space, history, n, rng):
+        best_first = history.ok.X[np.argsort(-history.ok.y)]
+        return Proposal(
+            fresh(
+                space, history.with_pending(best_first[:0]), n, lambda k: space.sample(k, rng), rng
+            )
+        )
+
+
+class Backwards(ft.strategies.Strategy):
+    """Evolution that takes the worst for the best."""
+
+    def propose(self, space, history, n, rng):
+        evolution = ft.strategies.get("regularized-evolution", population=8, sample_size=4)
+        return evolution.propose(space, replace(history, y=-history.y), n, rng)
+
+
+class Stuck(ft.strategies.Strategy):
+    """Mutants of the first row, whatever they are worth."""
+
+    def propose(self, space, history, n, rng):
+        first = history.X[:1] if len(history) else space.sample(1, rng)
+        return Proposal(
+            fresh(space, history, n, lambda k: space.mutate(np.repeat(first, k, axis=0), rng), rng)
+        )
+
+
+class Cut(Fidelities):
+    """Trains the worst ones on."""
+
+    def promotions(self, history):
+        there = history.latest
+        there = there[(there.status == 0) & (there.epochs < history.max_epochs)]
+        if len(history.pending) or len(there) < 4:
+            return None
+        worst = np.argsort(there.y)[: len(there) // 4]
+        return Proposal(there.X[worst], np.full(len(worst), history.max_epochs))
+
+    def open(self, history):
+        return not len(history.pending)
+
+
+@pytest.mark.parametrize("broken", [Blind(), Backwards(), Stuck(), Cut()])
+def test_the_suite_finds_strategies_that_are_no_better_than_random(broken):
+    with pytest.raises(AssertionError, match="no better than random"):
+        check_better_than_random(broken, SMOOTH)
 
 
 def test_the_suite_reaches_every_kind_of_history():

@@ -19,6 +19,7 @@ ROWS: tuple[Row, ...] = (
             "batch": 5,
         },
         quick={**_FITS, "predictor_settings": {}, "candidates": "random", "pool": 20},
+        learns={"pool": 100},
     ),
     Row(
         "arch2vec-rl",
@@ -26,6 +27,7 @@ ROWS: tuple[Row, ...] = (
         "a policy that walks through a latent space which saw no target",
         "Yan et al., NeurIPS 2020",
         quick={"encoding": "graph-stats", "hidden": 8, "batch": 4, "rows": 500},
+        learns={"encoding": "one-hot", "lr": 0.1, "rows": 5000},
     ),
     Row(
         "asha",
@@ -60,6 +62,7 @@ ROWS: tuple[Row, ...] = (
         "Zhong et al., CVPR 2018",
         recipe={"shaped": True},
         quick={"batch": 4, "replay": 2},
+        learns={"replay": 30, "greedy_after": 30, "alpha": 0.2},
     ),
     Row(
         "bo",
@@ -97,6 +100,7 @@ ROWS: tuple[Row, ...] = (
         "Snoek et al., ICML 2015",
         recipe={"predictor": "dngo"},
         quick={**_FITS, "candidates": "random", "pool": 20},
+        learns={"pool": 100},
     ),
     Row(
         "ga-nas",
@@ -104,6 +108,7 @@ ROWS: tuple[Row, ...] = (
         "a generator that learns to fool a judge who knows the best rows so far",
         "Changiz Rezaei et al., IJCAI 2021",
         quick={"predictor": "bayes-lin", "n_train": 6, "steps": 2, "samples": 8, "hidden": 8},
+        learns={"steps": 30, "samples": 16, "lr": 0.1},
     ),
     Row(
         "gates-search",
@@ -197,6 +202,7 @@ ROWS: tuple[Row, ...] = (
         "a table of what each option leads to, learnt from a replay of the past",
         "Baker et al., ICLR 2017",
         quick={"batch": 4, "replay": 2},
+        learns={"replay": 30, "greedy_after": 30, "alpha": 0.2},
     ),
     Row(
         "rank-nosh",
@@ -204,6 +210,7 @@ ROWS: tuple[Row, ...] = (
         "a pyramid of paused trainings, and a ranker that learns who got how far",
         "Wang et al., ICCV 2021",
         quick={"batch": 4, "predictor": "bayes-lin"},
+        learns={"batch": 20},
     ),
     Row(
         "regularized-evolution",
@@ -224,6 +231,7 @@ ROWS: tuple[Row, ...] = (
         "foretell.strategies.random:Random",
         "rows drawn at random, without replacement",
         "Li & Talwalkar, UAI 2019",
+        tags=frozenset({"baseline"}),
     ),
     Row(
         "successive-halving",

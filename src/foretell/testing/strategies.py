@@ -20,6 +20,7 @@ from foretell.spaces.base import Costs, Rows, Space, choice
 from foretell.testing._globals import global_states
 
 MAX_EPOCHS = 4  # of a whole training in these checks
+_WHOLE = 27  # of one where early values are of use
 
 
 class Tiny(Space):
@@ -185,6 +186,61 @@ def check_using_up(strategy: Strategy, space: Space) -> None:
         search.tell(X, made_up_values(tiny, X))
     assert search.n_rows == tiny.size, f"found {search.n_rows} of {tiny.size} rows"
     assert search.ask(3).shape == (0, tiny.d), "a used-up space gave another row"
+
+
+def check_better_than_random(
+    strategy: Strategy, space: Space, networks: int = 80, seeds: int = 2
+) -> None:
+    """On values that follow from the decisions one by one it does better than random search.
+
+    A search may spend as many epochs as `networks` whole trainings have. Of all networks that it
+    has trained to the end, the later half must be better than random ones by half of their standard
+    deviation, on average; and the best must not be worse than the best of `networks` random ones by
+    a quarter of it. A whole training has 27 epochs; after fewer a value is lower by the share of
+    those that are missing, for all alike.
+
+    Args:
+        strategy: any that is told values; not for baselines, which ignore them.
+        space: where `made_up_values` differ, of many more rows than `networks`.
+        networks: whole trainings.
+        seeds: searches.
+    """
+    everything = made_up_values(space, space.sample(2_000, stream(0, "all rows")))
+    centre, scale = float(everything.mean()), float(everything.std())
+    later, best, by_chance = [], [], []
+    for seed in range(seeds):
+        told = _searched(strategy, space, networks, seed)
+        values = (told.full.y - centre) / scale
+        assert len(values), "no network is trained to the end"
+        later.append(float(values[len(values) // 2 :].mean()))
+        best.append(float(values.max()))
+        X = space.sample(networks, stream(seed, "by chance"))
+        by_chance.append(float((made_up_values(space, X).max() - centre) / scale))
+    assert np.mean(later) >= 0.5, (
+        f"no better than random: what it trains later is {np.mean(later):+.2f} standard deviations "
+        "from the mean of the space"
+    )
+    assert np.mean(best) >= np.mean(by_chance) - 0.25, (
+        f"no better than random: its best is {np.mean(best):.2f} standard deviations above the "
+        f"mean of the space, the best of {networks} random ones {np.mean(by_chance):.2f}"
+    )
+
+
+def _searched(strategy: Strategy, space: Space, networks: int, seed: int) -> History:
+    """What a search knows that has spent so many whole trainings."""
+    search = Search(space, strategy, seed=seed, max_epochs=_WHOLE)
+    spent, left = 0, networks * _WHOLE
+    reached: dict[int, int] = {}
+    while spent < left:
+        X, epochs = search.ask_epochs(max(search.due, min(search.round_size or 10, 10)))
+        if not len(X):
+            break
+        for key, e in zip(space.row_key(X).tolist(), epochs.tolist(), strict=True):
+            spent += e - reached.get(key, 0)
+            reached[key] = e
+        missing = 1 - epochs / _WHOLE
+        search.tell(X, made_up_values(space, X) - missing, epochs=epochs)
+    return search.history.told
 
 
 CHECKS: tuple[Callable[[Strategy, Space], None], ...] = (
