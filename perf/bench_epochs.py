@@ -53,7 +53,7 @@ def main() -> int:
         return 0
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     names = sys.argv[2].split("; ") if len(sys.argv) > 2 else list(MADE)
-    table = ft.Table.open(path, space="nb101")
+    table = ft.Table.open(path, space=ft.spaces.get("nb101"))
     several, whole = (
         Lookup(table, {e: f"val_{e}ep" for e in BUDGETS}),
         Lookup(table, f"val_{BUDGETS[-1]}ep"),

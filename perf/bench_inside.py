@@ -18,6 +18,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 
 import foretell as ft
+from foretell.acquisition import Acquisition
 from foretell.encodings import Encoding
 from foretell.metrics import mean_interval
 from foretell.predictors import OnFeatures
@@ -71,10 +72,11 @@ def made() -> dict[str, Strategy]:
     }
     for predictor in ("gp", "gp-wl", "bayes-lin", "rf", "xgb", "brp"):
         out[f"evolution + {predictor}"] = PredictorEvolution(predictor=predictor)
-        kind = "ei" if ft.predictors.get(predictor, space=SPACE).has_std else "ts"
+        kind: Acquisition = "ei" if ft.predictors.get(predictor, space=SPACE).has_std else "ts"
         out[f"bo + {predictor}, {kind}"] = BO(20, predictor=predictor, acquisition=kind)
-    for kind in ("mean", "pi", "ucb", "ts", "its"):
-        out[f"bo + gp, {kind}"] = BO(20, acquisition=kind)
+    others: tuple[Acquisition, ...] = ("mean", "pi", "ucb", "ts", "its")
+    for other in others:
+        out[f"bo + gp, {other}"] = BO(20, acquisition=other)
     out["gp, one round, 50 + 50"] = NeuralPredictor(50, "gp")
     out["gp, rounds of 10, 50 + 50"] = NeuralPredictor(50, "gp", batch=10)
     out["gp, brp-nas, 5 rounds of 10"] = BRPNAS(5, 10, predictor="gp", batch=10)
