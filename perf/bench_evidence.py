@@ -48,12 +48,12 @@ class OfFunctions(Evidence):
 
     @property
     def features(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(self.scores.features)
+        return (*self.scores.features, "n-flops")
 
     def values(self, X: Any, again: bool = False) -> NDArray[np.float64]:
         """Answers (n, f), which the scores' own ledger keeps."""
-        found: NDArray[np.float64] = self.scores.values(self._firsts(X))
-        return found
+        flops = self.space.costs(np.asarray(X)).flops
+        return np.column_stack([self.scores.values(self._firsts(X)), flops])
 
     def known(self, X: Any) -> NDArray[np.bool_]:
         """Which cost nothing any more."""

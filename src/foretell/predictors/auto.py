@@ -34,12 +34,13 @@ from foretell.predictors.parts.blend import (
 from foretell.predictors.parts.features import FEATURES
 from foretell.predictors.parts.predicted import predicted
 from foretell.predictors.parts.targets import Scale
-from foretell.predictors.parts.untold import Untold
+from foretell.predictors.parts.untold import ByScores, Untold, scores_among
 from foretell.spaces.base import Rows, Space
 
 _FOLDS, _FEWER, _MANY = 5, 3, 100  # with many results fits take long, and lack little in a fold
 _FEWEST = 10  # results below which nothing can be compared
-_UNCOMPARED = ("gp", BASELINE)  # what is averaged then
+_SCORES = "zero-cost"  # what scores of untrained networks say by themselves
+_UNCOMPARED = ("gp", BASELINE, _SCORES)  # what is averaged then
 _ROWS = 400  # most rows that are asked for it
 
 
@@ -85,8 +86,9 @@ class Auto(Predictor):
             Where it binds, results depend on the machine; else, and without it, on `random_state`
             alone.
         evidence: an `Evidence` or several (`foretell.evidence`): their answers are features of
-            each candidate that takes an encoding, and zero-cost scores among them rank before any
-            result is known. None for `consensus` then, and nothing later; () for nothing.
+            each candidate that takes an encoding. Zero-cost scores among them are a candidate by
+            themselves, "zero-cost", and rank before any result is known. None for `consensus`
+            then, and nothing later; () for nothing.
         random_state: non-negative seed, or None for fresh entropy.
 
     Attributes:
@@ -183,6 +185,8 @@ class Auto(Predictor):
                 "predictor", name, space=self.space, random_state=derive(self.random_state, name)
             )
             found[name] = _with(one, (*(("size",) if beside else ()), *evidence_of(self.evidence)))
+        if scores := scores_among(evidence_of(self.evidence)):
+            found[_SCORES] = ByScores(self.space, scores)
         if not found:
             raise SettingError("candidates", expected="at least one predictor", got="none")
         return found

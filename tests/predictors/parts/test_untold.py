@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 import foretell as ft
 from foretell.errors import DataError
 from foretell.evidence import evidence_of, ledger
 from foretell.metrics import kendall
+from foretell.predictors.parts.untold import ByScores
 from foretell.search.ranking import rank
 
 SMALL = ft.spaces.get("nb201", channels=4, n_cells=1, input_shape=(3, 8, 8))
@@ -84,3 +86,27 @@ def test_spaces_without_networks_have_sizes_or_nothing():
 def test_others_still_want_a_result():
     with pytest.raises(DataError, match="targets y"):
         ft.predictors.get("gp", space=SMALL).fit(*NONE)
+
+
+def test_scores_alone_are_a_candidate():
+    """With few results what is known of many networks is heard: slope and place are theirs."""
+    X = SMALL.sample(24, rng=3)
+    few = ft.proxies.ZeroCost("n-layers", batch=4, space=SMALL)
+    y = few.values(X)[:, 0] + 0.1 * np.random.default_rng(0).normal(size=24)
+    model = ft.predictors.get(
+        "auto", space=SMALL, evidence=few, candidates=("gp",), random_state=0
+    ).fit(X, y)
+    assert model.cv_scores_["zero-cost"][0] > 0.8
+    assert "zero-cost" in model.weights_
+    five = clone(model).fit(X[:5], y[:5])
+    assert sorted(five.weights_) == ["gp", "n-params", "zero-cost"]
+    assert kendall(y[5:], five.predict(X[5:])) > 0.5
+
+
+def test_the_sign_of_scores_does_not_turn_round():
+    X = SMALL.sample(10, rng=4)
+    few = ft.proxies.ZeroCost("n-params", batch=4, space=SMALL)
+    size = SMALL.costs(X).params.astype(float)
+    found = ByScores(SMALL, (few,)).fit(X[:4], -size[:4]).predict(X)
+    assert kendall(size, found) > 0.9
+    assert ByScores(SMALL, (few,)).fit(X[:1], [3.0]).predict(X[:1]).tolist() == [3.0]

@@ -1,14 +1,23 @@
-"""What ranks before any result is known."""
+"""What ranks before any result is known, and beside few."""
 
 from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from foretell import _catalog
 from foretell.errors import ForetellError
-from foretell.evidence import Evidence, zero_cost
+from foretell.evidence import Evidence
 from foretell.evidence.parts.inside import bound
-from foretell.predictors.base import Floats
+from foretell.evidence.zero_cost.consensus import Consensus
+from foretell.evidence.zero_cost.parts.aggregate import Aggregate, alone
+from foretell.evidence.zero_cost.parts.ranks import log_rank
+from foretell.evidence.zero_cost.parts.reference import REFERENCE
+from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.parts.targets import deviation
 from foretell.spaces.base import Rows, Space
 
 
@@ -37,7 +46,7 @@ class Untold:
         if evidence is None:
             asked = (ZeroCost("consensus", space=space),) if _has_networks(space) else ()
         else:
-            asked = tuple(bound(e, space) for e in evidence if isinstance(e, ZeroCost))
+            asked = tuple(bound(one, space) for one in scores_among(evidence))
         if asked:
             self.evidence = asked
             self.name = " + ".join(dict.fromkeys(name for one in asked for name in one.features))
@@ -53,7 +62,7 @@ class Untold:
     def predict(self, X: Rows) -> Floats:
         """Scores (n,) of rows (n, d)."""
         if self.evidence:
-            return np.asarray(sum(_score(one, X) for one in self.evidence))
+            return _score(_columns(self.evidence, X))
         if self.name == "nothing":
             return np.zeros(len(X))
         return np.log(np.maximum(self.space.costs(X).flops.astype(np.float64), 1.0))
@@ -68,17 +77,79 @@ def _has_networks(space: Space) -> bool:
     return True
 
 
-def _score(evidence: Evidence, X: Rows) -> Floats:
-    """Aggregates are known alone; other proxies are put together as one would be."""
-    from foretell.evidence.zero_cost.parts.aggregate import Aggregate, alone
+class ByScores(Predictor):
+    """Ranks by zero-cost scores alone; the targets only give the line's place and slope.
 
-    columns = dict(zip(evidence.features, evidence.values(X).T, strict=True))
-    total = np.zeros(len(X))
-    for name, values in columns.items():
-        kind = _catalog.row("proxy", name).load()
-        if issubclass(kind, Aggregate):
-            total += values
-        else:
-            better = {name: kind.higher_is_better}
-            total += alone(zero_cost.log_rank(name), {name: values}, better)
-    return total
+        prediction = mean(y) + std(y) max(r, 0.01) (s - mean(s)) / std(s)
+
+    with r the correlation of s and y, and s a sum of logarithms of ranks against the training rows:
+    the `consensus` where its parts are among the scores, else all of them alike. The slope is
+    always positive, so that few results cannot turn round what is known of many networks.
+
+    Args:
+        space: the space whose rows it sees.
+        evidence: scores by the names of proxies.
+        random_state: not used; there for the common contract.
+    """
+
+    def __init__(
+        self, space: Space, evidence: tuple[Evidence, ...], random_state: int | None = None
+    ) -> None:
+        self.space = space
+        self.evidence = evidence
+        self.random_state = random_state
+
+    def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
+        self.asked_ = tuple(bound(one, self.space) for one in self.evidence)
+        self.reference_ = {k: _place(values) for k, values in _columns(self.asked_, X).items()}
+        s = self._score(X)
+        r = float(np.mean((s - s.mean()) * (y - y.mean()))) / deviation(s) / deviation(y)
+        spread = max(float(y.std()), 1e-6 * (abs(float(y.mean())) or 1.0))  # of equal targets
+        self.slope_ = max(r, 0.01) * spread / deviation(s)
+        self.intercept_ = float(y.mean() - self.slope_ * s.mean())
+
+    def _score(self, X: Rows) -> Floats:
+        return _score(_columns(self.asked_, X), self.reference_)
+
+    def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
+        return self.intercept_ + self.slope_ * self._score(X), None
+
+
+def scores_among(evidence: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """Evidence whose features are proxies of the catalog."""
+    known = set(_catalog.names("proxy"))
+    return tuple(one for one in evidence if known.issuperset(one.features))
+
+
+def _columns(evidence: Iterable[Evidence], X: Rows) -> dict[str, Floats]:
+    """Scores (n,) by name."""
+    return {
+        name: values
+        for one in evidence
+        for name, values in zip(one.features, one.values(X).T, strict=True)
+    }
+
+
+def _place(values: Floats) -> tuple[float, float]:
+    """Median and half the distance of the quartiles of scores."""
+    there = values[~np.isnan(values)]
+    if not len(there):
+        return 0.0, 1.0
+    low, centre, high = np.quantile(there, [0.25, 0.5, 0.75])
+    return float(centre), float((high - low) / 2 or there.std() or 1.0)
+
+
+def _score(
+    columns: Mapping[str, Floats], reference: Mapping[str, tuple[float, float]] = REFERENCE
+) -> Floats:
+    """One number for each row, (n,), higher is better."""
+    kinds = {name: _catalog.row("proxy", name).load() for name in columns}
+    parts = Consensus.ranks.names
+    single = [name for name, kind in kinds.items() if not issubclass(kind, Aggregate)]
+    if not columns.keys() >= set(parts) and (told := set(columns) - set(single)):
+        return np.asarray(sum(columns[name] for name in sorted(told)))
+    chosen = Consensus.ranks
+    if not columns.keys() >= set(parts):
+        chosen = functools.reduce(operator.add, map(log_rank, single))
+    better = {name: kinds[name].higher_is_better for name in chosen.names}
+    return alone(chosen, columns, better, reference)

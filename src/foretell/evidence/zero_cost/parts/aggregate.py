@@ -31,18 +31,22 @@ class Aggregate(ABC):  # what it does follows from `ranks`
 
 
 def alone(
-    ranks: Ranks, scores: Mapping[str, ArrayLike], better: Mapping[str, bool]
+    ranks: Ranks,
+    scores: Mapping[str, ArrayLike],
+    better: Mapping[str, bool],
+    reference: Mapping[str, tuple[float, float]] = REFERENCE,
 ) -> NDArray[np.float64]:
-    """An expression of ranks of networks one by one: against the reference, not each other.
+    """An expression of ranks of networks one by one: against a reference, not each other.
 
     Args:
         ranks: of proxies that the reference has.
         scores: of each proxy, (n,) or one number; NaN counts as the worst.
         better: whether higher scores are better.
+        reference: centre and spread of each proxy.
     """
     total: Any = 0.0
     for term in ranks.terms:
-        centre, spread = REFERENCE[term.proxy]
+        centre, spread = reference[term.proxy]
         z = (np.asarray(scores[term.proxy], dtype=np.float64) - centre) / spread
         z = np.nan_to_num(z if better[term.proxy] else -z, nan=-_FAR).clip(-_FAR, _FAR)
         log_share = -np.log1p(np.exp(-z))
