@@ -50,6 +50,7 @@ def on_config(config: Any) -> Any:
         {"Concepts": "concepts.md"},
         {"Your data": "data.md"},
         {"Runs": "runs.md"},
+        {"Any network": "transfer.md"},
         {"On a GPU": "gpu.md"},
         {"Zero-cost proxies": "proxies.md"},
         {"Supernets": "supernets.md"},

@@ -35,6 +35,7 @@ _MODULES = {
     "curves": "foretell.evidence.curves",
     "encodings": "foretell.encodings",
     "evidence": "foretell.evidence",
+    "graphs": "foretell.graphs",
     "metrics": "foretell.metrics",
     "predictors": "foretell.predictors",
     "proxies": "foretell.evidence.zero_cost",
@@ -49,6 +50,7 @@ __all__ = ["__version__", *_LAZY, *_MODULES]
 if TYPE_CHECKING:
     from foretell import encodings as encodings
     from foretell import evidence as evidence
+    from foretell import graphs as graphs
     from foretell import metrics as metrics
     from foretell import predictors as predictors
     from foretell import spaces as spaces

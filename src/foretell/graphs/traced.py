@@ -249,6 +249,13 @@ def _quick(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Seque
     if word == "batch-norm":
         fits = all(v is None or v.shape == x.shape[1:2] for v in args[1:5])
         return x.shape if fits else None
+    if name.startswith("adaptive_avg_pool") and len(args) == 2 and not kwargs:
+        axes = int(name[-2])
+        sides = args[1] if isinstance(args[1], (tuple, list)) else [args[1]] * axes
+        whole = x.shape[x.ndim - axes :]
+        return (*x.shape[: x.ndim - axes], *map(_or, sides, whole))
+    if name == "mean" and not set(kwargs) - {"dim", "keepdim"}:
+        return _without(x, *args[1:], **kwargs)
     if word in _LIKE and not kwargs.get("inplace"):
         return x.shape
     if name == "linear" and len(args) > 1:
@@ -268,6 +275,18 @@ def _quick(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Seque
         )
         return (*x.shape[:-3], weight.shape[0], *sides)
     return None
+
+
+def _or(side: int | None, instead: int) -> int:
+    return instead if side is None else side
+
+
+def _without(x: Tensor, dim: Any = None, keepdim: bool = False) -> Sequence[int]:
+    """Sizes without some axes, all of them by default."""
+    axes = range(x.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
+    gone = {axis % x.ndim for axis in axes}
+    sizes = [1 if i in gone else side for i, side in enumerate(x.shape)]
+    return sizes if keepdim else [side for i, side in enumerate(sizes) if i not in gone]
 
 
 def _pair(value: Any) -> tuple[int, int]:

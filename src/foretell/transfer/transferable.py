@@ -11,9 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 from foretell._rng import derive
 from foretell.encodings.measures import Measures
-from foretell.errors import DataError, SettingError
-from foretell.graphs.computation import joined
-from foretell.graphs.measures import measures
+from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.gp import GP
 from foretell.predictors.parts.features import FEATURES
@@ -21,6 +19,7 @@ from foretell.predictors.parts.targets import deviation
 from foretell.spaces.base import Rows, Space
 from foretell.spaces.parts.reason import reason
 from foretell.transfer.foretold import Foretold
+from foretell.transfer.parts.numbers import numbers
 from foretell.transfer.parts.prior import Prior, shipped
 
 
@@ -157,21 +156,3 @@ class Transferable(Predictor):
             return mean
         rest = 1.0 if self.model_ is None else self.residual_
         return mean, np.hypot(slope * spread, rest)
-
-
-def numbers(modules: Any, input_shape: Sequence[int]) -> Floats:
-    """Numbers of the graphs of modules, (n, f).
-
-    Raises: DataError for what is no list of modules.
-    """
-    import torch
-
-    from foretell.graphs.traced import trace
-
-    if not isinstance(modules, Sequence) or not all(
-        isinstance(one, torch.nn.Module) for one in modules
-    ):
-        raise DataError("X", expected="a list of nn.Module", got=type(modules).__name__)
-    example = torch.zeros((1, *input_shape))
-    found: Floats = measures(joined([trace(module, example) for module in modules]))
-    return found

@@ -50,6 +50,12 @@ def halve(canvas: Canvas, x: Value, channels: int, stride: int = 2) -> Value:
     return canvas.norm(canvas.concat([even, odd]))
 
 
+def noise(canvas: Canvas, x: Value, stride: int) -> Value:
+    """Random numbers in the shape of the strided input, plus 0 times it."""
+    thin = x._replace(height=-(-x.height // stride), width=-(-x.width // stride))
+    return canvas.add(canvas.each(thin, "other"), canvas.each(thin, "mul"))
+
+
 def pooled(canvas: Canvas, x: Value, n_outputs: int) -> Value:
     """Mean over the pixels, linear map."""
     return canvas.linear(canvas.mean(x), n_outputs)
@@ -66,6 +72,7 @@ OPS: dict[str, Callable[[Canvas, Value, int, int], Value]] = {
     "max_pool_3x3": lambda canvas, x, c, stride: pool(canvas, x, "max-pool", stride),
     "sep_conv_3x3": lambda canvas, x, c, stride: sep_conv(canvas, x, 3, stride),
     "sep_conv_5x5": lambda canvas, x, c, stride: sep_conv(canvas, x, 5, stride),
+    "noise": lambda canvas, x, c, stride: noise(canvas, x, stride),
     "dil_conv_3x3": lambda canvas, x, c, stride: depthwise(canvas, x, 3, stride, 2),
     "dil_conv_5x5": lambda canvas, x, c, stride: depthwise(canvas, x, 5, stride, 2),
 }

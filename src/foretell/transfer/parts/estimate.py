@@ -13,8 +13,8 @@ from foretell.errors import DataError, SettingError
 from foretell.graphs.measures import NAMES
 from foretell.spaces.parts.load import run_file
 from foretell.spaces.parts.reason import reason
+from foretell.transfer.parts.numbers import numbers
 from foretell.transfer.parts.prior import shipped
-from foretell.transfer.transferable import numbers
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,176 @@
+"""Transfer between spaces: zero-shot for every pair, then with a few labels of the target.
+
+Part "pairs": a prior of each source alone, and of all other spaces together, on each target:
+Spearman and Kendall, mean and 95 % interval of the mean over seeds (of the prior and its draw of
+1,500 source networks), beside the number of parameters and FLOPs of the target's networks.
+
+Part "labels": all other spaces as source, then 20, 50 and 100 results of the target, beside `gp`
+from scratch on the same rows: Kendall on 1,000 other networks.
+
+Part "contrast": the graph network of the paper on held-out spaces: pretrained on unlabelled graphs
+of the target with soft, literal and hard positives, or not at all; head on labels of the others.
+
+    python perf/bench_transfer.py [--parts pairs,labels,contrast] [--seeds 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+from scipy.stats import kendalltau, spearmanr, t
+from ship_prior import without
+from sources import Known, family, load
+
+from foretell.encodings import measures as encoding
+from foretell.graphs.measures import NAMES
+from foretell.predictors.gp import GP
+from foretell.transfer.parts import heads
+from foretell.transfer.parts.contrastive import pretrain
+from foretell.transfer.parts.encoder import Encoder, Projection, Scorer
+from foretell.transfer.parts.learning import Source, learn
+from foretell.transfer.transferable import Transferable
+
+SIZES = (20, 50, 100)
+
+
+def main() -> int:
+    """Print the parts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", default="pairs,labels,contrast")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--targets", default="")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    sources = load()
+    if len(sources) < 2:
+        print("skipped: needs the tables in FORETELL_DATA")
+        return 0
+    targets = args.targets.split(",") if args.targets else list(sources)
+    for part in args.parts.split(","):
+        started = time.perf_counter()
+        globals()[part](sources, targets, args.seeds, args.steps)
+        print(f"{part}: {time.perf_counter() - started:.0f} s", flush=True)
+    return 0
+
+
+def told(values: Sequence[float]) -> str:
+    """Mean and half of the 95 % interval of the mean."""
+    n = len(values)
+    half = t.ppf(0.975, n - 1) * np.std(values, ddof=1) / n**0.5 if n > 1 else float("nan")
+    return f"{np.mean(values):.3f} +- {half:.3f}"
+
+
+def some(source: Source, n: int, seed: int) -> Source:
+    """At most n of its networks."""
+    at = np.random.default_rng(seed).permutation(len(source.y))[:n]
+    return Source(source.name, source.numbers[at], source.y[at])
+
+
+def pairs(sources: dict[str, Known], targets: list[str], seeds: int, steps: int) -> None:
+    """Zero-shot."""
+    print("| source | target | Spearman | Kendall |\n|---|---|---|---|")
+    tests = {name: some(sources[name].source, 3_000, 99) for name in targets}
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for name, one in sources.items():
+        for seed in range(seeds):
+            prior = learn([some(one.source, 1_500, seed)], steps=steps, random_state=seed)
+            for target, test in tests.items():
+                if family(target) != family(name):
+                    scores = prior.score(test.numbers)[0]
+                    pair = float(spearmanr(scores, test.y)[0]), float(kendalltau(scores, test.y)[0])
+                    found.setdefault((name, target), []).append(pair)
+    for target, test in tests.items():
+        for seed in range(seeds):
+            scores = without(sources, target, steps, seed).score(test.numbers)[0]
+            pair = float(spearmanr(scores, test.y)[0]), float(kendalltau(scores, test.y)[0])
+            found.setdefault(("all others", target), []).append(pair)
+        for cost in ("params", "flops"):
+            sizes = test.numbers[:, NAMES.index(cost)]
+            pair = float(spearmanr(sizes, test.y)[0]), float(kendalltau(sizes, test.y)[0])
+            found[cost, target] = [pair]
+    for (name, target), got in sorted(found.items(), key=lambda item: item[0][::-1]):
+        rho, tau = zip(*got, strict=True)
+        print(f"| {name} | {target} | {told(rho)} | {told(tau)} |", flush=True)
+
+
+def labels(sources: dict[str, Known], targets: list[str], seeds: int, steps: int) -> None:
+    """A few labels of the target, all other spaces as source."""
+    print("| target | labels | prior | gp | transferable | worst difference |")
+    print("|---|---|---|---|---|---|")
+    gaps = []
+    for name in targets:
+        one = sources[name]
+        if one.space is None or one.X is None:
+            continue
+        space, y = one.space, one.source.y
+        X = space.canonical_form(space.check(one.X))
+        known = encoding._known(space)
+        rows = (row.tobytes() for row in np.ascontiguousarray(X))
+        known.update(zip(rows, one.source.numbers.astype(np.float32), strict=True))
+        taus: dict[tuple[int, str], list[float]] = {}
+        for seed in range(seeds):
+            prior = without(sources, name, steps, seed)
+            order = np.random.default_rng(seed).permutation(len(y))
+            test, rest = order[:1_000], order[1_000:]
+            for n in SIZES:
+                at = rest[:n]
+                models = {
+                    "gp": GP(space, random_state=seed),
+                    "transferable": Transferable(space, prior, random_state=seed),
+                }
+                for label, model in models.items():
+                    scores = model.fit(X[at], y[at]).predict(X[test])
+                    taus.setdefault((n, label), []).append(float(kendalltau(scores, y[test])[0]))
+                scores = prior.score(one.source.numbers[test])[0]
+                taus.setdefault((n, "prior"), []).append(float(kendalltau(scores, y[test])[0]))
+        for n in SIZES:
+            gap = np.subtract(taus[n, "transferable"], taus[n, "gp"])
+            gaps += gap.tolist()
+            cells = [told(taus[n, label]) for label in ("prior", "gp", "transferable")]
+            print(f"| {name} | {n} | {' | '.join(cells)} | {gap.min():+.3f} |", flush=True)
+    bad = np.mean(np.array(gaps) < -0.01)
+    print(f"{len(gaps)} cases: {1 - bad:.0%} at most .01 below gp; worst {min(gaps):+.3f}")
+
+
+def contrast(sources: dict[str, Known], targets: list[str], seeds: int, steps: int) -> None:
+    """The graph network, pretrained in several ways."""
+    print("| target | pretraining | Spearman, zero-shot |\n|---|---|---|")
+    graphs = {}
+    for name, one in sources.items():
+        if one.space is not None and one.X is not None:
+            at = np.random.default_rng(0).permutation(len(one.X))[:400]
+            graphs[name] = heads.Labelled(one.space.computations(one.X[at]), one.source.y[at])
+    for name in (name for name in targets if name in graphs):
+        for positives in ("none", "soft", "literal", "hard"):
+            got = []
+            for seed in range(seeds):
+                torch.manual_seed(seed)
+                module = Projection(Encoder(hidden=32, layers=4))
+                if positives != "none":
+                    pretrain(
+                        module,
+                        graphs[name].graphs,
+                        steps=steps // 2,
+                        batch=48,
+                        positives=positives,  # type: ignore[arg-type]
+                        random_state=seed,
+                    )
+                scorer = Scorer(module.encoder)
+                others = [task for n, task in graphs.items() if family(n) != family(name)]
+                heads.fit(scorer, others, steps=steps, batch=24, lr=3e-3, encoder_lr=0.3)
+                rho = spearmanr(heads.score(scorer, graphs[name].graphs), graphs[name].y)[0]
+                got.append(float(rho))
+            print(f"| {name} | {positives} | {told(got)} |", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
