@@ -267,13 +267,13 @@ def _quick(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Seque
         weight, stride, padding, dilation = args[1], args[3], args[4], args[5]
         if x.shape[-3] != weight.shape[1] * args[6]:
             return None
-        sides = (
+        spatial = (
             (side + 2 * _pair(padding)[i] - _pair(dilation)[i] * (weight.shape[2 + i] - 1) - 1)
             // _pair(stride)[i]
             + 1
             for i, side in enumerate(x.shape[-2:])
         )
-        return (*x.shape[:-3], weight.shape[0], *sides)
+        return (*x.shape[:-3], weight.shape[0], *spatial)
     return None
 
 
