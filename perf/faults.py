@@ -31,6 +31,7 @@ from foretell.runs import journal
 RUN = [
     *("--data", "digits", "--space", "mobile", "--space-set", "preset=tiny", "--predictor", "rf"),
     *("--train", "8", "--top", "3", "--epochs", "4", "--workers", "2", "--compare-random"),
+    *("--strategy", "neural-predictor"),
 ]
 MORE = ((), ("--halving", "sync", "--eta", "2"), ("--replicates", "1"))  # by turns
 KINDS = ("driver", "worker", "workers", "both", "everything")

@@ -109,7 +109,7 @@ def test_the_settings_of_a_run_are_written_down(small, tmp_path):
     assert settings["name"] == settings["data"]["name"] == "numbers"
     assert settings["space"]["spec"] == small["space"]
     assert settings["space"]["size"] == 16
-    assert settings["strategy"]["name"] == "neural-predictor"
+    assert settings["strategy"]["name"] == "foresight"
     assert settings["strategy"]["n_train"] == settings["n_train"] == 5
     assert settings["recipe"]["epochs"] == 2
     assert settings["data"]["digest"]
@@ -253,6 +253,7 @@ def test_wrong_data_is_told_before_anything_is_made(small, tmp_path):
 
 @pytest.mark.slow
 def test_results_are_the_same_with_local_workers(small, tmp_path):
+    small["strategy"] = "neural-predictor"  # rounds: `foresight` asks when a worker is free
     one = ft.NAS(**small).fit(arrays())
     two = ft.NAS(**{**small, "workers": 2, "out": tmp_path / "other"}).fit(arrays())
     assert two.best_metrics_ == one.best_metrics_
@@ -261,3 +262,27 @@ def test_results_are_the_same_with_local_workers(small, tmp_path):
     weights = [nas.folder_ / "best" / "model.safetensors" for nas in (one, two)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
     assert not math.isnan(one.best_metrics_["test_acc"])
+
+
+def test_the_default_asks_for_one_network_at_a_time_after_the_first(small):
+    del small["predictor"]
+    nas = ft.NAS(**{**small, "workers": 2, "top_k": 3}).fit(arrays())
+    lines = (small["out"] / "trials.jsonl").read_text().splitlines()
+    said = [json.loads(line) for line in lines]
+    asks = [event for event in said if event["event"] == "ask"]
+    assert [(event["phase"], len(event["ids"])) for event in asks] == [("sample", 5)] + [
+        ("top", 1)
+    ] * 3
+    ranks = [event for event in said if event["event"] == "rank"]
+    assert [rank["chosen"] for rank in ranks] == ["gp committee"] * 3
+    assert set(ranks[-1]["cv"]) >= {"gp committee", "mean"}, "what others say, beside a baseline"
+    assert 4 <= ranks[0]["n_known"] <= 5, "the last of the first need not be there"
+    assert np.isfinite(nas.ranking_["predicted"]).all()
+    assert "predicted against measured" in (nas.report_.read_text().lower())
+
+
+def test_under_synchronous_halving_the_further_networks_come_in_one_round(small):
+    del small["predictor"]
+    ft.NAS(**{**small, "top_k": 3, "halving": {"kind": "sync", "eta": 2}}).fit(arrays())
+    written = json.loads((small["out"] / "run.json").read_text())["strategy"]
+    assert written["batch"] == 3

@@ -47,9 +47,11 @@ OnEvent = Callable[[Progress], None]
 class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Searches a space for the network that does best on your data, and trains it.
 
-    By default the Neural Predictor: `n_train` random networks are trained, a predictor is fitted
-    on their validation results, it ranks the whole space (or a million of it), the `top_k` best
-    predicted are trained. The best in validation wins; only it is looked at on the test data.
+    By default `foresight`: `n_train` random networks are trained, a predictor is fitted on their
+    validation results, and `top_k` more are trained, each chosen from the whole space (or the part
+    of a large one that matters) by what all results so far say, as workers become free. The best in
+    validation wins; only it is looked at on the test data. With `strategy="neural-predictor"` the
+    `top_k` best predicted are trained in one round, all in parallel.
 
     A run lives in the folder `out`; the same call again continues it there, and trains nothing
     twice. What a run computes may not change in between (data, space, strategy, seed, numbers,

@@ -72,7 +72,8 @@ def here(tmp_path_factory):
 
 def search(here, out, **more):
     """The same run, in this process."""
-    settings = {"workers": 0, "predictor": "mean", "n_train": 5, "top_k": 2, "epochs": 2, **more}
+    settings = {"workers": 0, "predictor": "mean", "n_train": 5, "top_k": 2, "epochs": 2}
+    settings |= {"strategy": "neural-predictor", **more}  # whose rows no worker's speed changes
     on_event = settings.pop("on_event", lambda progress: None)
     nas = NAS(space=f"{here / 'space.py'}:Tiny", out=here / out, **settings)
     return nas.fit(here / "flowers.csv", on_event=on_event)
@@ -93,6 +94,7 @@ def test_kill_9_of_drivers_and_workers_changes_nothing(faults, here, tmp_path, e
     arguments = [
         *("--data", str(here / "flowers.csv"), "--space", f"{here / 'space.py'}:Tiny"),
         *("--train", "5", "--top", "2", "--epochs", "2", "--workers", "2", "--predictor", "mean"),
+        *("--strategy", "neural-predictor"),
     ]
     tally, run = faults.Tally(), tmp_path / "run"
     case = faults.Case(arguments, run, here / "unbroken", 0.0, np.random.default_rng(0), tally)
@@ -212,7 +214,7 @@ def test_a_run_of_format_1_is_reported_and_continued(tmp_path):
     path.write_bytes(b"".join(before.splitlines(keepends=True)[:8]))  # one network is missing
     nas = NAS(
         space="mobile", space_settings={"preset": "tiny"}, predictor="n-params", n_train=4,
-        top_k=2, epochs=2, workers=0, out=tmp_path / "run",
+        top_k=2, epochs=2, workers=0, out=tmp_path / "run", strategy="neural-predictor",
     ).fit("digits")  # fmt: skip
     assert path.read_bytes().startswith(b"".join(before.splitlines(keepends=True)[:8]))
     trials = [event for event in journal.read(path) if event["event"] == "trial"]

@@ -270,7 +270,8 @@ def test_a_run_of_format_2_is_reported_and_continued(name, tmp_path):
     asked = {"n_train": 4, "epochs": 2, "compare_random": True}
     if name == "halving":
         asked = {"n_train": 6, "epochs": 4, "halving": {"kind": "sync", "eta": 2}}
-    nas = NAS(space="mobile", space_settings={"preset": "tiny"}, top_k=2, workers=0, **asked)
+    asked |= {"strategy": "neural-predictor", "top_k": 2}  # the default of those days
+    nas = NAS(space="mobile", space_settings={"preset": "tiny"}, workers=0, **asked)
     with pytest.raises(RunError, match="another seed"):
         clone(nas).set_params(seed=1, out=tmp_path / "run").fit("digits")
     nas.set_params(out=tmp_path / "run").fit("digits")

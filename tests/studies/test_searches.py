@@ -176,3 +176,78 @@ def test_a_loss_and_a_clock_from_the_command_line(timed, tmp_path):
         )  # fmt: skip
         assert study.best_at("random", 20) == best
     assert all(2 * few < alone for few, alone in zip(ends[4], ends[1], strict=True))
+
+
+def test_networks_until_the_best_of_the_table_and_paired_tests(tmp_path):
+    curve = [1.0, 2.0, 3.0, 4.0]
+    records = [
+        SearchRecord("a", "", 0, (1.0, 4.0, 2.0, 2.0)),
+        SearchRecord("a", "", 1, (1.0, 2.0, 3.0, 3.5)),
+        SearchRecord("b", "", 0, tuple(curve)),
+        SearchRecord("b", "", 1, (0.0, 1.0, 1.0, 1.0)),
+        SearchRecord("c", "", 0, error="ValueError: no"),
+    ]
+    found = SearchStudy(tuple(records), tmp_path, 4, settings={"optimum": 4.0})
+    assert found.until_optimum("a") == [2, np.inf]
+    assert found.optimum_words("b") == ["> 4", "> 4", "1 of 2"]
+    assert found.ordered == ["a", "b", "c"]
+    p = found.p_against_best(4)
+    assert np.isnan(p["a"]), "the best itself"
+    # differences 0 and 2.5: t = 1, p = 0.5 with one degree of freedom; "c" has no pair
+    assert p["b"] == pytest.approx(0.5)
+    assert np.isnan(p["c"])
+    assert [r.strategy for r in found.failed] == ["c"]
+
+
+def test_tuning_is_paid_for(tmp_path):
+    records = (SearchRecord("a", "", 0, (1.0, 2.0, 3.0, 4.0)),)
+    found = SearchStudy(records, tmp_path, 4, tuning={"a": 3})
+    assert np.isnan(found.curves("a")[0, :3]).all()
+    assert found.curves("a")[0, 3] == 1.0
+    with pytest.raises(SettingError, match="tuning"):
+        run_searches("t.csv", SPACE, "val", STRATEGIES, tuning={"other": 3})
+
+
+def test_the_best_after_some_seconds_of_the_clock():
+    record = SearchRecord("a", "", 0, (1.0, 3.0, 2.0), ended_s=(10.0, 30.0, 20.0))
+    at = np.array([5.0, 10.0, 25.0, 30.0])
+    assert record.over_time("max", at).tolist()[1:] == [1.0, 2.0, 3.0]
+    assert np.isnan(record.over_time("max", at)[0])
+
+
+def test_test_values_follow_the_best_row(table, tmp_path):
+    found = study(table, tmp_path / "out", {"random": ft.strategies.get("random")},
+                  test_column="test")  # fmt: skip
+    for record in found.records:
+        best = [max(v for v in record.values[:n] if v is not None) for n in (10, 20, 30)]
+        assert record.tests == tuple(-v for v in best)
+
+
+def test_a_study_is_read_from_its_folder(table, tmp_path):
+    from foretell.studies.searches import read
+
+    found = study(table, tmp_path / "out", {"random": ft.strategies.get("random")})
+    again = read(tmp_path / "out")
+    assert [r.values for r in again.records] == [r.values for r in found.records]
+    assert again.optimum == found.optimum
+    (tmp_path / "out" / "results.jsonl").unlink()
+    with pytest.raises(RunError, match="no results of a study of searches"):
+        read(tmp_path / "out")
+
+
+def test_settings_of_strategies_on_the_command_line(table, tmp_path):
+    line = ["bench", "search", "--table", str(table), "--space", "nb201", "--target", "val"]
+    line += ["--strategies", "regularized-evolution,random", "--budget", "12", "--seeds", "2"]
+    out = tmp_path / "out"
+    got = CliRunner().invoke(
+        app,
+        [*line, "--set", "regularized-evolution.population=5", "--count-tuning",
+         "regularized-evolution=4", "--set", "regularized-evolution.sample_size=2", "--out", out],
+    )  # fmt: skip
+    assert got.exit_code == 0, got.output
+    assert "population=5" in (out / "summary.md").read_text()
+    assert "counted: regularized-evolution 4" in (out / "summary.md").read_text()
+    assert "tuned with are counted" in (out / "report.html").read_text()
+    wrong = CliRunner().invoke(app, [*line, "--set", "population=5", "--out", out])
+    assert isinstance(wrong.exception, SettingError)
+    assert "NAME.SETTING=VALUE" in str(wrong.exception)

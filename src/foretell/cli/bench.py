@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,8 @@ import typer
 
 from foretell import _console as console
 from foretell.cli.parts import Json, Processes, bench_app
-from foretell.runs.options import whole, words
+from foretell.errors import SettingError
+from foretell.runs.options import assignments, whole, words
 
 SHIPPED = "nb201-digits"  # comes with the package
 TABLE = "A .csv, .csv.gz or .parquet file, or a name: nb201-digits, nb-graph:cora."
@@ -77,7 +79,7 @@ def bench_search(
         str, typer.Option(help="Column or learning curve that a search may see, higher is better.")
     ] = "val_acc",
     strategies: Annotated[str, typer.Option(help="Catalog names, separated by commas.")] = (
-        "neural-predictor,regularized-evolution,random"
+        "foresight,regularized-evolution,random"
     ),
     budget: Annotated[int, typer.Option(min=1, help="Networks that a search may query.")] = 100,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 10,
@@ -93,19 +95,34 @@ def bench_search(
     workers_simulated: Annotated[
         int, typer.Option(min=1, help="Networks trained at the same time, on that clock.")
     ] = 1,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Setting, e.g. regularized-evolution.population=20."),
+    ] = None,
+    count_tuning: Annotated[
+        list[str] | None,
+        typer.Option(help="STRATEGY=NETWORKS that its settings were tuned with; they count."),
+    ] = None,
     out: StudyOut = Path("bench-search"),
     workers: Processes = 1,
     json: Json = False,
 ) -> None:
-    """Compare search strategies on a table: best value over the number of networks."""
+    """Compare search strategies on a table: curves, tests, networks needed, as tables and a report.
+
+    A search sees the target alone, never a test split; `--test-target` is read when it is over.
+    """
+    from foretell import strategies as catalog
+    from foretell.report.searches import write
     from foretell.studies.searches import run_searches
 
+    given = _by_strategy(settings, names := words(strategies))
+    made = {name: catalog.scaled(name, budget, **given.get(name, {})) for name in names}
     with console.live() as live:
         study = run_searches(
             table,
             space,
             target,
-            strategies=words(strategies),
+            strategies=made,
             budget=budget,
             seeds=seeds,
             out=out,
@@ -115,8 +132,21 @@ def bench_search(
             direction="min" if minimize_target else "max",
             seconds_column=seconds,
             workers_simulated=workers_simulated,
+            tuning=assignments(count_tuning, "--count-tuning"),
         )
-    _show_study(study, out, json, out / "summary.md")
+    _show_study(study, out, json, write(study))
+
+
+def _by_strategy(pairs: list[str] | None, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """`["random.repeats=true"]` as settings by strategy."""
+    out: dict[str, dict[str, Any]] = {}
+    for key, value in assignments(pairs, "--set").items():
+        name, dot, setting = key.partition(".")
+        if name not in names or not dot:
+            known = ", ".join(names)
+            raise SettingError("--set", expected=f"NAME.SETTING=VALUE of {known}", got=repr(key))
+        out.setdefault(name, {})[setting] = value
+    return out
 
 
 def _show_study(study: Any, out: Path, json: bool, page: Path) -> None:

@@ -11,19 +11,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from foretell.errors import RunError
-from foretell.report import page, study, supernet
+from foretell.report import page, searches, study, supernet
 from foretell.runs.folder import settings_of
 from foretell.spaces.base import Space
 from foretell.studies.predictors import read
+from foretell.studies.searches import read as read_searches
 
 __all__ = ["write"]
 
 
 def write(folder: str | Path, space: Space | None = None) -> Path:
-    """Write `report.html` into the folder of a run or of a study of predictors, finished or not.
+    """Write `report.html` into the folder of a run or of a study, finished or not.
 
     Args:
-        folder: as `foretell run`, `foretell supernet` or `foretell bench predictors` made it.
+        folder: as `foretell run`, `supernet`, `bench predictors` or `bench search` made it.
         space: of a run, if it is at hand; else that of the catalog which it names.
 
     Raises: RunError when the folder is neither, or cannot be read or written.
@@ -34,10 +35,12 @@ def write(folder: str | Path, space: Space | None = None) -> Path:
     kind = settings_of(folder).get("study")
     if kind is None:
         return page.write(folder, space)
+    if kind == "searches":
+        return searches.write(read_searches(folder))
     if kind != "predictors":
         raise RunError(
             f"{folder} is a study of {kind}, which has no page",
-            expected="a run, or a study of predictors",
+            expected="a run, or a study of predictors or of searches",
             hint="its tables are summary.md and summary.csv",
         )
     return study.write(read(folder))

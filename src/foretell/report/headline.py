@@ -105,7 +105,9 @@ def _method(record: RunRecord) -> str:
     halving = options.halving or settings
     eta = halving.get("eta") if isinstance(halving, dict) else None
     # without networks to predict there is nothing that a predictor was asked for
-    parts = [record.strategy.name, "" if options.top_k == 0 else f"predictor {options.predictor}"]
+    predictor = settings.get("predictor", options.predictor) if settings else options.predictor
+    asked = options.top_k > 0 and predictor is not None
+    parts = [record.strategy.name, f"predictor {options.predictor}" if asked else ""]
     counts = (
         (options.n_train, "sampled"),
         (options.top_k, "predicted best"),

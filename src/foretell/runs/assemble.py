@@ -203,6 +203,9 @@ def _strategy(settings: Settings, space: Space, recipe: Recipe, data: Data) -> S
     if settings.predictor != Settings.predictor:  # else the strategy's own
         mine |= {"predictor": settings.predictor, "predictor_settings": {}}
     mine |= {"minimize": tuple(settings.minimize)} if settings.minimize else {}
+    halving = meant(settings, "halving")
+    if kind.asynchronous and halving is not None and halving.kind == "sync":
+        mine |= {"batch": max(settings.top_k, 1)}  # only those of one round are compared
     values = dict(row.recipe) | {name: value for name, value in mine.items() if name in known}
     values |= kind.scaled(settings.n_train + settings.top_k)
     values |= settings.strategy_settings or {}

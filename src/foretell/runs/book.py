@@ -163,7 +163,8 @@ class RunBook:
         if not said or not isinstance(said[-1], events.Rank):  # else the run was broken off here
             desk.append(event)
         note = f" ({event.note})" if event.note else ""
-        desk.say(f"{event.chosen} ranked {event.n_scored:,} networks{note}", final=True)
+        once = not self.search.strategy.asynchronous or len(desk.journal.of(events.Rank)) == 1
+        desk.say(f"{event.chosen} ranked {event.n_scored:,} networks{note}", final=once)
 
 
 def rows_of(event: events.Ask, search: Search, desk: Desk) -> Rows:

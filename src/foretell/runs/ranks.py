@@ -39,14 +39,22 @@ def cross_validate(model: Any, space: Space, known: History, seed: int) -> tuple
     Shapes: returns (n,) and (folds,); both empty for fewer than 4 results.
     """
     X, y = known.X, known.y
-    folds = min(_FOLDS, len(y) // 2)
-    if folds < 2:
+    folds = _folds(y, seed)
+    if not folds:
         return np.zeros(0), np.zeros(0)
     out, taus = np.zeros(len(y)), []
-    for train, test in KFold(folds, shuffle=True, random_state=derive(seed, "cv")).split(X):
+    for train, test in folds:
         out[test] = clone(model).fit(X[train], y[train]).predict(X[test])
         taus.append(kendall(y[test], out[test]))
     return out, np.array(taus)
+
+
+def _folds(y: Floats, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Training and test places of each fold; none for fewer than 4 results."""
+    folds = min(_FOLDS, len(y) // 2)
+    if folds < 2:
+        return []
+    return list(KFold(folds, shuffle=True, random_state=derive(seed, "cv")).split(y))
 
 
 def scores(
@@ -61,9 +69,10 @@ def scores(
     name = getattr(model, "chosen_", "") or type(model).__name__.lower()
     cv = {str(key): found for key, found in getattr(model, "cv_scores_", {}).items()}
     oof = getattr(model, "oof_", None)
-    taus = np.zeros(0)
     if oof is None:
         oof, taus = cross_validate(model, space, known, seed)
+    else:
+        taus = np.array([kendall(known.y[test], oof[test]) for _, test in _folds(known.y, seed)])
     if not cv and len(taus):
         cv[name] = taus.mean(), taus.std()
         for baseline in ("n-params", "mean") if space.closed_form_costs else ("mean",):

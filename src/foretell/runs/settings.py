@@ -103,8 +103,9 @@ class Settings:
         low=0,
     )
     strategy: str | Strategy = option(
-        "neural-predictor",
-        "a catalog name, or a `Strategy`.",
+        "foresight",
+        """a catalog name, or a `Strategy`. After the first N, `foresight` asks for one network at a
+        time, as workers become free; `neural-predictor` for all K in one round.""",
         Flag("--strategy", "See `foretell list strategies`."),
     )
     strategy_settings: Mapping[str, Any] | None = option(

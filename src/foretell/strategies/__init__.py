@@ -12,7 +12,7 @@ from typing import Any
 from foretell import _catalog
 from foretell.search.strategy import Proposal, Strategy
 
-__all__ = ["Proposal", "Strategy", "get", "names"]
+__all__ = ["Proposal", "Strategy", "get", "names", "scaled"]
 
 
 def names() -> list[str]:
@@ -28,3 +28,13 @@ def get(name: str, **settings: Any) -> Strategy:
     """
     strategy: Strategy = _catalog.get("strategy", name, **settings)
     return strategy
+
+
+def scaled(name: str, budget: int, **settings: Any) -> Strategy:
+    """The strategy `name` with settings that suit a budget of so many networks.
+
+    >>> scaled("regularized-evolution", 100).population
+    20
+    """
+    row = _catalog.row("strategy", name)
+    return get(name, **{**row.load().scaled(budget), **row.recipe, **settings})

@@ -68,13 +68,13 @@ class RegularizedEvolution(Strategy):
 
     @classmethod
     def scaled(cls, budget: int) -> dict[str, Any]:
-        """A population of a quarter of a small budget, and tournaments among a fifth of it.
+        """A population of a quarter of a small budget, 20 at most, and tournaments of its half.
 
-        >>> RegularizedEvolution.scaled(100), RegularizedEvolution.scaled(1000)
-        ({'population': 25, 'sample_size': 5}, {'population': 50, 'sample_size': 10})
+        >>> RegularizedEvolution.scaled(40), RegularizedEvolution.scaled(1000)
+        ({'population': 10, 'sample_size': 5}, {'population': 20, 'sample_size': 10})
         """
-        population = min(max(budget // 4, 2), 50)
-        return {"population": population, "sample_size": max(population // 5, 2)}
+        population = min(max(budget // 4, 2), 20)
+        return {"population": population, "sample_size": max(population // 2, 1)}
 
     def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:
         """Random rows until `population` are known or out, then mutants of tournament winners."""
