@@ -74,7 +74,7 @@ class RegularizedEvolution(Strategy):
         ({'population': 10, 'sample_size': 5}, {'population': 20, 'sample_size': 10})
         """
         population = min(max(budget // 4, 2), 20)
-        return {"population": population, "sample_size": max(population // 2, 1)}
+        return {"population": population, "sample_size": max(population // 2, 2)}
 
     def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:
         """Random rows until `population` are known or out, then mutants of tournament winners."""
