@@ -197,3 +197,17 @@ def test_copies_carry_the_mask_and_the_board(data) -> None:
     other = copy.deepcopy(run.net)
     assert other.board is not run.net.board
     assert all(mixed.board is other.board for mixed in other.mixed())
+
+
+def test_costs_of_options_are_those_of_the_networks() -> None:
+    """In nb201 a convolution more is c^2 k^2 weights a cell, in three widths."""
+    from foretell.supernets.costs import counted, fitted
+
+    space = ft.spaces.get("nb201", channels=4, n_cells=2, input_shape=(3, 8, 8))
+    params, flops = counted(space.supernet((3, 8, 8), 10), (3, 8, 8))
+    squares = 2 * (4**2 + 8**2 + 16**2)
+    assert params[0].tolist() == [0, 0, squares, 9 * squares, 0]
+    by_size = 2 * (4**2 * 64 + 8**2 * 16 + 16**2 * 4)
+    assert flops[3].tolist() == [0, 0, 2 * by_size, 18 * by_size, 0]
+    fit = fitted(space, space.mixture(), "flops")
+    assert fit[0, 3] > fit[0, 2] > fit[0, 1] >= 0  # dead edges make it no sum

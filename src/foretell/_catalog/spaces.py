@@ -139,4 +139,11 @@ ROWS: tuple[Row, ...] = (
         "Zela et al., ICLR 2020",
         quick={"channels": 8, "n_stacks": 2, "n_cells": 1, "input_shape": (1, 8, 8)},
     ),
+    Row(
+        "proxyless",
+        "foretell.spaces.proxyless:Proxyless",
+        "21 blocks of six inverted residuals, or none, 10^17 rows",
+        "Cai et al., ICLR 2019",
+        quick={"width": 0.25, "depth": 2, "input_shape": (1, 8, 8)},
+    ),
 )

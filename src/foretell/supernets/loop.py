@@ -30,7 +30,7 @@ from foretell.nets.supernet.mixed import Supernet
 from foretell.spaces.base import Rows, Space
 from foretell.supernets import hessian
 from foretell.supernets.alpha import AlphaUpdate, Batch
-from foretell.supernets.costs import cost_table
+from foretell.supernets.costs import counted, fitted
 from foretell.supernets.distribution import Architecture, Draw
 from foretell.supernets.method import Method
 from foretell.supernets.perturbation import meeting
@@ -200,7 +200,11 @@ class Run:
     def cost(self, name: str) -> Tensor:
         """Of each option at each site, (E, K)."""
         if name not in self._tables:
-            self._tables[name] = cost_table(self.space, self.mixture, name, self.seed)
+            if name in ("params", "flops"):
+                found = counted(self.net, self.data.input_shape)
+                self._tables |= dict(zip(("params", "flops"), found, strict=True))
+            else:
+                self._tables[name] = fitted(self.space, self.mixture, name, self.seed)
         return self._tables[name]
 
     @torch.no_grad()
