@@ -51,6 +51,7 @@ def on_config(config: Any) -> Any:
         {"Your data": "data.md"},
         {"Runs": "runs.md"},
         {"Any network": "transfer.md"},
+        {"Choosing a strategy": "searching.md"},
         {"On a GPU": "gpu.md"},
         {"Zero-cost proxies": "proxies.md"},
         {"Supernets": "supernets.md"},

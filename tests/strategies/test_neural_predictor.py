@@ -229,3 +229,18 @@ def test_fronts_on_the_real_table_are_better_than_random_ones(data_dir):
     got = np.array([[volume(s, seed) for s in (ours, evolution, "random")] for seed in range(6)])
     assert got[:, 0].mean() > got[:, 2].mean()
     assert got[:, 1].mean() > got[:, 2].mean()
+
+
+def test_a_warm_start_takes_the_best_of_a_pool_and_ranks_as_ever_after():
+    warm = NeuralPredictor(10, Ridge(), warm="size")
+    first, cold = (
+        ft.Search(SPACE, strategy, seed=0).ask(10)
+        for strategy in (warm, NeuralPredictor(10, Ridge()))
+    )
+    assert SPACE.costs(first).params.min() > np.median(SPACE.costs(cold).params)
+    history = History.of(SPACE, first, first.sum(axis=1))
+    later = warm.propose(SPACE, history, 5, stream(0)).X
+    same = NeuralPredictor(10, Ridge()).propose(SPACE, history, 5, stream(0)).X
+    assert np.array_equal(later, same)
+    with pytest.raises(SettingError, match="neural-predictor, warm"):
+        NeuralPredictor(warm=3)
