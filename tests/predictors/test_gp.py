@@ -13,10 +13,12 @@ from sklearn.gaussian_process.kernels import (
 )
 
 import foretell as ft
+from foretell.encodings import Encoding
 from foretell.encodings.numbers import Numbers
 from foretell.errors import SettingError
 from foretell.predictors.gp import GP
 from foretell.predictors.gp_wl import WeisfeilerLehman
+from foretell.predictors.parts.calibration import widening
 from foretell.predictors.parts.exact import (
     JITTER,
     KERNELS,
@@ -27,6 +29,21 @@ from foretell.predictors.parts.exact import (
 )
 
 NB201 = ft.spaces.get("nb201")
+OWN = ft.Space.from_choices(
+    {
+        "depth": [1, 2, 3],
+        "width": ft.choice(["16ch", "32ch", "64ch"], repeat="depth"),
+        "rate": [0.0, 0.1, 0.3],
+        "op": ["conv", "pool"],
+    },
+    build=print,
+)
+
+
+def sizes(n=40):
+    X = OWN.sample(n, rng=0)
+    noise = np.random.default_rng(0).normal(size=n)
+    return X, np.log(4 ** X[:, 1] + (X[:, 0] > 0) * 4 ** X[:, 2]) - X[:, 4] + 0.1 * noise
 
 
 def data(n=30):
@@ -35,31 +52,65 @@ def data(n=30):
 
 
 def features(model, X):
+    """All features over their lengths."""
+    count = len(model.metrics_)
     parts = [g(X) / np.exp(t) for g, t in zip(model.metrics_, model.theta_, strict=False)]
-    return np.concatenate(parts, axis=1)
+    own = model.amounts_(X) / model.amounts_.lengths(model.theta_[count:-2])
+    return np.concatenate([own, *parts], axis=1)
 
 
-def test_posterior_against_scikit_learn():
-    """With the length scales divided out, scikit-learn's GP with the same kernel agrees."""
-    X, y = data()
-    new = NB201.sample(50, rng=1)
-    model = GP(NB201, target="value", random_state=0).fit(X, y)
-    signal, noise = np.exp(model.theta_[-2:])
-    kernel = ConstantKernel(signal, "fixed") * Matern(1.0, "fixed", nu=1.5) + WhiteKernel(
-        noise + JITTER, "fixed"
-    )
+def oracle(model, X, y):
+    """A process of scikit-learn on these features: a kernel of all, and a linear one of the own."""
+    own, (signal, noise) = len(model.amounts_.of), np.exp(model.theta_[-2:])
+
+    class Linear(DotProduct):
+        def __call__(self, A, B=None, eval_gradient=False):
+            return super().__call__(A[:, :own], None if B is None else B[:, :own], eval_gradient)
+
+        def diag(self, A):
+            return super().diag(A[:, :own])
+
+    smooth = ConstantKernel(signal, "fixed") * Matern(1.0, "fixed", nu=1.5)
+    linear = ConstantKernel(np.exp(model.theta_[-3]), "fixed") * Linear(0.0, "fixed")
+    kernel = smooth + linear + WhiteKernel(noise + JITTER, "fixed")
     other = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None)
-    other.fit(features(model, X), (y - y.mean()) / y.std())
-    mean, std = other.predict(features(model, new), return_std=True)
+    return other.fit(features(model, X), (y - y.mean()) / y.std())
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_posterior_against_scikit_learn(own):
+    """With the length scales divided out, scikit-learn's process with the same kernel agrees."""
+    space = OWN if own else NB201
+    X, y = sizes() if own else data()
+    new = space.sample(50, rng=1)
+    model = GP(space, target="value", random_state=0).fit(X, y)
+    mean, std = oracle(model, X, y).predict(features(model, new), return_std=True)
     ours, ours_std = model.predict(new, return_std=True)
-    assert np.allclose(ours, mean * y.std() + y.mean(), rtol=1e-6)
-    assert np.allclose(ours_std, std * y.std(), rtol=1e-4)
+    assert np.allclose(ours, mean * y.std() + y.mean(), rtol=1e-5)
+    calibrated = np.sqrt(model.shrink_ * std**2 + model.widen_) * y.std()
+    assert np.allclose(ours_std, calibrated, rtol=1e-4)
+
+
+def test_left_out_rows_against_leaving_them_out():
+    """What the others say of each row, in closed form, gives the widening of the deviations."""
+    X, y = data(25)
+    model = GP(NB201, target="value", random_state=0).fit(X, y)
+    scores = (y - y.mean()) / y.std()
+    means, variances = np.zeros(25), np.zeros(25)
+    for i in range(25):
+        rest = np.arange(25) != i
+        found = oracle(model, X, y)
+        K = found.kernel_(features(model, X))
+        solved = np.linalg.solve(K[np.ix_(rest, rest)], K[rest, i])
+        means[i], variances[i] = solved @ scores[rest], K[i, i] - solved @ K[rest, i]
+    shrink, widen = widening(y, means, variances, model.scale_)
+    assert model.shrink_ == pytest.approx(shrink, rel=1e-4)
+    assert model.widen_ == pytest.approx(widen, rel=1e-4, abs=1e-9)
 
 
 def test_loss_against_scikit_learn_and_its_gradient():
     X, y = data()
-    two = ("graph-stats", "one-hot")
-    model = GP(NB201, two, target="value", random_state=0).fit(X, y)
+    model = GP(NB201, ("edges", "one-hot"), target="value", random_state=0).fit(X, y)
     scores = (y - y.mean()) / y.std()
     blocks = [metric.features for metric in model.metrics_]
     squares = [((F[:, None] - F[None]) ** 2).sum(axis=2) for F in blocks]
@@ -84,9 +135,20 @@ def test_loss_against_scikit_learn_and_its_gradient():
     )  # a minimum
 
 
+class Noise(Encoding):
+    """Says nothing."""
+
+    def __init__(self, space):
+        self.space = space
+
+    def encode(self, X):
+        keys = self.space.row_key(X)
+        return np.sin(keys[:, None] * np.arange(1.0, 9.0) * 1e3).astype(np.float32)
+
+
 def test_an_encoding_that_says_nothing_is_switched_off():
     X, y = data(80)
-    model = GP(NB201, encoding=("size", "one-hot"), random_state=0).fit(X, y)
+    model = GP(NB201, encoding=("edges", Noise(NB201)), random_state=0).fit(X, y)
     assert model.theta_[1] > model.theta_[0] + 1  # log length scales
 
 
@@ -135,52 +197,12 @@ def test_a_wider_prior_lets_few_rows_say_more():
         GP(NB201, spread=0.0).fit(X, y)
 
 
-OWN = ft.Space.from_choices(
-    {
-        "depth": [1, 2, 3],
-        "width": ft.choice(["16ch", "32ch", "64ch"], repeat="depth"),
-        "rate": [0.0, 0.1, 0.3],
-        "op": ["conv", "pool"],
-    },
-    build=print,
-)
-
-
-def sizes(n=40):
-    X = OWN.sample(n, rng=0)
-    noise = np.random.default_rng(0).normal(size=n)
-    return X, np.log(4 ** X[:, 1] + (X[:, 0] > 0) * 4 ** X[:, 2]) - X[:, 4] + 0.1 * noise
-
-
-def test_amounts_against_scikit_learn():
-    """Features over their lengths: a Matern process of them all, and a linear one of amounts."""
+def test_loss_of_amounts_by_hand():
     X, y = sizes()
-    new = OWN.sample(50, rng=1)
     model = GP(OWN, target="value", random_state=0).fit(X, y)
-    (words,) = model.metrics_
     amounts, theta = model.amounts_, model.theta_
-    lengths = amounts.lengths(theta[1:-2])
-    F, G = (
-        np.concatenate([amounts(rows) / lengths, words(rows) / np.exp(theta[0])], axis=1)
-        for rows in (X, new)
-    )
-    signal, noise = np.exp(theta[-2:])
-
-    def kernel(A, B=None):
-        k = ConstantKernel(signal, "fixed") * Matern(1.0, "fixed", nu=1.5)
-        linear = ConstantKernel(np.exp(theta[-3]), "fixed") * DotProduct(0.0, "fixed")
-        own = np.arange(len(lengths))
-        B_own = None if B is None else B[:, own]
-        return k(A, B) + linear(A[:, own], B_own)
-
     scores = (y - y.mean()) / y.std()
-    K = kernel(F) + (noise + JITTER) * np.eye(len(X))
-    cross = kernel(G, F)
-    mean = cross @ np.linalg.solve(K, scores)
-    variance = np.diag(kernel(G) - cross @ np.linalg.solve(K, cross.T)) + noise
-    ours, std = model.predict(new, return_std=True)
-    assert np.allclose(ours, mean * y.std() + y.mean(), rtol=1e-5)
-    assert np.allclose(std, np.sqrt(variance) * y.std(), rtol=1e-4)
+    K = oracle(model, X, y).kernel_(features(model, X))
     _, logdet = np.linalg.slogdet(K)
     start = np.concatenate([[START[0]], amounts.start, START[1:]])
     spread = SPREAD * np.concatenate([[1.0], amounts.own, [1.0, 1.0]])
@@ -192,7 +214,7 @@ def test_amounts_against_scikit_learn():
 @pytest.mark.parametrize("kernel", sorted(KERNELS))
 def test_gradient_of_amounts(kernel):
     X, y = sizes(25)
-    amounts = Amounts(Numbers(OWN), X)
+    amounts = Amounts([Numbers(OWN)], X)
     scores = (y - y.mean()) / y.std()
     distances = [np.square(np.subtract.outer(X[:, 5], X[:, 5])) / 2.0]
     rng = np.random.default_rng(0)

@@ -84,7 +84,8 @@ def test_process_of_the_paper_by_hand():
     expected = cross @ inverse @ (y - y.mean()) / y.std()
     assert np.allclose(mean, expected * y.std() + y.mean(), rtol=1e-6)
     variance = signal - np.einsum("ij,jk,ik->i", cross, inverse, cross)
-    assert np.allclose(std, np.sqrt(variance + noise) * y.std(), rtol=1e-4)
+    calibrated = model.shrink_ * (variance + noise) + model.widen_
+    assert np.allclose(std, np.sqrt(calibrated) * y.std(), rtol=1e-4)
 
 
 def test_evidence_chooses_the_iterations():

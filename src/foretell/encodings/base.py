@@ -41,6 +41,13 @@ class Encoding(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]  # s
     def encode(self, X: Rows) -> NDArray[np.float32]:
         """Features (n, f) of checked rows (n, d)."""
 
+    def groups(self) -> NDArray[np.int64] | None:
+        """For each feature (f,) which of them belong together, from 0; None where nothing says so.
+
+        A Gaussian process has a length for each group, and one of each feature near it.
+        """
+        return None
+
     def fit(self, X: ArrayLike | None = None, y: Any = None) -> Self:
         """Nothing to learn."""
         return self

@@ -48,11 +48,20 @@ class GraphStats(Encoding):
     def __init__(self, space: Space) -> None:
         self.space = space
 
-    def encode(self, X: Rows) -> NDArray[np.float32]:
-        """Statistics (n, f)."""
+    def groups(self) -> NDArray[np.int64]:
+        """The six numbers of a set belong together."""
+        s = len(self._sets()) + 1
+        return np.array([*list(range(s)) * 6, s, s + 1])
+
+    def _sets(self) -> list[tuple[int, ...]]:
+        """The sets S but for that of all operations, as words."""
         q = len(self.space.vocabulary) - 2
         largest = q - 1 if q <= _SUBSETS else 2 if q <= _PAIRS else 1
-        sets = [one for k in range(1, largest + 1) for one in combinations(range(2, q + 2), k)]
+        return [one for k in range(1, largest + 1) for one in combinations(range(2, q + 2), k)]
+
+    def encode(self, X: Rows) -> NDArray[np.float32]:
+        """Statistics (n, f)."""
+        q, sets = len(self.space.vocabulary) - 2, self._sets()
         member = np.zeros((q + 3, len(sets) + 1), dtype=np.float32)  # last row: op -1, no vertex
         for column, words_in in enumerate(sets):
             member[list(words_in), column] = 1.0

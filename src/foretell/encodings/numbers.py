@@ -57,6 +57,13 @@ class Numbers(Encoding):
     def __init__(self, space: Space) -> None:
         self.space = space
 
+    def groups(self) -> NDArray[np.int64]:
+        """The repetitions of a decision belong together; each total is one of its own."""
+        groups = np.array(plan(self.space).decisions, dtype=np.int64)
+        totals = groups < 0
+        groups[totals] = groups.max(initial=-1) + 1 + np.arange(totals.sum())
+        return groups
+
     def encode(self, X: Rows) -> NDArray[np.float32]:
         """Features (n, f)."""
         known = plan(self.space)

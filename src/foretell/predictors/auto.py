@@ -22,6 +22,7 @@ from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.gp import GP
 from foretell.predictors.parts.blend import (
     BASELINE,
+    PRIOR,
     Unseen,
     agreement,
     average,
@@ -29,10 +30,13 @@ from foretell.predictors.parts.blend import (
     jackknife,
     kendall_error,
     mix,
+    prior_share,
     weigh,
 )
+from foretell.predictors.parts.calibration import widening
 from foretell.predictors.parts.features import FEATURES
 from foretell.predictors.parts.predicted import predicted
+from foretell.predictors.parts.prior import Prior
 from foretell.predictors.parts.targets import Scale
 from foretell.predictors.parts.untold import ByScores, Untold, scores_among
 from foretell.spaces.base import Rows, Space
@@ -40,15 +44,17 @@ from foretell.spaces.base import Rows, Space
 _FOLDS, _FEWER, _MANY = 5, 3, 100  # with many results fits take long, and lack little in a fold
 _FEWEST = 10  # results below which nothing can be compared
 _SCORES = "zero-cost"  # what scores of untrained networks say by themselves
-_UNCOMPARED = ("gp", BASELINE, _SCORES)  # what is averaged then
-_ROWS = 400  # most rows that are asked for it
+_UNCOMPARED = "gp"  # what is beside these and the prior then
+_FEW = 50  # results below which what is known before training takes part
+_ROWS = 400  # most rows that are asked whether sizes say something
 
 
 class Auto(Predictor):
     """Fits several predictors, weighs them by cross-validation, and says what it chose.
 
-    1. Each candidate predicts every training row from `folds` fits that have not seen it, and is
-       scored by Kendall's tau of these predictions. One that after two folds or more is below
+    1. Each candidate predicts every training row from `folds` fits that have not seen it, or, where
+       its members leave rows out, from one fit by the members that have not; and is scored by
+       Kendall's tau of these predictions. One that after two folds or more is below
        the best so far by more than three standard errors of the difference (jackknife, on the rows
        predicted so far) is dropped.
     2. Predictions s_m become comparable on the scale of the ranks t of the targets. Those of
@@ -62,22 +68,26 @@ class Auto(Predictor):
        fewer rows make the blend look worse than it is, the size of the network not; so less than
        that changes nothing, and `note_` says that `n-params` was not clearly beaten.
 
-    With fewer than 10 results nothing can be compared; then `gp` and `n-params` are averaged. With
+    With few results prior knowledge leads: below 50, what is known before training (sizes, numbers,
+    depth, evidence; `parts.prior`) is a member whose share of u has the odds 24 / n, times e for
+    each standard error by which it is ahead of what is fitted, or divided by e for each by which it
+    is behind. Below 10 nothing can be compared, and it has 24 / (24 + n) of a blend with `gp`. With
     none at all (`fit` of no rows) the proxy `consensus` of untrained networks ranks, on no scale of
     any target; without evidence, as a screen, their flops do.
 
     The standard deviation is that of the mixture of the members, scaled or widened by a constant
-    so that on the training rows, predicted unseen, its mean square is the mean squared error.
+    so that intervals of 90 percent hold nine tenths of the training rows, predicted unseen.
 
     Args:
         space: the space whose rows it sees.
-        candidates: names of the catalog. None without `budget_s` for gp, gp-wl, var-sparse-gp
-            and bonas, with 50 results and more also bayes-lin, xgb and ranker; None with it for
-            these, and then all others of the catalog that are no baseline, those first that
-            promised most in a second. What is not installed is left out. Where the space can tell
-            sizes, `n-params` is always compared, and sizes are added to the features of those that
-            take an encoding if they say something: if the log evidence of `gp` rises by more than
-            ln(n) / 2 with them (Bayesian information criterion).
+        candidates: names of the catalog. None without `budget_s` for gp, gp-wl, from 20 results on
+            bayes-lin, from 30 gates, from 50 xgb, without those that read the graph view where the
+            space has numbers; and None with it for these, and then all others of the catalog that
+            are no baseline, those first that promised most in a second. What is not installed is
+            left out. Where the space can tell sizes, or has numbers, `n-params` is always compared,
+            and sizes are added to the features of those that take an encoding if they say
+            something: if the log evidence of `gp` rises by more than ln(n) / 2 with them (Bayesian
+            information criterion).
         folds: of the cross-validation, at least 2; None for 5, or 3 with 100 results and more.
         max_rows: cross-validate on at most so many rows, drawn at random; members see all rows.
         budget_s: seconds of wall clock for the comparison and the fits of the members after it,
@@ -108,7 +118,7 @@ class Auto(Predictor):
     >>> X = space.sample(40, rng=0)
     >>> model = Auto(space, candidates=("gp", "rf"), random_state=0).fit(X, (X == 3).sum(axis=1))
     >>> sorted(model.cv_scores_)
-    ['auto', 'gp', 'n-params', 'rf']
+    ['auto', 'gp', 'n-params', 'prior', 'rf']
     >>> model.cv_scores_["auto"][0] > 0.5
     True
     """
@@ -150,16 +160,25 @@ class Auto(Predictor):
             return
         self.scale_ = Scale.of(y, "rank")
         candidates = self._candidates(X, y, remarks)
+        self.fitted_: dict[str, Predictor] = {}
         if len(y) < _FEWEST:
-            names = [name for name in _UNCOMPARED if name in candidates] or list(candidates)
-            self.weights_ = {name: 1.0 / len(names) for name in names}
-            remarks.insert(0, f"{len(y)} results are too few to compare predictors: {_and(names)}")
+            lead = prior_share(len(y))
+            fitted = _UNCOMPARED if _UNCOMPARED in candidates else next(iter(candidates))
+            first = [PRIOR, *([_SCORES] if _SCORES in candidates else [])]
+            self.weights_ = {**dict.fromkeys(first, lead / len(first)), fitted: 1.0 - lead}
+            known = _and(list(candidates[PRIOR].fit(X, y).known_))
+            few = f"{len(y)} results are too few to compare predictors: ranking by what is known"
+            remarks.insert(0, f"{few} before training ({known}), with {1 - lead:.0%} of {fitted}")
             self.widen_, self.shrink_ = 0.0, 1.0
         else:
             self._compare(X, y, candidates, rng, remarks)
         self.chosen_ = " + ".join(self.weights_)
         self.note_ = "; ".join(remarks)
-        self.members_ = {name: candidates[name].fit(X, y) for name in self.weights_}
+        self.members_ = {
+            name: self.fitted_[name] if name in self.fitted_ else candidates[name].fit(X, y)
+            for name in self.weights_
+        }
+        del self.fitted_
 
     def screen(self) -> Self | None:
         """See `Predictor.screen`; before any result is known it ranks by size."""
@@ -178,7 +197,7 @@ class Auto(Predictor):
         beside = sizes and (len(y) < _FEWEST or self._sizes_say(X, y))
         names = self.candidates
         if names is None:
-            names = _installed(len(y), self.budget_s is not None)
+            names = _installed(len(y), self.budget_s is not None, self.space)
         found: dict[str, Predictor] = {}
         for name in (BASELINE, *names) if base else names:
             one = _catalog.get(
@@ -187,6 +206,8 @@ class Auto(Predictor):
             found[name] = _with(one, (*(("size",) if beside else ()), *evidence_of(self.evidence)))
         if scores := scores_among(evidence_of(self.evidence)):
             found[_SCORES] = ByScores(self.space, scores)
+        if len(y) < _FEW:
+            found[PRIOR] = Prior(self.space, evidence=tuple(evidence_of(self.evidence)))
         if not found:
             raise SettingError("candidates", expected="at least one predictor", got="none")
         return found
@@ -238,10 +259,9 @@ class Auto(Predictor):
         if late:
             remarks.append(f"no time was left for {_and(late)} (budget_s={self.budget_s:g})")
         mean, variance = mix(self.weights_, seen)
-        error = float(np.mean((scores - mean) ** 2))
-        level = float(np.mean(variance))
-        self.widen_ = max(error - level, 0.0)
-        self.shrink_ = min(error / level, 1.0) if level > 0 else 1.0
+        self.shrink_, self.widen_ = widening(y, mean, variance, self.scale_)
+        if len(y) == len(self.oof_):
+            self.fitted_ = {name: one.model for name, one in seen.items() if one.model is not None}
 
     def _unseen(
         self,
@@ -275,12 +295,17 @@ class Auto(Predictor):
                 end -= got.fit_s
                 self.cv_scores_[name] = kendall_error(y, got.score)
                 ahead = best is None or self.cv_scores_[name] > self.cv_scores_[best]
-                best = name if name != BASELINE and ahead else best
+                best = name if name not in (BASELINE, PRIOR) and ahead else best
         return seen, late
 
     def _verdict(self) -> str:
         tau, error = self.cv_scores_["auto"]
         who = _and(list(self.weights_))
+        if PRIOR in self.weights_:
+            share = self.weights_[PRIOR]
+            rest = [name for name in self.weights_ if name != PRIOR]
+            known = f"what is known before training ({share:.0%})"
+            who = _and([known, *rest]) if share >= 0.5 else _and([*rest, known])
         blend = who if len(self.weights_) == 1 else f"a blend of {who}"
         if BASELINE not in self.cv_scores_:
             return f"{blend}: cross-validated tau {tau:.2f} ± {error:.2f}"
@@ -329,6 +354,13 @@ def _predict_unseen(
     """
     score, variance = np.zeros(len(y)), np.zeros(len(y))
     start, n_folds = time.monotonic(), int(fold.max()) + 1
+    if model.leaves_out:  # one fit is enough
+        fitted = clone(model).fit(X, y)
+        if fitted.unseen_ is not None:
+            low, mean, high = (
+                scale.score(fitted.unseen_[0] + sign * fitted.unseen_[1]) for sign in (-1, 0, 1)
+            )
+            return Unseen(mean, ((high - low) / 2) ** 2, 0.0, fitted)
     last = times / (1 - 1 / max(n_folds, 2))  # rows of the last fit, in those of a fold's fit
     for k in range(n_folds):
         now, known = time.monotonic(), fold < k
@@ -343,16 +375,19 @@ def _predict_unseen(
     return Unseen(score, variance, (time.monotonic() - start) / n_folds * last)
 
 
-def _installed(n: int, more: bool) -> tuple[str, ...]:
+def _installed(n: int, more: bool, space: Space) -> tuple[str, ...]:
     """Names whose packages can be imported: those for `n` results, with `more` all in that order.
 
-    Few results mislead pairs, products and trees.
+    Few results mislead products, networks and trees. Of a space with numbers the graph view says
+    less than they do.
     """
+    chain = bool(plan(space).names)
     return tuple(
         row.name
         for row in _catalog.KINDS["predictor"]
         if (more or (row.auto_from is not None and row.auto_from <= n))
         and not (row.name == "auto" or "baseline" in row.tags)
+        and not (chain and not more and "graph" in row.needs)
         and all(find_spec(package) for package in row.packages)
     )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.parts.calibration import widening
 from foretell.predictors.parts.features import FEATURES, Encodings, encode, resolve, standard
 from foretell.predictors.parts.targets import Scale, Target
 from foretell.spaces.base import Rows, Space
@@ -17,6 +18,7 @@ _BIASES = (0.3, 1.0, 3.0)  # c
 _COMPARED = 200  # rows that tell them apart
 _NOISES = np.logspace(-3, 1.5, 28)  # noise variance over the mean signal variance
 _BLOCK = 2048  # fits a cache
+_FEWEST = 10  # results with which deviations are calibrated
 
 
 class BayesLinReg(Predictor):
@@ -107,6 +109,11 @@ class BayesLinReg(Predictor):
         _, self.signal_, self.noise_, spread, vectors = self._optimum(products, scores, self.bias_)
         self.inverse_ = vectors / spread @ vectors.T
         self.weights_ = self.inverse_ @ scores
+        self.shrink_, self.widen_ = 1.0, 0.0
+        if len(y) >= _FEWEST:
+            own = np.diag(self.inverse_)  # what the others say of each row
+            alone = scores - self.weights_ / own
+            self.shrink_, self.widen_ = widening(y, alone, self.signal_ / own, self.scale_)
 
     def _optimum(
         self, products: Floats, scores: Floats, bias: float
@@ -144,7 +151,8 @@ class BayesLinReg(Predictor):
         k = self._kernel(F)
         own = (self.bias_ + np.einsum("ij,ij->i", F, F)) ** self.degree
         variance = own - np.einsum("ij,jk,ik->i", k, self.inverse_, k, optimize=True)
-        std: Floats = np.sqrt(self.signal_ * np.maximum(variance, 1e-9) + self.noise_)
+        total = self.signal_ * np.maximum(variance, 1e-9) + self.noise_
+        std: Floats = np.sqrt(self.shrink_ * total + self.widen_)
         return self._mean_of(F) if self.degree == 1 else k @ self.weights_, std
 
     def _mean_of(self, F: Floats) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from foretell.predictors.parts.exact import SPREAD, Amounts, Exact, Kernel, Metric, metric_of
+from foretell.predictors.parts.exact import SPREAD, Amounts, Exact, Kernel, Metric, kernel_parts
 from foretell.predictors.parts.features import FEATURES, Encodings, resolve
 from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Rows, Space
@@ -75,4 +75,4 @@ class GP(Exact):
         return cls(space, random_state=random_state, **{**settings, **changes})
 
     def _metrics(self, X: Rows) -> list[Metric | Amounts]:
-        return [metric_of(one, X) for one in resolve(self.encoding, self.space, X)]
+        return kernel_parts(resolve(self.encoding, self.space, X), X)

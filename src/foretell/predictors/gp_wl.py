@@ -13,7 +13,7 @@ from foretell.errors import SettingError
 from foretell.graphs import hashing
 from foretell.graphs.refinement import labels
 from foretell.predictors.base import Floats
-from foretell.predictors.parts.exact import Amounts, Exact, Kernel, Metric, metric_of
+from foretell.predictors.parts.exact import Amounts, Exact, Kernel, Metric, kernel_parts
 from foretell.predictors.parts.features import COUNTED, Encodings, resolve
 from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Rows, Space
@@ -101,7 +101,7 @@ class GPWL(Exact):
             raise SettingError("iterations", expected="at least 0", got=self.iterations)
         beside = [] if self.encoding is None else resolve(self.encoding, self.space, X)
         graphs = WeisfeilerLehman(self.space, X, self.iterations, self.cumulative)
-        return [graphs, *(metric_of(one, X) for one in beside)]
+        return [graphs, *kernel_parts(beside, X)]
 
     def _subsets(self, count: int) -> Iterable[tuple[int, ...]]:
         beside = tuple(range(self.iterations + 1, count))

@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats
-from foretell.predictors.parts.exact import Amounts, Exact, Kernel, Metric, metric_of
+from foretell.predictors.parts.exact import Amounts, Exact, Kernel, Metric, kernel_parts
 from foretell.predictors.parts.features import COUNTED, Encodings, resolve
 from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Graphs, Rows, Space
@@ -118,7 +118,7 @@ class NASBOTGP(Exact):
             raise SettingError("kernel", expected="matern, rbf or exponential", got="'linear'")
         beside = [] if self.encoding is None else resolve(self.encoding, self.space, X)
         layers = Transport(self.space, X, self.nus, self.mismatch)
-        return [layers, *(metric_of(one, X) for one in beside)]
+        return [layers, *kernel_parts(beside, X)]
 
 
 class Layers(NamedTuple):

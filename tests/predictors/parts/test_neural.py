@@ -17,13 +17,16 @@ NB201 = ft.spaces.get("nb201")
 FAST = {"hidden": 16, "head": 16, "members": 4, "epochs": 10, "min_steps": 20}
 
 
-def test_members_leave_different_tenths_out():
+def test_members_leave_different_quarters_out():
     model = GCN(NB201, **FAST)
     out = model._left_out(83, np.random.default_rng(0))
     assert out.shape == (4, 83)
-    assert (out.sum(axis=1) == 8).all()
-    assert out.sum(axis=0).max() == 1
-    assert not model._left_out(9, np.random.default_rng(0)).any()
+    assert sorted(out.sum(axis=1)) == [20, 21, 21, 21]
+    assert (out.sum(axis=0) == 1).all()
+    assert not model._left_out(3, np.random.default_rng(0)).any()
+    three = model.set_params(members=3)._left_out(83, np.random.default_rng(0))
+    assert (three.sum(axis=1) == 20).all()
+    assert three.sum(axis=0).max() == 1
     assert not model.set_params(members=1)._left_out(83, np.random.default_rng(0)).any()
     assert not model.set_params(members=4, loss="bce")._left_out(83, np.random.default_rng(0)).any()
 

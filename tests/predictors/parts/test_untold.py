@@ -99,7 +99,7 @@ def test_scores_alone_are_a_candidate():
     assert model.cv_scores_["zero-cost"][0] > 0.8
     assert "zero-cost" in model.weights_
     five = clone(model).fit(X[:5], y[:5])
-    assert sorted(five.weights_) == ["gp", "n-params", "zero-cost"]
+    assert sorted(five.weights_) == ["gp", "prior", "zero-cost"]
     assert kendall(y[5:], five.predict(X[5:])) > 0.5
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from foretell.metrics import kendall
 from foretell.predictors.base import Floats
 
 BASELINE = "n-params"  # what a blend starts without, and is measured against
+PRIOR = "prior"  # what is known before training
+_LEADS = 24.0  # results with which it has half of the start
 _PULL = 100.0  # of weights to equal ones: 100 results choose little, 2,000 nearly all
 _LEAST = 0.05  # a lighter member is left out of the blend, of more than ten one half as heavy
 _ENOUGH = 20  # rows below which nothing is clear
@@ -24,6 +26,7 @@ class Unseen(NamedTuple):
     score: Floats
     variance: Floats
     fit_s: float = 0.0  # seconds that a fit on all rows would take
+    model: Any = None  # fitted on all rows, where that has been done
 
 
 def mix(weights: dict[str, float], seen: dict[str, Unseen]) -> tuple[Floats, Floats]:
@@ -38,15 +41,19 @@ def mix(weights: dict[str, float], seen: dict[str, Unseen]) -> tuple[Floats, Flo
 def weigh(scores: dict[str, Floats], y: Floats) -> dict[str, float]:
     """Weights of a blend of scores (n,) for targets y (n,), heaviest first; they sum to 1.
 
-    min over w >= 0 of |y - sum_m w_m s_m|^2 + (10^4 / n) |w - u|^2 with u equal weights of all but
-    the baseline, divided by their sum; light members are left out, and before them all that are
-    clearly worse than the best.
+    min over w >= 0 of |y - sum_m w_m s_m|^2 + (10^4 / n) |w - u|^2, divided by their sum, with u
+    equal weights of all but the baseline, and before them `prior_share` of what is known before
+    training. Light members are left out, and first of all those clearly worse than the best.
     """
     best = max(scores.values(), key=lambda score: float(agreement(y, score).sum()))
     scores = {name: s for name, s in scores.items() if not clearly_worse(y, s, best)}
     Z, m = np.stack(list(scores.values()), axis=1), len(scores)
-    start = np.array([float(name != BASELINE) for name in scores])
+    start = np.array([float(name not in (BASELINE, PRIOR)) for name in scores])
     start /= max(start.sum(), 1.0)
+    if PRIOR in scores:
+        others = {name: s for name, s in scores.items() if name not in (BASELINE, PRIOR)}
+        lead = prior_share(len(y), *_ahead(y, others, scores[PRIOR])) if others else 1.0
+        start = np.where([name == PRIOR for name in scores], lead, (1.0 - lead) * start)
     pull = _PULL / np.sqrt(len(y))
     found, _ = nnls(np.concatenate([Z, pull * np.eye(m)]), np.concatenate([y, pull * start]))
     share = found / found.sum() if found.any() else np.full(m, 1.0 / m)
@@ -57,6 +64,27 @@ def weigh(scores: dict[str, Floats], y: Floats) -> dict[str, float]:
     }
     total = sum(kept.values())
     return {name: w / total for name, w in kept.items()}
+
+
+def prior_share(n: int, ahead: float = 0.0) -> float:
+    """What is known before training, as a share of a blend of n results.
+
+    Its odds are 24 / n, and e times less for each standard error by which what is fitted is ahead
+    of it, three at most; so many times more where that is behind.
+
+    >>> prior_share(6), prior_share(24), round(prior_share(24, 1.0), 2)
+    (0.8, 0.5, 0.27)
+    """
+    odds = _LEADS / n * np.exp(-np.clip(ahead, -_CLEARLY, _CLEARLY))
+    return float(odds / (1.0 + odds))
+
+
+def _ahead(y: Floats, fitted: dict[str, Floats], prior: Floats) -> tuple[float, ...]:
+    """By how many standard errors the mean of what is fitted orders y better than the prior."""
+    gap = agreement(y, np.mean(list(fitted.values()), axis=0)) - agreement(y, prior)
+    doubt = jackknife(gap)
+    mean = float(gap.sum() / (len(y) * (len(y) - 1)))
+    return (mean / doubt,) if doubt > 0 else ()
 
 
 def average(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:

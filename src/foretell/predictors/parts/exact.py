@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable
 from typing import Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
 from foretell.encodings import Encoding
-from foretell.encodings.numbers import Numbers, plan
+from foretell.encodings.numbers import Numbers
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.parts.calibration import widening
 from foretell.predictors.parts.targets import Scale, Target
 from foretell.spaces.base import Rows
 
@@ -26,6 +28,7 @@ LINEAR, LINEAR_SPREAD = 2.0, 1.5  # log weight of a linear function of amounts
 JITTER = 1e-6
 _REACH = 6.0  # logarithms are searched so far from START
 _BLOCK = 4096
+_FEWEST = 10  # results with which deviations are calibrated
 
 
 class Metric(Protocol):
@@ -60,43 +63,50 @@ class Standard:
 
 
 class Amounts:
-    """The features a_i of `Numbers`: each has a length l_i, and they have a linear function.
+    """Features a_i of encodings that say which of them belong together; each has a length l_i.
 
-    log l_i is that of its decision - the same for all its repetitions; a total is one of its own -
-    and a deviation with the prior N(0, 0.5^2). Features are standardised on the training rows and
-    divided by the root of the number of their decision's.
+    log l_i is that of its group and a deviation with the prior N(0, 0.5^2). Features are
+    standardised on the training rows and divided by the root of the size of their group. Beside
+    the distance they have a linear function, which numbers have more of than what is counted.
     """
 
-    def __init__(self, encoding: Numbers, X: Rows) -> None:
-        self.encoding = encoding
-        decisions = np.array(plan(encoding.space).decisions)
-        totals = decisions < 0
-        decisions[totals] = decisions.max() + 1 + np.arange(totals.sum())
-        self.of = np.unique(decisions, return_inverse=True)[1]
-        F = encoding.encode(X).astype(np.float64)
+    def __init__(self, encodings: list[Encoding], X: Rows) -> None:
+        self.encodings = encodings
+        of: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        for one in encodings:
+            groups = one.groups()
+            assert groups is not None  # `kernel_parts` has looked
+            of = np.concatenate([of, groups + of.max(initial=-1) + 1])
+        self.of = np.unique(of, return_inverse=True)[1]
+        F = self._encode(X)
         self.mean, std = F.mean(axis=0), F.std(axis=0)
         count = np.bincount(self.of)
         scale = std * np.sqrt(count[self.of])
         self.weight = np.divide(1.0, scale, out=np.zeros_like(scale), where=std > 1e-9)
-        self.features = self(X)
+        self.features = (F - self.mean) * self.weight
         f, g = len(self.of), len(count)
-        self.start = np.concatenate([np.zeros(f), np.full(g, START[0]), [LINEAR]])
+        linear = LINEAR if any(isinstance(one, Numbers) for one in encodings) else START[1]
+        self.start = np.concatenate([np.zeros(f), np.full(g, START[0]), [linear]])
         self.own = np.concatenate([np.full(f, OWN / SPREAD), np.ones(g), [LINEAR_SPREAD / SPREAD]])
 
     def __call__(self, X: Rows) -> Floats:
         """Features (n, f) of rows."""
-        scaled: Floats = (self.encoding.encode(X) - self.mean) * self.weight
+        scaled: Floats = (self._encode(X) - self.mean) * self.weight
         return scaled
 
+    def _encode(self, X: Rows) -> Floats:
+        parts = [one.encode(X) for one in self.encodings]
+        return np.concatenate(parts, axis=1, dtype=np.float64)
+
     def lengths(self, theta: Floats) -> Floats:
-        """l_i (f,); theta has the deviations, the decisions' logarithms, and the linear weight."""
+        """l_i (f,); theta has the deviations, the groups' logarithms, and the linear weight."""
         lengths: Floats = np.exp(theta[: len(self.of)] + theta[len(self.of) : -1][self.of])
         return lengths
 
     def gradient(self, by_feature: Floats, by_weight: float) -> Floats:
         """That of theta, from those of log l_i and of the linear weight."""
-        decisions = np.bincount(self.of, by_feature)
-        return np.concatenate([by_feature, decisions, [by_weight]])
+        groups = np.bincount(self.of, by_feature)
+        return np.concatenate([by_feature, groups, [by_weight]])
 
 
 class Exact(Predictor):
@@ -105,7 +115,7 @@ class Exact(Predictor):
         k(x, x') = s^2 f(q) + t^2 sum_i a_i a_i' / l_i^2,
         q = sum_g d_g(x, x')^2 / l_g^2 + sum_i (a_i - a_i')^2 / l_i^2
 
-    with the amounts a_i where `Numbers` is among the encodings (see `Amounts`), and
+    with features a_i of encodings that have groups (see `Amounts`), and
 
         matern f = (1 + sqrt(3 q)) exp(-sqrt(3 q)),  rbf exp(-q / 2),  exponential exp(-sqrt(q)),
         linear 1 - q / 2 (a dot product of unit vectors; l_g is at least 1 then, and q without a_i)
@@ -162,6 +172,11 @@ class Exact(Predictor):
         K[np.diag_indices_from(K)] += np.exp(self.theta_[-1]) + JITTER
         self.factor_ = _factor(K)
         self.weights_ = cho_solve(self.factor_, scores)
+        self.shrink_, self.widen_ = 1.0, 0.0
+        if len(y) >= _FEWEST:  # what the others say of each row (Rasmussen & Williams, 5.12)
+            own = np.diag(cho_solve(self.factor_, np.eye(len(y))))
+            alone = scores - self.weights_ / own
+            self.shrink_, self.widen_ = widening(y, alone, 1.0 / own, self.scale_)
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         blocks = [self._block(X[i : i + _BLOCK]) for i in range(0, len(X), _BLOCK)]
@@ -178,7 +193,7 @@ class Exact(Predictor):
         signal, noise = np.exp(self.theta_[-2:])
         own = signal + self._linear(X)
         variance = np.maximum(own - np.einsum("ij,ij->j", V, V), JITTER) + noise
-        return K @ self.weights_, np.sqrt(variance)
+        return K @ self.weights_, np.sqrt(self.shrink_ * variance + self.widen_)
 
     def _cross(self, X: Rows) -> Floats:
         return self._covariance([one for metric in self.metrics_ for one in metric.squares(X)], X)
@@ -203,9 +218,11 @@ class Exact(Predictor):
         return np.asarray(np.exp(theta[-1]) * np.einsum("ij,ij->i", Z, Z))
 
 
-def metric_of(encoding: Encoding, X: Rows) -> Metric | Amounts:
-    """What an encoding is to a process on training rows: amounts, or a distance."""
-    return Amounts(encoding, X) if isinstance(encoding, Numbers) else Standard(encoding, X)
+def kernel_parts(encodings: list[Encoding], X: Rows) -> list[Metric | Amounts]:
+    """What encodings are to a process on training rows: amounts, and distances of the others."""
+    grouped = [one for one in encodings if one.groups() is not None]
+    others = [Standard(one, X) for one in encodings if one.groups() is None]
+    return [*([Amounts(grouped, X)] if grouped else []), *others]
 
 
 def squares(A: Floats, B: Floats) -> Floats:

@@ -16,6 +16,7 @@ from foretell.errors import SettingError
 from foretell.evidence import Evidence
 from foretell.evidence.parts.inside import bound
 from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.parts.calibration import widening
 from foretell.predictors.parts.predicted import predicted
 from foretell.predictors.parts.targets import Scale, Target
 from foretell.spaces.base import Rows, Space
@@ -28,6 +29,8 @@ COUNTED = ("numbers", "graph-stats", "edges", "depths")
 FEATURES = (*COUNTED, "one-hot")
 _BESIDE = 0.3  # least spread of the features of further encodings,
 _SHORT = 4.0  # and that of an encoding of a single feature
+_WIDEST = 10.0  # predicted deviation, in those of the targets
+_FOLDS, _FEWEST = 4, 5  # of the calibration, and results for it
 _SAID = ("graph-stats", "edges", "depths", "one-hot")  # that numbers and options say as well
 
 
@@ -115,7 +118,9 @@ def standard(parts: list[Encoding], X: Rows) -> tuple[Floats, Floats, Floats]:
 class FeatureRegressor(Predictor):
     """Base of predictors that fit a scikit-learn regressor on encoded rows.
 
-    Equal targets leave nothing to learn: they are predicted everywhere, with no deviation.
+    Equal targets leave nothing to learn: they are predicted everywhere, with no deviation. What a
+    regressor says of its deviation is set right by its errors in cross-validation, with five
+    results and more (`parts.calibration`).
 
     A subclass lists its parameters, `encoding` and `target` among them, and implements `_make`; one
     with an uncertainty sets `has_std`, and implements `_score` where `predicted` does not find it.
@@ -144,11 +149,28 @@ class FeatureRegressor(Predictor):
         self.scale_ = Scale.of(y, self.target)
         self.model_ = self._make(int(rng.integers(2**31)))
         self.constant_ = float(y[0]) if np.ptp(y) == 0 else None
+        self.shrink_, self.widen_ = 1.0, 0.0
         if self.constant_ is None:
-            self.model_.fit(encode(self.encodings_, X), self.scale_.score(y))
+            F, scores = encode(self.encodings_, X), self.scale_.score(y)
+            if self.has_std and len(y) >= _FEWEST:
+                self._calibrate(F, y, rng)
+            self.model_.fit(F, scores)
+
+    def _calibrate(self, F: NDArray[np.float32], y: Floats, rng: np.random.Generator) -> None:
+        """Deviations from errors on folds that the regressor has not seen."""
+        fold, scores = rng.permutation(len(F)) % _FOLDS, self.scale_.score(y)
+        mean, std = np.zeros(len(F)), np.zeros(len(F))
+        for k in range(_FOLDS):
+            model = self._make(int(rng.integers(2**31))).fit(F[fold != k], scores[fold != k])
+            mean[fold == k], deviation = self._score(model, F[fold == k])
+            std[fold == k] = 0.0 if deviation is None else deviation
+        self.shrink_, self.widen_ = widening(y, mean, std**2, self.scale_)
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         if self.constant_ is not None:
             return np.full(len(X), self.constant_), np.zeros(len(X)) if self.has_std else None
         score, std = self._score(self.model_, encode(self.encodings_, X))
-        return self.scale_.value(score), None if std is None else self.scale_.spread(score, std)
+        if std is None:
+            return self.scale_.value(score), None
+        std = np.minimum(np.sqrt(self.shrink_ * std**2 + self.widen_), _WIDEST)
+        return self.scale_.value(score), self.scale_.spread(score, std)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from foretell.errors import DataError, SettingError
 from foretell.graphs.tensors import batch
 from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.parts.calibration import widening
 from foretell.predictors.parts.features import Encodings, encode, resolve, standard
 from foretell.predictors.parts.losses import LOSSES, ON_TARGETS, Loss
 from foretell.predictors.parts.targets import Scale, Target
@@ -56,10 +57,10 @@ class Neural(Predictor):
     a strictly increasing piecewise linear map takes the k-th quantile of the training scores to
     the k-th quantile of the training targets, so predictions are in units of y. The
     variance of a score is the variance between the members plus a constant, and goes through the
-    same map. The constant is measured: each of several members leaves a tenth of the rows out (no
-    row more than one member); there its mean squared error is that of the members' mean plus the
-    variance between members, taken from rows drawn of the space. A single member sees all rows,
-    and its standard deviation is 0.
+    same map. The constant is measured (`parts.calibration`): each of several members leaves a
+    quarter of the rows out (no row more than one member), and intervals are as wide as its errors
+    there ask for. What members say of the rows that they left out is
+    `unseen_`. A single member sees all rows, and its standard deviation is 0.
 
     Args:
         space: the space whose rows it sees.
@@ -89,7 +90,12 @@ class Neural(Predictor):
     lr: float
     weight_decay: float
     dropout: float = 0.0
-    left_out: ClassVar[float] = 0.1  # of the rows, by each of several members
+    left_out: ClassVar[float] = 0.25  # of the rows, by each of several members
+
+    @property
+    def leaves_out(self) -> bool:  # type: ignore[override]  # it depends on the settings
+        """Whether each row is left out by one of the members."""
+        return self.members * self.left_out >= 1.0 and self.loss != "bce"
 
     # -- what a method is -----------------------------------------------------------------------
 
@@ -146,21 +152,42 @@ class Neural(Predictor):
             self.scale_, self.shift_, self.unit_ = scale, np.zeros(1), np.ones(1)
         else:
             self.scale_ = _quantile_map(self._standard(scores).mean(axis=0), y)
-        self.widen_ = 0.0
+        self.shrink_, self.widen_, self.unseen_ = 1.0, 0.0, None
         if out.any():
-            wrong = (self._standard(scores) - self.scale_.score(y))[out]
-            unseen = self._view(self.space.canonical_form(self.space.sample(_DRAWN, rng)))
-            spread = self._standard(self._scores(unseen)).var(axis=0).mean()
-            known = float(2.0 * spread + self._variance(unseen).mean())
-            self.widen_ = max(float((wrong**2).mean()) - known, 0.0)
+            self._calibrate(y, self._standard(scores), out, self._variance(view), rng)
+
+    def _calibrate(
+        self,
+        y: Floats,
+        scores: Floats,
+        out: NDArray[np.bool_],
+        own: Floats,
+        rng: np.random.Generator,
+    ) -> None:
+        """Deviations from the errors of single members on rows that they have not seen.
+
+        What the members differ is taken from rows drawn of the space. Their mean errs a little less
+        than one of them.
+        """
+        rows = out.any(axis=0)
+        alone = (scores * out).sum(axis=0)[rows] / out.sum(axis=0)[rows]
+        drawn = self._view(self.space.canonical_form(self.space.sample(_DRAWN, rng)))
+        spread = float(self._standard(self._scores(drawn)).var(axis=0).mean())
+        known = spread + own[rows]
+        self.shrink_, self.widen_ = widening(y[rows], alone, known, self.scale_)
+        mean, std = np.full(len(y), np.nan), np.full(len(y), np.nan)
+        mean[rows] = self.scale_.value(alone)
+        std[rows] = self.scale_.spread(alone, np.sqrt(self.shrink_ * known + self.widen_))
+        self.unseen_ = (mean, std)
 
     def _left_out(self, n: int, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Which rows a member does not see, (M, n)."""
         out = np.zeros((self.members, n), dtype=bool)
         each = min(int(self.left_out * n), n // self.members)
-        if self.members > 1 and self.loss != "bce":
-            rows = rng.permutation(n)[: each * self.members]
-            out[np.repeat(np.arange(self.members), each), rows] = True
+        if self.members > 1 and self.loss != "bce" and each:
+            count = n if self.leaves_out else each * self.members
+            rows = rng.permutation(n)[:count]
+            out[np.arange(count) % self.members, rows] = True
         return out
 
     def _standard(self, scores: Floats) -> Floats:
@@ -222,7 +249,8 @@ class Neural(Predictor):
         parts = [(self._scores(view), self._variance(view)) for view in views]
         scores = self._standard(np.concatenate([part for part, _ in parts], axis=1))
         own = np.concatenate([part for _, part in parts])
-        mean, std = scores.mean(axis=0), np.sqrt(scores.var(axis=0) + own + self.widen_)
+        variance = self.shrink_ * (scores.var(axis=0) + own) + self.widen_
+        mean, std = scores.mean(axis=0), np.sqrt(variance)
         return self.scale_.value(mean), self.scale_.spread(mean, std)
 
     def _features(self, X: Rows) -> NDArray[np.float32]:
