@@ -36,7 +36,7 @@ from foretell.tables.convert import convert
 from foretell.winner.export import to_pt2
 from foretell.winner.predict import predict
 
-LIMIT_S = 60  # for one answer
+LIMIT_S = 300  # for one answer
 SETTINGS: dict[str, Any] = {
     "space": "tabular",
     "workers": 0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, Unpack
 
@@ -30,6 +31,8 @@ from foretell.runs.finish import finish, trained
 from foretell.runs.folder import RunFolder
 from foretell.runs.journal import Journal
 from foretell.runs.progress import Progress
+from foretell.runs.rival import RivalRecord, Side, measure
+from foretell.runs.rival import lines as rival_lines
 from foretell.runs.settings import Settings, check
 from foretell.runs.summary import lines, summary
 from foretell.runs.tested import write_tested
@@ -37,6 +40,7 @@ from foretell.search.history import History
 from foretell.trackers.base import Watcher, watch
 from foretell.training.data import Data, Reading, load, read_inputs
 from foretell.training.data.inputs import raw_inputs
+from foretell.typed import plain
 from foretell.winner import best
 from foretell.winner.parts.whole import Whole
 from foretell.winner.predict import labels_of, outputs
@@ -247,6 +251,7 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             driver.search()
             final = finish(driver, parts.data, facts)
             self._tested(driver, final)
+            rival = self._rival(driver, final)
             self.ranking_: Frame = driver.write_tables()
         finally:
             driver.close()
@@ -257,6 +262,10 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         self._found(driver, final, parts.data)
         for watcher in list(driver.watchers):
             driver.tell(watcher, lambda one: one.end(self.summary_))
+        if rival is not None:
+            self.summary_["rival"] = plain(rival)
+            metric = driver.evaluator.objective.replace("val_", "test_")
+            self.summary_lines_ += rival_lines(rival, metric)
         if parts.latency is not None and parts.latency.known:
             self.summary_["latency"] = parts.latency.note
             self.summary_lines_.append(parts.latency.note)
@@ -269,6 +278,22 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             winner = driver.trials[final.id]
             model = trained(trainer.space, winner.x, driver.folder.best / "model.safetensors")
             write_tested(driver.folder, trainer.data, trainer.tested(model))
+
+    def _rival(self, driver: Driver, final: Final) -> RivalRecord | None:
+        """The pretrained network that stands beside the winner, if one was asked for."""
+        trainer = driver.evaluator
+        if self.pretrained is None or not isinstance(trainer, Trainer):
+            return None
+        winner = driver.trials[final.id]
+        model = trained(trainer.space, winner.x, driver.folder.best / "model.safetensors")
+        results = [one.result for one in driver.ended if one.result]
+        metrics = {k: v for k, v in final.metrics.items() if v is not None}
+        side = Side(winner.arch, metrics, epochs=winner.epochs)
+        seconds = sum(one.seconds for one in results)
+        return measure(
+            self.pretrained, driver.folder.rival, trainer, model, replace(side, seconds=seconds),
+            winner.id, self.seed, seconds, lambda text: driver.say(text, final=True),
+        )  # fmt: skip
 
     def _found(self, driver: Driver, final: Final, data: Data) -> None:
         """What the run has found, as fitted attributes."""

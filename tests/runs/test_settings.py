@@ -52,6 +52,7 @@ GIVEN = {  # of each option in run.json: what a user may say beside the default,
     "memory_gb": (2.0, 2.0),
     "max_retries": (0, 0),
     "log": (("csv",), ["csv"]),
+    "pretrained": ("timm:resnet18", "timm:resnet18"),
     "optuna": ("sqlite:///x.db", "sqlite:///x.db"),
 }
 

@@ -33,6 +33,7 @@ from foretell.report.parts import (
 )
 from foretell.report.reading import Floats, Run, numbers
 from foretell.report.retrained import Retrained, luck, retrained, said
+from foretell.report.rival import rival
 from foretell.report.scatter import COSTS, over_cost, predicted_measured, progress
 from foretell.report.tested import mistakes, samples, true_predicted
 from foretell.report.tradeoff import measured, trade_off
@@ -337,6 +338,7 @@ def _all_trials(run: Run) -> Html | None:
 SECTIONS: tuple[tuple[str, str, Callable[[Run], Html | None]], ...] = (
     ("network", "The best network", _best),
     ("better", "Is it really better?", _better),
+    ("rival", "Against a pretrained network", rival),
     ("classes", "Class by class", _classes),
     ("values", "True and predicted", _values),
     ("trade-off", "The trade-off", _trade_off),

@@ -24,6 +24,7 @@ from foretell.errors import SettingError, without_password
 from foretell.evaluators.executors.ray import RayExecutor
 from foretell.evaluators.trainer import Trainer
 from foretell.evidence.parts.identity import space_digest
+from foretell.nets import pretrained
 from foretell.nets.devices import pick_device
 from foretell.runs.events import Cost
 from foretell.runs.journal import Journal
@@ -74,6 +75,9 @@ class Parts:
         whole = _space(settings).with_io(data.input_shape, data.n_outputs)
         recipe = _recipe(settings)
         scores.objective(settings.metric, data)
+        if settings.pretrained is not None:  # what is wrong with it is told before the search
+            io = data.input_shape, data.n_outputs
+            pretrained.build(settings.pretrained, *io, data.mean.tolist(), data.std.tolist())
         limits: dict[str, float] = meant(settings, "limits")
         latency = _latency(settings, recipe, limits)
         space = Limited.of(whole, limits, latency) if limits or latency else whole

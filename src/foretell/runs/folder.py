@@ -52,6 +52,7 @@ class RunFolder:
         self.confusion = self.path / "confusion.csv"
         self.tested = self.path / "tested.csv"
         self.examples = self.path / "examples.json"
+        self.rival = self.path / "rival.json"
         self.report = self.path / "report.html"
         self.log = self.path / "run.log"
         try:
@@ -144,7 +145,7 @@ class RunFolder:
                     hint="wait for it, stop it, or choose another folder with --out",
                 )
             tables = self.ranking, self.predictions, self.pareto, self.confusion, self.tested
-            for path in (self.run_json, *tables, self.examples, self.report):
+            for path in (self.run_json, *tables, self.examples, self.rival, self.report):
                 sweep_parts(path)
             _HELD.add(file)
             try:

@@ -268,6 +268,15 @@ class Settings:
         free=True,
         low=0,
     )
+    pretrained: str | None = option(
+        None,
+        """of images: "timm:NAME", or "timm:NAME@FILE.safetensors", a network whose trained weights
+        are on this machine; it is fine-tuned for as many seconds as the search trained, and
+        stands beside the winner.""",
+        Flag("--pretrained", "Rival with trained weights: timm:NAME, or timm:NAME@FILE."),
+        saved=str | None,
+        free=True,
+    )
     log: Sequence[str] = option(
         (),
         'trackers that hear of the run: "csv", "tensorboard", "mlflow", "wandb".',
