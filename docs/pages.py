@@ -50,6 +50,7 @@ def on_config(config: Any) -> Any:
         {"Concepts": "concepts.md"},
         {"Your data": "data.md"},
         {"Runs": "runs.md"},
+        {"Searches": "searches.md"},
         {"Any network": "transfer.md"},
         {"Choosing a strategy": "searching.md"},
         {"On a GPU": "gpu.md"},

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 import foretell as ft
+from foretell.metrics import mean_interval
 from foretell.spaces.parts.listed import listed
 from foretell.strategies import Strategy
 
@@ -30,7 +31,7 @@ DATA = Path(
 )
 NB201 = ("cifar10", "cifar100", "imagenet16_120")
 BOUND = (35.0, 70.0)  # median and 90 % quantile, on nb201
-AT = (50, 100, 150)
+AT = (50, 100, 130, 150, 200)
 
 
 def table(name: str) -> tuple[ft.Table, str]:
@@ -82,16 +83,17 @@ def main() -> int:
         return 0
     bad = False
     print(f"{'table':<16}{'strategy':<24}{'median':>8}{'90 %':>8}{'most':>7}{'found':>8}", end="")
-    print("".join(f"{f'rank at {n}':>13}" for n in AT) + "   s a network")
+    print("".join(f"{f'rank at {n}':>13}" for n in AT if n <= args.most) + "   s a network")
     for name in args.tables:
         known, column = table(name)
         space = known.space if len(known) >= known.space.size else listed(known.space, known.X)
         y = known.column(column)
         values = dict(zip(space.row_key(known.X).tolist(), y.tolist(), strict=True))
         order = np.sort(y[np.isfinite(y)])
+        means: dict[str, np.ndarray] = {}
         for kind in args.strategies.split(","):
             found: list[int] = []
-            ranks: list[list[int]] = []
+            curves = np.full((args.seeds, args.most), order[-1])
             seconds, asked = 0.0, 0
             for seed in range(args.first, args.first + args.seeds):
                 start = time.process_time()
@@ -99,19 +101,33 @@ def main() -> int:
                 seconds, asked = seconds + time.process_time() - start, asked + len(got)
                 hit = np.nanmax(got) >= order[-1]
                 found.append(len(got) if hit else args.most + 1)
-                ahead = [np.nanmax(got[:n]) for n in AT]
-                ranks.append([len(order) - np.searchsorted(order, v, "right") + 1 for v in ahead])
+                curves[len(found) - 1, : len(got)] = np.fmax.accumulate(got)
+            at = [n for n in AT if n <= args.most]
+            best = curves[:, np.array(at) - 1]
+            ranks = len(order) - np.searchsorted(order, best, "right") + 1
+            means[kind] = curves.mean(axis=0)
             middle, tail = np.median(found), np.quantile(found, 0.9)
             hits = sum(n <= args.most for n in found)
             print(
                 f"{name:<16}{kind:<24}{middle:>8.1f}{tail:>8.1f}{max(found):>7}"
                 f"{f'{hits}/{len(found)}':>8}"
                 + "".join(f"{r:>13.1f}" for r in np.median(ranks, axis=0))
-                + f"{seconds / asked:>14.4f}",
+                + f"{seconds / asked:>14.4f}\n{'':<16}best after "
+                + ", ".join(
+                    "{}: {:.4f} ± {:.4f}".format(n, *mean_interval(values))
+                    for n, values in zip(at, best.T, strict=True)
+                ),
                 flush=True,
             )
             if kind == "foresight" and name in NB201:
                 bad = bad or bool(middle > BOUND[0] or tail > BOUND[1])
+        first, *others = means
+        for kind in others:  # as many as the first needs after n, on the mean
+            need = [int(np.argmax(there)) + 1 if (there := means[kind] >= means[first][n - 1]).any()
+                    else 0 for n in (50, 100, 130) if n <= args.most]  # fmt: skip
+            words = [f"{n} ({n / m:.1f} x)" if n else f"> {args.most} ({args.most / m:.1f} x)"
+                     for n, m in zip(need, (50, 100, 130), strict=False)]  # fmt: skip
+            print(f"{'':<16}{kind} needs for {first}'s mean at 50, 100, 130: {', '.join(words)}")
     print(f"bounds on nb201: median {BOUND[0]:.0f}, 90 % {BOUND[1]:.0f}", "FAILED" if bad else "")
     return int(bad)
 
