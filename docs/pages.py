@@ -56,6 +56,7 @@ def on_config(config: Any) -> Any:
         {"On a GPU": "gpu.md"},
         {"Zero-cost proxies": "proxies.md"},
         {"Supernets": "supernets.md"},
+        {"Learning curves": "curves.md"},
         {"Guides": [path.name for path in sorted(docs.glob("adding_a*.md"))]},
         {"Python": ["python/index.md", *(f"python/{noun_page(name)}" for name in nouns())]},
         *(

@@ -10,7 +10,7 @@ import foretell as ft
 from foretell.errors import SettingError
 from foretell.metrics import kendall
 from foretell.predictors.bohamiann import Bohamiann, scores
-from foretell.predictors.parts.sghmc import sghmc
+from foretell.training.sghmc import sghmc
 
 SPACE = ft.spaces.get("nb201")
 

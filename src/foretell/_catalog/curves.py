@@ -54,4 +54,20 @@ ROWS: tuple[Row, ...] = (
         "Baker et al., 2017",
         quick={"draws": 5},
     ),
+    Row(
+        "lc-bnn",
+        "foretell.evidence.curves.lc_bnn:LcBNN",
+        "a Bayesian network that turns the start into basis curves, fitted on whole curves",
+        "Klein et al., ICLR 2017",
+        tags=frozenset({"std"}),
+        quick={"hidden": 8, "burn_in": 30, "samples": 2, "every": 5, "chains": 1},
+        learns={"burn_in": 600, "every": 20},
+    ),
+    Row(
+        "lc-pfn",
+        "foretell.evidence.curves.lc_pfn:LcPFN",
+        "a network fitted on drawn curves, which extrapolates at once",
+        "Adriaensen et al., NeurIPS 2023",
+        tags=frozenset({"std"}),
+    ),
 )

@@ -256,6 +256,38 @@ ROWS: tuple[Row, ...] = (
         learns={"unlabelled": 60, "epochs": 10, "settings": {"hidden": 8, "min_steps": 80}},
     ),
     Row(
+        "omni",
+        "foretell.predictors.omni:Omni",
+        "natural gradient boosting on paths, a zero-cost score and the start of a curve",
+        "White et al., NeurIPS 2021",
+        extra="trees",
+        packages=("ngboost",),
+        tags=frozenset({"std", "hybrid"}),
+        quick={"settings": {"trees": 20}},
+        learns={"settings": {"trees": 100}},
+    ),
+    Row(
+        "omni-seminas",
+        "foretell.predictors.omni_seminas:OmniSemiNAS",
+        "seminas that also reads a zero-cost score and the start of a curve",
+        "White et al., NeurIPS 2021",
+        tags=frozenset({"std", "hybrid"}),
+        quick={
+            "settings": {
+                "unlabelled": 30,
+                "epochs": 1,
+                "settings": {"hidden": 8, "members": 1, "epochs": 2, "min_steps": 5},
+            }
+        },
+        learns={
+            "settings": {
+                "unlabelled": 60,
+                "epochs": 10,
+                "settings": {"hidden": 8, "min_steps": 80},
+            }
+        },
+    ),
+    Row(
         "auto",
         "foretell.predictors.auto:Auto",
         "compares the others by cross-validation, blends them, and says what it chose",

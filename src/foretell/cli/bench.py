@@ -9,12 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from foretell import _console as console
-from foretell.cli.parts import Json, Processes, bench_app
+from foretell.cli.parts import Json, Processes, app, bench_app
 from foretell.errors import SettingError
 from foretell.runs.options import assignments, whole, words
 
 SHIPPED = "nb201-digits"  # comes with the package
 TABLE = "A .csv, .csv.gz or .parquet file, or a name: nb201-digits, nb-graph:cora."
+QUICK = "gp,gp-wl,bayes-lin,rf"  # seconds each, with the core alone
 StudyOut = Annotated[Path, typer.Option(help="Folder of the study; the same command continues it.")]
 
 
@@ -28,7 +29,7 @@ def bench_predictors(
     ] = None,
     predictors: Annotated[
         str, typer.Option(help="Catalog names, separated by commas; all: each that is installed.")
-    ] = "gp,gp-wl,bayes-lin,rf",
+    ] = QUICK,
     train_sizes: Annotated[str, typer.Option(help="Training set sizes.")] = "20,78,172",
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 5,
     minimize: Annotated[
@@ -41,6 +42,13 @@ def bench_predictors(
         str | None,
         typer.Option(help="Search settings before each fit: trials (20), or a time (60s)."),
     ] = None,
+    epochs: Annotated[
+        str | None,
+        typer.Option(
+            help="A second axis: epochs that a query may see (1,3,6); methods on curves, scores "
+            "and OMNI join, and all families are compared on the grid of both budgets."
+        ),
+    ] = None,
     out: StudyOut = Path("bench-predictors"),
     workers: Processes = 1,
     json: Json = False,
@@ -50,6 +58,24 @@ def bench_predictors(
     from foretell.studies.predictors import run_predictors
 
     sizes = [whole(word, "--train-sizes") for word in words(train_sizes)]
+    if epochs is not None:
+        if tune is not None:
+            raise SettingError("--tune with --epochs", hint="leave one of them out")
+        _bench_budgets(
+            table,
+            space,
+            target,
+            methods=("all",) if predictors == QUICK else words(predictors),
+            train_sizes=sizes,
+            epochs=[whole(word, "--epochs") for word in words(epochs)],
+            seeds=seeds,
+            out=out,
+            workers=workers,
+            direction="min" if minimize else "max",
+            split_by=split,
+            json=json,
+        )
+        return
     with console.live() as live:
         study = run_predictors(
             table,
@@ -147,6 +173,85 @@ def _by_strategy(pairs: list[str] | None, names: Sequence[str]) -> dict[str, dic
             raise SettingError("--set", expected=f"NAME.SETTING=VALUE of {known}", got=repr(key))
         out.setdefault(name, {})[setting] = value
     return out
+
+
+def _bench_budgets(
+    table: str, space: str | None, target: str, *, json: bool, out: Path, **settings: Any
+) -> None:
+    from foretell.report.budgets import write
+    from foretell.studies.budgets import run_budgets
+
+    with console.live() as live:
+        study = run_budgets(
+            table,
+            space,
+            target,
+            out=out,
+            on_progress=lambda event: live.update(str(event)),
+            **settings,
+        )
+    _show_study(study, out, json, write(study))
+
+
+@app.command("recommend")
+def recommend(
+    init_time: Annotated[
+        str, typer.Option(help="For training networks and fitting, before the first query: 1h.")
+    ],
+    query_time: Annotated[
+        str, typer.Option(help="For each network that is asked for, its first epochs: 10s.")
+    ],
+    table: Annotated[str, typer.Option(help=TABLE)] = SHIPPED,
+    space: Annotated[
+        str | None,
+        typer.Option(help="A catalog name, or file.py:Name; not needed where the table says it."),
+    ] = None,
+    target: Annotated[str, typer.Option(help="Column to predict, higher is better.")] = "val_acc",
+    train_sizes: Annotated[str, typer.Option(help="Training set sizes.")] = "14,42,121",
+    epochs: Annotated[str, typer.Option(help="Epochs that a query may see.")] = "1,3,6",
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0 on.")] = 2,
+    out: StudyOut = Path("recommend"),
+    workers: Processes = 1,
+    json: Json = False,
+) -> None:
+    """Which predictor for two budgets, by a study of a table with learning curves.
+
+    The study is kept in its folder, also one of `foretell bench predictors --epochs`: asked again
+    with other budgets, the answer comes at once.
+    """
+    from foretell.runs.budget import seconds
+    from foretell.studies import budgets
+
+    limits = [seconds(init_time, "--init-time"), seconds(query_time, "--query-time")]
+    if (out / "results.jsonl").exists():
+        study = budgets.read(out)
+    else:
+        with console.live() as live:
+            study = budgets.run_budgets(
+                table,
+                space,
+                target,
+                train_sizes=[whole(word, "--train-sizes") for word in words(train_sizes)],
+                epochs=[whole(word, "--epochs") for word in words(epochs)],
+                seeds=seeds,
+                out=out,
+                workers=workers,
+                on_progress=lambda event: live.update(str(event)),
+            )
+    found = study.recommend(*limits)
+    if json:
+        keys = ("method", "n_train", "epochs", "kendall")
+        console.show_json([dict(zip(keys, one, strict=True)) for one in found])
+        return
+    if not found:
+        console.show(f"no method of the study in {out} keeps to {init_time} and {query_time}")
+    for method, n, e, tau in found[:5]:
+        costs = [study.mean(method, n, e, c) for c in ("init_s", "query_s")]
+        console.show(
+            f"{method:16s} tau {tau:.3f}   {n} networks trained before, {costs[0]:.3g} s   "
+            f"{e} epochs of each that is asked for, {costs[1]:.3g} s"
+        )
+    console.show(f"study: {out / 'summary.md'}   next: foretell bench predictors --epochs {epochs}")
 
 
 def _show_study(study: Any, out: Path, json: bool, page: Path) -> None:

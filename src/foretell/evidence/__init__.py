@@ -11,12 +11,14 @@ from foretell.evidence.base import Evidence, Paid
 from foretell.evidence.curve import Curve
 from foretell.evidence.ledger import Ledger, current, ledger
 from foretell.evidence.parts.inside import evidence_of, without_evidence
+from foretell.evidence.told import Told
 
 __all__ = [
     "Curve",
     "Evidence",
     "Ledger",
     "Paid",
+    "Told",
     "current",
     "evidence_of",
     "ledger",

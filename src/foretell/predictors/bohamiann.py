@@ -15,9 +15,9 @@ from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.parts.exact import Standard
 from foretell.predictors.parts.features import FEATURES, Encodings, resolve
-from foretell.predictors.parts.sghmc import sghmc
 from foretell.predictors.parts.targets import Scale, Target
 from foretell.spaces.base import Rows, Space
+from foretell.training.sghmc import sghmc
 
 _GAIN = 1.5  # of a layer: tanh units stay neither linear nor saturated
 _NOISE = (-3.0, 1.0)  # mean and deviation of the logarithm of the noise variance
@@ -30,7 +30,7 @@ class Bohamiann(Predictor):
 
     All weights have the prior N(0, 1), the logarithm of the variance of the noise N(-3, 1).
     Several chains run side by side on batches of the training rows; mean and standard deviation
-    are those of the networks that they visit (`parts.sghmc.sghmc`).
+    are those of the networks that they visit (`foretell.training.sghmc`).
 
     Args:
         space: the space whose rows it sees.

@@ -119,6 +119,20 @@ def _number(part: str, text: str) -> float:
     return sum(float(number) * unit for (number, _), unit in zip(pieces, units, strict=True))
 
 
+def seconds(text: str, name: str) -> float:
+    """Seconds of a time that a user has written, such as "1h30m", "10s" or "90".
+
+    Raises: SettingError naming the option.
+
+    >>> seconds("1h30m", "--init-time"), seconds("10s", "--query-time")
+    (5400.0, 10.0)
+    """
+    try:
+        return _number(text, text.strip())
+    except SettingError as error:
+        raise SettingError(name, expected="a time such as 10s or 1h30m", got=repr(text)) from error
+
+
 class Spent:
     """What a search has used up, over all calls of its command.
 

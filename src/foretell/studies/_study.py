@@ -49,13 +49,18 @@ class Study(Generic[R]):
         return {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
 
 
-def open_table(path: str | Path, space: Space | str | None, *columns: str | None) -> Table:
-    """The table with just these numeric columns and curves; a benchmark's file knows its space."""
+def open_whole(path: str | Path, space: Space | str | None) -> Table:
+    """The table with all that it has; a benchmark's file knows its space."""
     if isinstance(space, str):
         from foretell.spaces.parts.load import load
 
         space = load(space)
-    table = Table.open(path, space=space)
+    return Table.open(path, space=space)
+
+
+def open_table(path: str | Path, space: Space | str | None, *columns: str | None) -> Table:
+    """The table with just these numeric columns and curves; a benchmark's file knows its space."""
+    table = open_whole(path, space)
     names = [name for name in dict.fromkeys(columns) if name is not None]
     curves = {name: table.curve(name) for name in names if name in table.curves}
     kept = {n: table.column(n) for n in names if n in table.columns or n not in curves}

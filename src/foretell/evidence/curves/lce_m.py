@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foretell.errors import SettingError
 from foretell.evidence.curves.base import Floats
 from foretell.evidence.curves.parts.families import FOUR, Mixture
-from foretell.evidence.curves.parts.posterior import Extrapolation, log_likelihood
+from foretell.evidence.curves.parts.posterior import Extrapolation
 from foretell.evidence.curves.parts.samplers import stretch
 
-_POINTS = 12  # at which a curve must not fall
+_BANK = 2_000  # draws of the prior, of which walkers start
 
 
 class LCEM(Extrapolation):
-    """As `lce`, but only of mixtures that do not fall up to the horizon, by an ensemble of walkers.
+    """As `lce`, but of mixtures that only rise (`parts.families.Mixture`), by walkers.
 
     Args:
         families: names of families, of eleven.
@@ -27,7 +28,7 @@ class LCEM(Extrapolation):
         random_state: non-negative seed; all curves share its numbers.
 
     References: Klein et al., Learning Curve Prediction with Bayesian Neural Networks, ICLR 2017
-    (their version of Domhan et al.); White et al., NeurIPS 2021. Differs: proper priors, and 300
+    (their version of Domhan et al.); White et al., NeurIPS 2021. Differs: proper priors, and 120
     steps of walkers that start where the prior and the values agree instead of 800 around one
     point.
 
@@ -41,7 +42,7 @@ class LCEM(Extrapolation):
         self,
         families: Sequence[str] = FOUR,
         chains: int = 40,
-        steps: int = 300,
+        steps: int = 120,
         metric: str | None = None,
         horizon: int | None = None,
         random_state: int = 0,
@@ -53,18 +54,25 @@ class LCEM(Extrapolation):
         self.horizon = horizon
         self.random_state = random_state
 
-    def _sampled(
-        self, model: Mixture, x: Floats, scores: Floats, start: Floats, rng: np.random.Generator
-    ) -> Floats:
+    def _ends(self, scores: Floats, horizon: int, rng: np.random.Generator) -> Floats:
+        n, t = scores.shape
+        x, model = np.arange(1.0, t + 1), Mixture(self.families, max(horizon, 2))
         if self.chains % 2 or self.chains <= model.size:
             raise SettingError(
                 "LCEM, chains", expected=f"an even number above {model.size}", got=self.chains
             )
-        points = np.geomspace(1.0, model.horizon, _POINTS)
 
-        def log_density(z: Floats, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Floats:
-            falls = (np.diff(model.curves(z, points)[0], axis=-1) < -1e-9).any(axis=-1)
-            found = log_likelihood(model, x, scores[rows], z) - (z**2).sum(axis=-1) / 2
-            return np.where(falls, -np.inf, found)
+        def log_density(z: Floats, rows: NDArray[np.intp]) -> Floats:
+            f, sigma = model.curves(z, x)
+            squares = ((f - scores[rows][:, None]) ** 2).sum(axis=-1)
+            found = -squares / (2 * sigma**2) - t * np.log(sigma) - (z**2).sum(axis=-1) / 2
+            return np.where(np.isfinite(found), found, -np.inf)
 
-        return stretch(log_density, start, self.steps, rng)
+        # walkers begin at the best of many draws for each curve
+        bank = rng.standard_normal((_BANK, model.size))
+        error = ((model.curves(bank, x)[0] - scores[:, None]) ** 2).sum(axis=2)
+        best = np.argpartition(error, self.chains, axis=1)[:, : self.chains]
+        states = stretch(log_density, bank[best], self.steps, rng)[self.steps // 2 :]
+        end, sigma = model.curves(states, np.array([float(horizon)]))
+        draws = end[..., 0] + sigma * rng.standard_normal((len(states), 1, self.chains))
+        return draws.transpose(1, 0, 2).reshape(n, -1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import ndtri
+from scipy.stats import rankdata
 from sklearn.model_selection import RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -17,7 +19,8 @@ class LcSVR(CurveMethod):
 
     Features of the first t values: their mean and deviation, those of their first and of their
     second differences, and with `whole` the values as well. Each t has a machine of its own, whose
-    C, nu and gamma are the best of random draws by cross-validation.
+    C, nu and gamma are the best of random draws by cross-validation. It learns normal scores of the
+    ranks of the ends, which failed trainings cannot stretch; predictions are on the scale of ends.
 
     Args:
         whole: whether the t values are features too.
@@ -50,16 +53,16 @@ class LcSVR(CurveMethod):
         self.random_state = random_state
 
     def _learn(self, whole: Floats, y: Floats) -> None:
-        self.whole_, self.y_ = whole, y
+        self.whole_, self.ends_ = whole, np.sort(y)
+        self.scores_ = ndtri((rankdata(y) - 0.5) / len(y))
         self.machines_: dict[int, object] = {}
 
     def _predict(self, seen: Floats, horizon: int) -> tuple[Floats, None]:
         t = seen.shape[1]
         if t not in self.machines_:
             self.machines_[t] = self._machine(min(t, self.whole_.shape[1]))
-        centre, scale = self.y_.mean(), self.y_.std() or 1.0
         said = self.machines_[t].predict(self._features(seen))  # type: ignore[attr-defined]
-        return centre + scale * said, None
+        return beyond(said, np.sort(self.scores_), self.ends_), None
 
     def _features(self, seen: Floats) -> Floats:
         parts = [statistics(seen), seen] if self.whole else [statistics(seen)]
@@ -67,7 +70,7 @@ class LcSVR(CurveMethod):
 
     def _machine(self, t: int) -> object:
         F = self._features(self.whole_[:, :t])
-        y = (self.y_ - self.y_.mean()) / (self.y_.std() or 1.0)
+        y = self.scores_
         rng = stream(self.random_state, "lcsvr", t)
         tried = {
             "nusvr__C": 10 ** rng.uniform(-2, 2, self.draws),
@@ -97,3 +100,16 @@ def statistics(seen: Floats) -> Floats:
     empty = np.zeros((len(seen), 1))
     parts = [part if part.shape[1] else empty for part in parts]
     return np.stack([f(part, axis=1) for part in parts for f in (np.mean, np.std)], axis=1)
+
+
+def beyond(x: Floats, known: Floats, values: Floats) -> Floats:
+    """`values` at x between ascending `known`, and beyond their ends with the mean slope.
+
+    >>> beyond(np.array([0.5, 3.0]), np.array([0.0, 2.0]), np.array([1.0, 5.0])).tolist()
+    [2.0, 7.0]
+    """
+    span = known[-1] - known[0]
+    slope = (values[-1] - values[0]) / span if span else 1.0
+    inside = np.interp(x, known, values)
+    found: Floats = inside + slope * (x - np.clip(x, known[0], known[-1]))
+    return found

@@ -1,0 +1,483 @@
+"""Predictors of every family over two budgets: time to initialise, and time for each query."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from foretell import _catalog, metrics
+from foretell.errors import RunError, SettingError
+from foretell.evaluators.lookup import Lookup
+from foretell.evidence import Curve, Evidence, Told, curves
+from foretell.predictors import get
+from foretell.predictors.omni import Omni
+from foretell.runs import journal
+from foretell.runs.folder import settings_of
+from foretell.studies._splits import KINDS, Split, split
+from foretell.studies._study import (
+    Cell,
+    OnProgress,
+    Study,
+    collect,
+    describe,
+    markdown,
+    open_whole,
+    plus_minus,
+    seeds_of,
+    write_records,
+    write_summary,
+)
+from foretell.tables.table import Table
+
+Family = Literal["model", "curve", "zero-cost", "hybrid"]
+FAMILIES: tuple[Family, ...] = ("model", "curve", "zero-cost", "hybrid")
+N_TEST = 200
+PARTS = ("sotl-e", "jacob-cov", "ngb-path")  # of OMNI
+ABLATIONS = ("omni", "omni-no-curve", "omni-no-score", "omni-no-path")
+_JACOBIAN = ("jacob-cov", "jacob_cov", "jacov")  # what tables call it
+_AGAIN = 1.1  # training rows of an update, in those of the first fit
+
+
+@dataclass(frozen=True)
+class BudgetRecord:
+    """A method with `n_train` trained networks and `epochs` epochs of each network it is asked of.
+
+    `init_s` are the seconds of the training rows' trainings and of the fit, `query_s` those of a
+    row's first epochs and of predicting it; the table knows the former, processor time is the
+    latter. `update_s` is what fitting takes again with a tenth more rows.
+    """
+
+    method: str
+    family: str
+    n_train: int
+    epochs: int
+    seed: int
+    n_test: int = 0
+    kendall: float | None = None
+    spearman: float | None = None
+    init_s: float | None = None
+    query_s: float | None = None
+    fit_s: float | None = None
+    update_s: float | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class BudgetStudy(Study[BudgetRecord]):
+    """What `run_budgets` found; a cell of the grid is (training rows, epochs seen)."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @functools.cached_property
+    def sizes(self) -> list[int]:
+        """Training sizes, ascending; 0 where nothing is trained before."""
+        return sorted({r.n_train for r in self.records})
+
+    @functools.cached_property
+    def epochs(self) -> list[int]:
+        """Epochs seen of a network that is asked for, ascending; 0 for none."""
+        return sorted({r.epochs for r in self.records})
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """Methods in the order of the call."""
+        return list(dict.fromkeys(r.method for r in self.records))
+
+    @functools.cached_property
+    def _cells(self) -> dict[tuple[str, int, int], list[BudgetRecord]]:
+        found: dict[tuple[str, int, int], list[BudgetRecord]] = {}
+        for record in self.records:
+            if not record.error:
+                found.setdefault((record.method, record.n_train, record.epochs), []).append(record)
+        return found
+
+    def family(self, method: str) -> str:
+        """The family of a method."""
+        return next(r.family for r in self.records if r.method == method)
+
+    def values(self, method: str, n: int, e: int, score: str = "kendall") -> list[float]:
+        """One score over the seeds, of a method that may use n training rows and e epochs.
+
+        A method that has no use for one of both is measured without it.
+        """
+        for at in ((n, e), (n, 0), (0, e), (0, 0)):
+            if (found := self._cells.get((method, *at))) is not None:
+                scores = [getattr(r, score) for r in found]
+                return [value for value in scores if value is not None]
+        return []
+
+    def mean(self, method: str, n: int, e: int, score: str = "kendall") -> float:
+        """The mean of `values`, NaN without any."""
+        values = self.values(method, n, e, score)
+        return float(np.mean(values)) if values else np.nan
+
+    def winner(self, n: int, e: int, among: Iterable[str] | None = None) -> tuple[str, float]:
+        """The method with the highest mean tau in a cell, and its tau; ("", NaN) without any."""
+        taus = {m: self.mean(m, n, e) for m in (self.names if among is None else among)}
+        known = {m: tau for m, tau in taus.items() if np.isfinite(tau)}
+        if not known:
+            return "", np.nan
+        best = max(known, key=lambda m: known[m])
+        return best, known[best]
+
+    def omni(self) -> list[tuple[int, int, float, str, float]]:
+        """Cells with OMNI's tau, its best part there and that part's tau."""
+        parts = [m for m in PARTS if m in self.names]
+        found = []
+        for n in self.sizes:
+            for e in self.epochs:
+                tau = self.mean("omni", n, e)
+                part, best = self.winner(n, e, parts)
+                if n and np.isfinite(tau) and np.isfinite(best):
+                    found.append((n, e, tau, part, best))
+        return found
+
+    def omni_share(self) -> float:
+        """Share of the cells in which OMNI is at or above its best part; NaN without any."""
+        cells = self.omni()
+        return float(np.mean([tau >= best for _, _, tau, _, best in cells])) if cells else np.nan
+
+    def recommend(self, init_s: float, query_s: float) -> list[tuple[str, int, int, float]]:
+        """Methods within two budgets, best first: (method, training rows, epochs, mean tau)."""
+        found = []
+        for method, n, e in self._cells:
+            costs = self.mean(method, n, e, "init_s"), self.mean(method, n, e, "query_s")
+            if costs[0] <= init_s and costs[1] <= query_s:
+                found.append((method, n, e, self.mean(method, n, e)))
+        known = [one for one in found if np.isfinite(one[3])]
+        return sorted(known, key=lambda one: -one[3])
+
+    # -- words ----------------------------------------------------------------------------------
+
+    def summary(self) -> str:
+        """Markdown: who wins where, OMNI beside its parts, what each family reaches, updates."""
+        heads = ["training rows", *(_epochs(e) for e in self.epochs)]
+        grid = [[str(n), *(_won(*self.winner(n, e)) for e in self.epochs)] for n in self.sizes]
+        parts = [
+            "Highest mean Kendall tau: rows are trained networks before (initialisation), columns "
+            "epochs of each network that is asked for (query)",
+            markdown(heads, grid),
+        ]
+        for family in FAMILIES:
+            own = [m for m in self.names if self.family(m) == family]
+            if own:
+                rows = [
+                    [str(n), *(_won(*self.winner(n, e, own)) for e in self.epochs)]
+                    for n in self.sizes
+                ]
+                parts += [f"The best of family {family}", markdown(heads, rows)]
+        if cells := self.omni():
+            rows = [
+                [f"{n}, {_epochs(e)}", f"{tau:.3f}", part, f"{best:.3f}"]
+                for n, e, tau, part, best in cells
+            ]
+            parts += [
+                f"OMNI at or above its best part in {self.omni_share():.0%} of {len(cells)} cells",
+                markdown(["cell", "omni", "best part", "tau"], rows),
+            ]
+        last, far = self.sizes[-1], self.epochs[-1]
+        rows = [
+            [
+                m,
+                plus_minus(self.values(m, last, far)),
+                *(_s(self.mean(m, last, far, c)) for c in ("init_s", "query_s", "fit_s")),
+                _s(self.mean(m, last, far, "update_s")),
+            ]
+            for m in self.names
+        ]
+        heads = ["method", "tau", "init s", "query s", "fit s", "update s"]
+        parts += [f"All methods at {last} rows and {_epochs(far)}", markdown(heads, rows)]
+        failed = [r for r in self.records if r.error]
+        if failed:
+            one = failed[0]
+            parts.append(
+                f"{len(failed)} of {len(self.records)} cells failed, the first: {one.method}, "
+                f"n = {one.n_train}, {_epochs(one.epochs)}: {one.error}"
+            )
+        return "\n\n".join(parts)
+
+    def summary_rows(self) -> list[dict[str, Any]]:
+        """One row for each method and cell in which it was measured."""
+        rows = []
+        for method, n, e in self._cells:
+            row: dict[str, Any] = {"method": method, "family": self.family(method)}
+            row |= {"n_train": n, "epochs": e, "seeds": len(self.values(method, n, e))}
+            for score in ("kendall", "spearman", "init_s", "query_s", "fit_s", "update_s"):
+                row[score] = self.mean(method, n, e, score)
+            rows.append(row)
+        return rows
+
+
+def run_budgets(
+    table_path: str | Path,
+    space: Any,
+    column: str,
+    methods: Sequence[str] = ("all",),
+    train_sizes: Sequence[int] = (5, 14, 42, 121, 347),
+    epochs: Sequence[int] = (1, 2, 3, 6, 9),
+    seeds: int | Sequence[int] = 5,
+    out: str | Path = "bench-budgets",
+    *,
+    workers: int = 1,
+    on_progress: OnProgress = None,
+    direction: Literal["max", "min"] = "max",
+    split_by: str = "uniform",
+    seconds_column: str | None = None,
+) -> BudgetStudy:
+    """Measure every family of predictors on a grid of two budgets.
+
+    Initialisation is n trained networks, a query the first e epochs of the network that is asked
+    for. Predictors of the catalog use the former; methods on curves the latter, those that learn
+    from whole curves both; columns of the table that are named as proxies neither; OMNI all.
+    With n or e of no use to a method it is measured once. Test rows are 200 of each seed.
+
+    Every finished cell is a line of `out/results.jsonl`; the same call goes on.
+
+    Args:
+        table_path: file of the table, which has learning curves.
+        space: of its architectures, or a catalog name; None where the table says it.
+        column: what to predict, the result of whole trainings.
+        methods: names of predictors, of methods on curves, of columns; "omni" and its ablations
+            "omni-no-curve", "omni-no-score", "omni-no-path"; "ngb-path" for its trees; "all".
+        train_sizes: rows of the grid, each at least 2.
+        epochs: columns of the grid, each at least 1.
+        seeds: a number of seeds from 0 on, or the seeds.
+        out: folder of the study.
+        workers: processes.
+        on_progress: called with a `Progress` after each cell.
+        direction: "min" where small values are good.
+        split_by: "uniform" or "mutation".
+        seconds_column: seconds of a whole training; None for "train_s" where it is there.
+
+    References: White et al., How Powerful are Performance Predictors in Neural Architecture
+    Search?, NeurIPS 2021, sections 3 and 4.
+    """
+    kind = next((one for one in KINDS if one == split_by), None)
+    if kind is None:
+        raise SettingError("split", expected=" or ".join(KINDS), got=repr(split_by))
+    table = open_whole(table_path, space)
+    known = {name for name in table.curves if not name.startswith("test")}
+    longest = max((table.curves[name].shape[1] for name in known), default=0)
+    if not known or not epochs or not 1 <= min(epochs) <= max(epochs) <= longest:
+        raise SettingError(
+            "epochs seen", expected=f"numbers from 1 to {longest}, which the table has curves of",
+            got=list(epochs),
+        )  # fmt: skip
+    seconds = seconds_column or ("train_s" if "train_s" in table.columns else None)
+    values, sign = table.column(column), 1.0 if direction == "max" else -1.0
+    there = np.isfinite(values)
+    rows, y = np.flatnonzero(there), sign * values[there]
+    most = max(train_sizes, default=0)
+    n_test = min(N_TEST, len(y) // 2)
+    extra = int(np.ceil(most * _AGAIN))
+    if not train_sizes or min(train_sizes) < 2 or extra > len(y) - n_test:
+        raise SettingError(
+            f"training sizes for {len(y)} values",
+            expected=f"2 to {int((len(y) - n_test) / _AGAIN)}",
+            got=list(train_sizes),
+        )
+    names = _methods(methods, table)
+    settings = {
+        "study": "budgets",
+        **describe(table_path, table),
+        "column": column,
+        "direction": direction,
+        "split": kind,
+        "seconds_column": seconds,
+        "n_test": n_test,
+    }
+    listed = seeds_of(seeds)
+    cells = [
+        {"method": name, "family": family, "n_train": n, "epochs": e, "seed": seed}
+        for seed in listed
+        for name, (family, with_n, with_e) in names.items()
+        for n in (train_sizes if with_n else (0,))
+        for e in (epochs if with_e else (0,))
+    ]
+    splits = {
+        seed: split(kind, table.space, table.X[rows], y, extra, n_test, seed) for seed in listed
+    }
+    work = functools.partial(_measure, table, column, sign, seconds, longest, splits)
+    found = collect(out, settings, cells, work, workers, on_progress)
+    study = BudgetStudy(tuple(BudgetRecord(**cell) for cell in found), Path(out), settings)
+    write_summary(study.out, study.summary_rows(), study.summary())
+    write_records(study.out, study.frame())
+    return study
+
+
+def read(out: str | Path) -> BudgetStudy:
+    """What a study has found so far.
+
+    Raises: RunError when `out` holds no study of budgets with a finished cell.
+    """
+    out = Path(out)
+    settings = {k: v for k, v in settings_of(out).items() if k != "format"}
+    path = out / "results.jsonl"
+    cells = journal.read(path) if settings.get("study") == "budgets" and path.exists() else []
+    names = {one.name for one in fields(BudgetRecord)}
+    latest = {}
+    for cell in cells:
+        record = BudgetRecord(**{k: v for k, v in cell.items() if k in names})
+        latest[record.method, record.n_train, record.epochs, record.seed] = record
+    if not latest:
+        raise RunError(
+            f"{out} holds no results of a study of budgets",
+            expected="a folder that `foretell bench predictors --epochs ...` made",
+            got="none",
+        )
+    return BudgetStudy(tuple(latest.values()), out, settings)
+
+
+def _methods(wanted: Sequence[str], table: Table) -> dict[str, tuple[Family, bool, bool]]:
+    """Method -> family, and whether it uses training rows, and epochs."""
+    scores = [name for name in table.columns if name in _proxies()]
+    lines = [
+        name
+        for name in curves.names()
+        if any(reads in table.curves for reads in curves.get(name).reads)
+    ]
+    trees = find_spec("ngboost") is not None
+    listed: list[str] = []
+    for name in wanted:
+        if name != "all":
+            listed.append(name)
+            continue
+        listed += ["gp", "gp-wl", "bayes-lin", "rf", *lines, *scores]
+        listed += ["ngb-path", *ABLATIONS] if trees else []
+    found: dict[str, tuple[Family, bool, bool]] = {}
+    for name in listed:
+        if name in ABLATIONS:
+            found[name] = "hybrid", True, name != "omni-no-curve"
+        elif name in scores:
+            found[name] = "zero-cost", False, False
+        elif name in curves.names():
+            method = curves.get(name)
+            found[name] = "curve", method.learns, True
+        else:
+            if name != "ngb-path":
+                _catalog.row("predictor", name).load()  # unknown: say so at once
+            found[name] = "model", True, False
+    return found
+
+
+def _proxies() -> set[str]:
+    return {*_catalog.names("proxy"), *_JACOBIAN, "synflow", "nwot", "grad_norm"}
+
+
+def _measure(
+    table: Table,
+    column: str,
+    sign: float,
+    seconds: str | None,
+    longest: int,
+    splits: Mapping[int, Split],
+    cell: Cell,
+) -> Cell:
+    """The fields of `BudgetRecord` for one cell."""
+    one, n, e, name = splits[cell["seed"]], cell["n_train"], cell["epochs"], cell["method"]
+    X, y = one.X_train[:n], one.y_train[:n]
+    more = one.X_train[: int(np.ceil(n * _AGAIN))], one.y_train[: int(np.ceil(n * _AGAIN))]
+    with threadpool_limits(limits=1):
+        start = time.process_time()
+        model = _model(table, column, sign, name, e, cell["seed"])
+        model.fit(X, y)
+        fitted = time.process_time()
+        said = model.predict(one.X_test)
+        done = time.process_time()
+        if n and cell["seed"] == min(splits):
+            model.fit(*more)
+        again = time.process_time()
+    whole = np.full(len(table), np.nan) if seconds is None else table.column(seconds)
+    init = float(whole[table.find(X)].sum()) if n else 0.0
+    query = float(np.nanmean(whole[table.find(one.X_test)])) * e / longest if e else 0.0
+    said = np.where(np.isfinite(said), said, np.nanmin(said) - 1 if np.isfinite(said).any() else 0)
+    return {
+        "n_test": len(said),
+        "kendall": metrics.kendall(one.y_test, said),
+        "spearman": metrics.spearman(one.y_test, said),
+        "init_s": (init if np.isfinite(init) else 0.0) + fitted - start,
+        "query_s": (query if np.isfinite(query) else 0.0) + (done - fitted) / len(said),
+        "fit_s": fitted - start,
+        "update_s": again - done if n and cell["seed"] == min(splits) else None,
+    }
+
+
+def _model(table: Table, column: str, sign: float, name: str, e: int, seed: int) -> Any:
+    """What fits rows and targets, and predicts rows."""
+    space = table.space
+    if name in ABLATIONS:
+        evidence: list[Evidence] = []
+        score = next((one for one in _JACOBIAN if one in table.columns), None)
+        if score is not None and name != "omni-no-score":
+            evidence.append(Told(score, table))
+        if "train_loss" in table.curves and name != "omni-no-curve" and e:
+            metric = "val_loss" if "val_loss" in table.curves else "val_acc"
+            evidence.append(Curve("sotl-e", Lookup(table, metric, _direction(metric)), e))
+        encoding: Any = () if name == "omni-no-path" and evidence else "path"
+        return Omni(space, tuple(evidence), encoding, random_state=seed)
+    if name == "ngb-path":
+        return get("ngb", space, encoding="path", random_state=seed)
+    if name in curves.names():
+        return _OnCurves(table, name, e)
+    if name in table.columns and name in _proxies():
+        return _Score(table, name)
+    return get(name, space, random_state=seed)
+
+
+def _direction(metric: str) -> Literal["max", "min"]:
+    return "min" if "loss" in metric else "max"
+
+
+class _OnCurves:
+    """A method on curves as if it were a predictor of rows."""
+
+    def __init__(self, table: Table, name: str, epochs: int) -> None:
+        self.table, self.method, self.epochs = table, curves.get(name), epochs
+
+    def fit(self, X: NDArray[Any], y: NDArray[np.float64]) -> None:
+        if self.method.learns:
+            self.method.fit(self._of(X), y)
+
+    def predict(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        seen = max(self.epochs, self.method.least)
+        if seen > self.epochs:
+            raise SettingError(f"{self.method} needs {seen} epochs", got=self.epochs)
+        return self.method.predict(self._of(X), epochs=seen)
+
+    def _of(self, X: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+        at = self.table.find(X)
+        return {k: v[at] for k, v in self.table.curves.items() if not k.startswith("test")}
+
+
+class _Score:
+    """A column of the table as if it were a predictor of rows."""
+
+    def __init__(self, table: Table, name: str) -> None:
+        self.table, self.name = table, name
+
+    def fit(self, X: NDArray[Any], y: NDArray[np.float64]) -> None:
+        """Nothing to learn."""
+
+    def predict(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        return self.table.query(X, self.name, missing="nan")
+
+
+def _epochs(e: int) -> str:
+    return "no epoch" if not e else f"{e} epoch{'s' * (e > 1)}"
+
+
+def _won(method: str, tau: float) -> str:
+    return f"{method} {tau:.3f}" if method else "n/a"
+
+
+def _s(seconds: float) -> str:
+    return "n/a" if not np.isfinite(seconds) else f"{seconds:.3g}"
