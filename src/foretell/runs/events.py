@@ -160,8 +160,8 @@ class Rank(Record):
 
     @property
     def names(self) -> tuple[str, str]:
-        """Under which `cv` may have it."""
-        return self.predictor, self.chosen
+        """Under which `cv` may have it; a strategy that brings its own predictor names that one."""
+        return self.predictor or self.chosen, self.chosen
 
     def tau(self, *names: str) -> float:
         """The mean of the first of some names that was cross-validated, or NaN."""

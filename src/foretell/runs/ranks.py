@@ -80,7 +80,7 @@ def scores(
                 _, taus = cross_validate(predictors.get(baseline, space=space), space, known, seed)
                 cv[baseline] = taus.mean(), taus.std()
     assert proposal.ranking is not None  # the caller has looked
-    predictor = getattr(strategy, "predictor", "")
+    predictor = getattr(strategy, "predictor", "") or ""  # None: the strategy brings its own
     event = Rank(
         chosen=name,
         note=str(getattr(model, "note_", "")),
