@@ -7,10 +7,12 @@ Spearman and Kendall, mean and 95 % interval of the mean over seeds (of the prio
 Part "labels": all other spaces as source, then 20, 50 and 100 results of the target, beside `gp`
 from scratch on the same rows: Kendall on 1,000 other networks.
 
+Part "search": rank of the best network found in the target's table, by 90 queries.
+
 Part "contrast": the graph network of the paper on held-out spaces: pretrained on unlabelled graphs
 of the target with soft, literal and hard positives, or not at all; head on labels of the others.
 
-    python perf/bench_transfer.py [--parts pairs,labels,contrast] [--seeds 5]
+    python perf/bench_transfer.py [--parts pairs,labels,search,contrast] [--seeds 5]
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ SIZES = (20, 50, 100)
 def main() -> int:
     """Print the parts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", default="pairs,labels,contrast")
+    parser.add_argument("--parts", default="pairs,labels,search,contrast")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--targets", default="")
@@ -139,6 +141,47 @@ def labels(sources: dict[str, Known], targets: list[str], seeds: int, steps: int
             print(f"| {name} | {n} | {' | '.join(cells)} | {gap.min():+.3f} |", flush=True)
     bad = np.mean(np.array(gaps) < -0.01)
     print(f"{len(gaps)} cases: {1 - bad:.0%} at most .01 below gp; worst {min(gaps):+.3f}")
+
+
+def search(sources: dict[str, Known], targets: list[str], seeds: int, steps: int) -> None:
+    """Rank of the best found among the networks of a source table after 90 queries.
+
+    "transferable": the 20 that a prior from all other spaces likes best, then 7 rounds of the 10
+    that `transferable`, fitted on all results, likes best. "gp": 20 random ones, then the same
+    with `gp`.
+    """
+    print("| target | networks | method | rank of the best after 50 | after 90 |")
+    print("|---|---|---|---|---|")
+    for name in targets:
+        one = sources[name]
+        if one.space is None or one.X is None:
+            continue
+        space, y = one.space, one.source.y
+        X = space.canonical_form(space.check(one.X))
+        known = encoding._known(space)
+        rows = (row.tobytes() for row in np.ascontiguousarray(X))
+        known.update(zip(rows, one.source.numbers.astype(np.float32), strict=True))
+        ranks: dict[str, list[tuple[int, int]]] = {"transferable": [], "gp": []}
+        for seed in range(seeds):
+            prior = without(sources, name, steps, seed)
+            order = np.random.default_rng(seed).permutation(len(y))
+            liked = np.argsort(-prior.score(one.source.numbers)[0], kind="stable")
+            for method, first in (("transferable", liked), ("gp", order)):
+                seen = first[:20].tolist()
+                for _ in range(7):
+                    if method == "gp":
+                        model: GP | Transferable = GP(space, random_state=seed)
+                    else:
+                        model = Transferable(space, prior, random_state=seed)
+                    scores = model.fit(X[seen], y[seen]).predict(X)
+                    scores[seen] = -np.inf
+                    seen += np.argsort(-scores, kind="stable")[:10].tolist()
+                ranks[method].append(
+                    (int((y > y[seen[:50]].max()).sum()) + 1, int((y > y[seen].max()).sum()) + 1)
+                )
+        for method, got in ranks.items():
+            fifty, ninety = np.mean(got, axis=0)
+            print(f"| {name} | {len(y)} | {method} | {fifty:.1f} | {ninety:.1f} |", flush=True)
 
 
 def contrast(sources: dict[str, Known], targets: list[str], seeds: int, steps: int) -> None:

@@ -248,4 +248,12 @@ ROWS: tuple[Row, ...] = (
         packages=("optuna",),
         quick={"n_train": 4, "batch": 4},
     ),
+    Row(
+        "transfer-evolution",
+        "foretell.strategies.predictor_evolution:PredictorEvolution",
+        "evolution screened by a predictor that knows other spaces and is tuned on the results",
+        "Han et al., SDM 2023",
+        recipe={"predictor": "transferable", "children": 50},
+        quick={"population": 6, "sample_size": 3, "children": 4, "batch": 4},
+    ),
 )

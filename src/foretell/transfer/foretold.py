@@ -12,13 +12,13 @@ from foretell.transfer.parts.prior import Prior, shipped
 
 
 class Foretold(Encoding):
-    """What networks of other spaces say of a network: mean and deviation of the prior's score.
+    """What networks of other spaces say of a network: the prior's score.
 
     Args:
         space: the space whose rows it sees.
         prior: another prior than the shipped one.
 
-    Shapes: (n, d) to (n, 2).
+    Shapes: (n, d) to (n, 1).
 
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
@@ -32,6 +32,6 @@ class Foretold(Encoding):
         self.prior = prior
 
     def encode(self, X: Rows) -> NDArray[np.float32]:
-        """Mean and deviation (n, 2)."""
+        """Scores (n, 1)."""
         prior = self.prior or shipped()
-        return np.stack(prior.score(Measures(self.space).encode(X)), axis=1).astype(np.float32)
+        return prior.score(Measures(self.space).encode(X))[0][:, None].astype(np.float32)

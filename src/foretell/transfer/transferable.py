@@ -103,8 +103,8 @@ class Transferable(Predictor):
         if self.model_ is not None:
             mean, std = self.model_.predict(X, return_std=True)
             return mean, std
-        scores = Foretold(self.space, self.prior).encode(X).astype(np.float64)
-        return scores[:, 0], np.hypot(scores[:, 1], 1.0)  # a source's scores are standard
+        mean, spread = (self.prior or shipped()).score(Measures(self.space).encode(X))
+        return mean, np.hypot(spread, 1.0)  # a source's scores are standard
 
     @overload
     def predict(
