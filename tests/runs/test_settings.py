@@ -22,7 +22,16 @@ from foretell.runs import journal
 from foretell.runs.folder import RunFolder
 from foretell.runs.options import Flag, option
 from foretell.runs.record import FORMAT, FREE, RunRecord, changed, upgrade
-from foretell.runs.settings import OPTIONS, SAVED, Settings, described, flags, from_flags, saved
+from foretell.runs.settings import (
+    OPTIONS,
+    SAVED,
+    Settings,
+    check,
+    described,
+    flags,
+    from_flags,
+    saved,
+)
 from foretell.typed import Reader
 
 DATA = Path(__file__).parent / "data"
@@ -282,3 +291,7 @@ def test_a_run_of_format_2_is_reported_and_continued(name, tmp_path):
     assert sorted(event["id"] for event in trials) == list(range(n + 2 * (name != "halving")))
     written = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (written["format"], written["objective"]) == (FORMAT, "val_acc")
+
+
+def test_the_defaults_are_sound():
+    check(Settings())

@@ -70,6 +70,8 @@ class Option:
     def check(self, name: str, value: Any) -> None:
         """Raises: SettingError for a value that is too small or unknown."""
         low = self.low
+        if value is None and self.saved == int | None:  # none is given: the default says what then
+            return
         if low is not None and (
             isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low
         ):
