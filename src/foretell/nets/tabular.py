@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
+
+from foretell.nets.supernet.mixed import mixed
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -32,7 +35,7 @@ class Shortcut(nn.Module):
 def mlp(
     features: int,
     widths: Sequence[int],
-    activation: str,
+    activation: Any,
     norm: str,
     dropout: float,
     residual: bool,
@@ -48,7 +51,7 @@ def mlp(
         body: list[nn.Module] = [nn.Linear(features, width)]
         if norm in NORMS:
             body.append(NORMS[norm](width))
-        body.append(ACTIVATIONS[activation]())
+        body.append(mixed(activation, lambda name: ACTIVATIONS[name]()))
         if dropout:
             body.append(nn.Dropout(dropout))
         layer = nn.Sequential(*body)

@@ -63,7 +63,7 @@ class Tabular(Space):
         self._declared = (
             Choice(tuple(range(1, max_depth + 1)), "depth"),
             Choice(units, "width", repeat="depth"),
-            Choice(ACTIVATIONS, "activation"),
+            Choice(ACTIVATIONS, "activation", mix=True),
             Choice(NORMS, "norm"),
             Choice(rates, "dropout"),
             Choice((False, True), "residual", when={"depth": range(2, max_depth + 1)}),
