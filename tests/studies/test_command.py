@@ -104,14 +104,14 @@ def test_the_page_again_and_of_an_unfinished_study(table: str, tmp_path: Path):
     ("run", "cells", "said"),
     [
         ({"study": "predictors"}, None, "no results of a study of predictors"),
-        ({"study": "searches"}, None, "is a study of searches, which has no page"),
+        ({"study": "searches"}, None, "no results of a study of searches"),
         ({"study": "predictors", "split": "x"}, None, "damaged at split: expected uniform or"),
         ({"study": "predictors", "tune": 7}, None, "damaged at tune: expected a text, got 7"),
-        ({"study": "predictors"}, {"predictor": "gp"}, "cell that this foretell cannot read"),
+        ({"study": "predictors"}, {"predictor": "gp"}, "results.jsonl is damaged at"),
         (
             {"study": "predictors"},
             {"predictor": "gp", "settings": "", "n_train": 9, "seed": 0, "kendall": "high"},
-            "cell that this foretell cannot read",
+            "results.jsonl is damaged at",
         ),
     ],
 )

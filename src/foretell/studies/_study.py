@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from foretell._files import write_text
+from foretell._files import write_bytes, write_text
 from foretell.errors import ForetellError, RunError, SettingError
 from foretell.evaluators.parts import places
 from foretell.evidence import ledger
@@ -231,9 +231,16 @@ def write_records(out: Path, columns: Mapping[str, Sequence[Any]]) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    part = out / "results.parquet.tmp"
-    pyarrow.parquet.write_table(pyarrow.table(dict(columns)), part)
-    part.replace(out / "results.parquet")
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(dict(columns)), buffer)
+    path = out / "results.parquet"
+    try:
+        write_bytes(path, buffer.getvalue())
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror or error}",
+            hint="make room or give write access, then run the same command again",
+        ) from error
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -18,8 +18,6 @@ from foretell.runs.folder import settings_of
 from foretell.spaces.base import Space
 from foretell.studies._predictor_study import PredictorStudy, baselines
 from foretell.studies._scoring import (
-    CALIBRATION,
-    SCORES,
     TOP_K,
     PredictorRecord,
     score,
@@ -165,7 +163,8 @@ def run_predictors(
     splits = {seed: split(kind, table.space, X, y, most, n_test, seed) for seed in listed}
     work = functools.partial(score, table.space, splits, sparse_step(y), sign, models, limit)
     found = collect(out, settings, cells, work, workers, on_progress)
-    records = tuple(PredictorRecord(**cell) for cell in found)
+    reader = Reader(Path(out) / "results.jsonl")
+    records = tuple(reader.record(PredictorRecord, cell) for cell in found)
     study = PredictorStudy(records, Path(out), settings, notes)
     write_summary(study.out, study.summary_rows(), study.summary())
     write_records(study.out, study.frame())
@@ -190,20 +189,10 @@ def read(out: str | Path) -> PredictorStudy:
     Reader(out / "run.json").record(StudyRecord, settings)
     path = out / "results.jsonl"
     cells = journal.read(path) if settings.get("study") == "predictors" and path.exists() else []
-    names = {field.name for field in fields(PredictorRecord)}
     latest: dict[tuple[Any, ...], PredictorRecord] = {}
     for cell in cells:
-        try:
-            record = PredictorRecord(**{k: v for k, v in cell.items() if k in names})
-            for name in (*SCORES, *CALIBRATION):
-                float(getattr(record, name) or 0.0)
-            at = str(record.predictor), record.settings, int(record.n_train), int(record.seed)
-            latest[at] = record
-        except (TypeError, ValueError) as error:
-            raise RunError(
-                f"{path} has a cell that this foretell cannot read: {error}",
-                hint="use the foretell that wrote it",
-            ) from error
+        record = Reader(path).record(PredictorRecord, cell)
+        latest[record.predictor, record.settings, record.n_train, record.seed] = record
     if not latest:
         raise RunError(
             f"{out} holds no results of a study of predictors",

@@ -6,7 +6,7 @@ import functools
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,6 +45,7 @@ from foretell.studies._study import (
     write_summary,
 )
 from foretell.tables.table import Table
+from foretell.typed import Reader
 
 _SMALL = ("loss", "err", "error", "perplexity", "ppl", "nll", "rmse", "mse", "mae", "regret")
 _LARGE = ("acc", "accuracy", "auc", "iou", "miou", "bleu", "precision", "recall")
@@ -371,13 +372,11 @@ def read(out: str | Path) -> SearchStudy:
     settings = {k: v for k, v in settings_of(out).items() if k != "format"}
     path = out / "results.jsonl"
     cells = journal.read(path) if settings.get("study") == "searches" and path.exists() else []
-    names = {entry.name for entry in fields(SearchRecord)}
     latest: dict[tuple[str, str, int], SearchRecord] = {}
     try:
         for cell in cells:
-            record = _record({k: v for k, v in cell.items() if k in names})
-            np.array(record.values, dtype=np.float64)
-            latest[str(record.strategy), record.settings, int(record.seed)] = record
+            record = Reader(path).record(SearchRecord, cell)
+            latest[record.strategy, record.settings, record.seed] = record
         budget, direction = int(settings.get("budget") or 0), settings.get("direction", "max")
         if direction not in ("max", "min"):
             raise ValueError(f"direction {direction!r}")
@@ -489,7 +488,8 @@ def run_searches(
     ]
     work = functools.partial(_search, lookup, budget, workers_simulated, made)
     found = collect(out, settings, cells, work, workers, on_progress)
-    records = map(_record, found)
+    reader = Reader(Path(out) / "results.jsonl")
+    records = (reader.record(SearchRecord, cell) for cell in found)
     study = SearchStudy(tuple(records), Path(out), budget, direction, settings, spent)
     write_summary(study.out, study.summary_rows(), study.summary())
     return study
@@ -574,11 +574,6 @@ def _search(
     if lookup.seconds is not None:
         record["ended_s"] = told.ended_s.tolist()
     return record
-
-
-def _record(cell: Cell) -> SearchRecord:
-    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in cell.items()}
-    return SearchRecord(**fields)
 
 
 def _mean(values: Sequence[float]) -> float:
