@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "supernet
 from toy import Toy, toy_data  # type: ignore[import-not-found]  # tests are no package
 
 from foretell.supernets import hessian
+from foretell.supernets.alarm import alarm
 from foretell.supernets.distribution import Dirichlet, Softmax
 from foretell.supernets.loop import Run
 from foretell.supernets.method import Method, Weights
@@ -53,6 +54,7 @@ SHEET = {  # four cells, eight seeds: convolutions, collapses, test accuracy
     "r-darts(l2) x27": (0.9, "3/8", 0.661), "sdarts-rs": (1.1, "4/8", 0.584),
     "sdarts-adv": (0.4, "6/8", 0.420),
 }  # fmt: skip
+SOLVED = 0.7  # test accuracy that a network with an operation that learns reaches
 FLAT = {  # two cells, five seeds: rise under noise, on discretisation, eigenvalue
     "darts": (0.073, 0.92, 0.446), "r-darts(l2) x27": (0.060, 0.37, 0.227),
     "sdarts-rs": (0.0275, 0.50, 0.168), "sdarts-adv": (0.0146, 0.49, 0.085),
@@ -215,6 +217,13 @@ def table(known: dict[str, Any], cells: int, epochs: int) -> None:
         )  # fmt: skip
         says.append((f"eigenvalues adv < rs < darts in {held} of {len(seeds)} seeds",
                      held >= 0.8 * len(seeds)))  # fmt: skip
+    all_runs = [run for runs in of.values() for run in runs.values()]
+    fell = [run["test"] < SOLVED for run in all_runs]
+    rang = [alarm([], run["conv"]).level == "collapsed" for run in all_runs]
+    missed = sum(f and not r for f, r in zip(fell, rang, strict=True))
+    wrong = sum(r and not f for f, r in zip(fell, rang, strict=True))
+    says.append((f"alarm: {sum(fell)} of {len(fell)} searches collapsed (test below {SOLVED}), "
+                 f"{missed} missed, {wrong} false alarms", missed == 0 and wrong <= 1))  # fmt: skip
     for text, good in says:
         print(f"{'holds' if good else 'FAILS':<7}{text}")
 
