@@ -70,6 +70,7 @@ ROWS: tuple[Row, ...] = (
         "the rows with the best acquisition, by any predictor",
         "Jones et al., 1998; White et al., AAAI 2021",
         quick={**_FITS, "batch": 6, "fits": 2},
+        learns={"batch": 10, "fits": 1},
     ),
     Row(
         "bohb",
@@ -158,6 +159,7 @@ ROWS: tuple[Row, ...] = (
         "N random rows, fit, predict the space, then the best predicted rows",
         "Wen et al., ECCV 2020",
         quick={"n_train": 10, "predictor": "bayes-lin", "batch": 4, "explore": 0.25},
+        learns={"batch": 10},
     ),
     Row(
         "npenas",
