@@ -6,6 +6,18 @@ from foretell._catalog.row import Row
 
 ROWS: tuple[Row, ...] = (
     Row(
+        "tnb",
+        "foretell.tables.readers.tnb:TNBFiles",
+        "transnas-bench_v*.pth of TransNAS-Bench-101",
+        "Duan et al., CVPR 2021",
+    ),
+    Row(
+        "ofa",
+        "foretell.tables.readers.ofa:OFAFiles",
+        "once-for-all MobileNetV3: files or a folder of settings and accuracies (.dict)",
+        "Cai et al., ICLR 2020",
+    ),
+    Row(
         "nb101",
         "foretell.tables.readers.nb101:NB101Files",
         "nasbench_only108.tfrecord, nasbench_full.tfrecord, or a .csv of its graphs",

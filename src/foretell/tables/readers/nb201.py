@@ -95,7 +95,11 @@ class NB201Files(Reader):
 
 def _whole(path: Path) -> tuple[list[str], Iterator[tuple[int, Mapping[str, Any]]]]:
     raw = Peek(path).raw
-    data = _torch(path) if raw[:2] == b"PK" or raw.startswith(_LEGACY) else unpickle.load(path)
+    data = (
+        unpickle.torch_file(path)
+        if raw[:2] == b"PK" or raw.startswith(_LEGACY)
+        else unpickle.load(path)
+    )
     infos = data["arch2infos"]
     return list(data["meta_archs"]), ((int(i), infos[i]) for i in sorted(infos))
 
@@ -108,26 +112,6 @@ def _folder(path: Path) -> tuple[list[str], Iterator[tuple[int, Mapping[str, Any
             f"folder {path.name!r} has no results", expected="000000.pickle.pbz2 and so on"
         )
     return archs, ((int(file.name.split(".")[0]), unpickle.load(file)) for file in files)
-
-
-def _torch(path: Path) -> Any:
-    """A file of torch.save, plain values and tensors only."""
-    import torch
-    from numpy.dtypes import Float32DType, Float64DType, Int64DType
-
-    names: list[Any] = [np.dtype, Float32DType, Float64DType, Int64DType]
-    scalar = np.float64(0).__reduce__()[0]  # numpy's constructor of scalars, which has moved
-    names += [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
-    try:
-        with torch.serialization.safe_globals(names):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a torn file may raise anything
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        why = f"it names {named[1]}" if named else " ".join(str(error).split())[:120]
-        raise DataError(
-            f"{path.name!r} cannot be read as plain values: {why}",
-            hint="copy it again from its official place",
-        ) from error
 
 
 def _values(entry: Mapping[str, Any]) -> Iterator[tuple[str, int, float]]:

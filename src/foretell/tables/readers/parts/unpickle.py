@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import io
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,23 @@ def loads(data: bytes, what: str) -> Any:
 def load(path: Path) -> Any:
     """The value of a pickle file, packed with gzip or bzip2 or not."""
     return loads(unpacked(path), path.name)
+
+
+def torch_file(path: Path) -> Any:
+    """A file of torch.save, plain values and tensors only."""
+    import torch
+    from numpy.dtypes import Float32DType, Float64DType, Int64DType
+
+    names: list[Any] = [np.dtype, Float32DType, Float64DType, Int64DType]
+    scalar = np.float64(0).__reduce__()[0]  # numpy's constructor of scalars, which has moved
+    names += [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+    try:
+        with torch.serialization.safe_globals(names):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a torn file may raise anything
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        why = f"it names {named[1]}" if named else " ".join(str(error).split())[:120]
+        raise DataError(
+            f"{path.name!r} cannot be read as plain values: {why}",
+            hint="copy it again from its official place",
+        ) from error
