@@ -1,0 +1,54 @@
+"""Intervals of 90 % hold what they say of rows that the fit has not seen, on real tables."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+import foretell as ft
+
+TABLES = {
+    "nb201": ("nb201.csv.gz", "nb201", "cifar10_test_200ep"),
+    "nb101": ("nb101_small.csv.gz", "nb101", "val_acc"),
+    "nb-graph": ("nb-graph:cora", None, "val_perf"),
+}
+
+
+@cache
+def results(folder, name):
+    file, space, target = TABLES[name]
+    if space is None:
+        pytest.importorskip("nas_bench_graph")
+        table = ft.Table.open(file)
+    else:
+        table = ft.Table.open(folder / file, space=ft.spaces.get(space))
+    return table.space, table.X, table.query(table.X, target)
+
+
+def held(folder, table, name, n):
+    """The share of 2,000 other rows inside the interval, mean of three seeds."""
+    space, X, y = results(folder, table)
+    inside = []
+    for seed in (100, 101, 102):
+        order = np.random.default_rng(seed).permutation(len(X))
+        test, train = order[:2000], order[2000 : 2000 + n]
+        model = ft.predictors.get(name, space=space, random_state=seed).fit(X[train], y[train])
+        mean, std = model.predict(X[test], return_std=True)
+        inside.append(ft.metrics.coverage(y[test], mean, std, level=0.9))
+    return np.mean(inside)
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("name", ["gp", "bayes-lin", "rf"])
+def test_nine_of_ten_unseen_rows_are_inside(data_dir, table, name):
+    for n in (20, 78, 172):
+        assert 0.80 <= held(data_dir, table, name, n) <= 0.97, n
+
+
+@pytest.mark.slow
+def test_networks_are_calibrated_on_what_their_members_leave_out(data_dir):
+    """Ten percent of the rows and a quantile map that has seen them gave .80 after 78 results."""
+    for n in (20, 78):
+        assert 0.80 <= held(data_dir, "nb201", "gcn", n) <= 0.97, n
