@@ -9,10 +9,12 @@ from scratch on the same rows: Kendall on 1,000 other networks.
 
 Part "search": rank of the best network found in the target's table, by 90 queries.
 
+Part "front": 50 once-for-all sub-networks at 224 pixels known, the others ranked.
+
 Part "contrast": the graph network of the paper on held-out spaces: pretrained on unlabelled graphs
 of the target with soft, literal and hard positives, or not at all; head on labels of the others.
 
-    python perf/bench_transfer.py [--parts pairs,labels,search,contrast] [--seeds 5]
+    python perf/bench_transfer.py [--parts pairs,labels,search,front,contrast] [--seeds 5]
 """
 
 from __future__ import annotations
@@ -22,14 +24,16 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr, t
 from ship_prior import without
-from sources import Known, family, load
+from sources import Known, family, load, ofa_text, records, space_of
 
 from foretell.encodings import measures as encoding
 from foretell.graphs.measures import NAMES
@@ -46,7 +50,7 @@ SIZES = (20, 50, 100)
 def main() -> int:
     """Print the parts."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", default="pairs,labels,search,contrast")
+    parser.add_argument("--parts", default="pairs,labels,search,front,contrast")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--targets", default="")
@@ -182,6 +186,43 @@ def search(sources: dict[str, Known], targets: list[str], seeds: int, steps: int
         for method, got in ranks.items():
             fifty, ninety = np.mean(got, axis=0)
             print(f"| {name} | {len(y)} | {method} | {fifty:.1f} | {ninety:.1f} |", flush=True)
+
+
+def front(sources: dict[str, Known], targets: list[str], seeds: int, steps: int) -> None:
+    """Once-for-all rows at 224 pixels: tuned on 50, the others ranked, and the front over MACs.
+
+    The table has sub-networks that other searches came by, with accuracies of inherited weights:
+    what a search in the whole space would find cannot be measured without ImageNet.
+    """
+    space = space_of("ofa")
+    known_macs = [r for r in records("ofa_subnets.csv.gz") if r["macs"]]
+    lines = [r for r in known_macs if r["supernet"] == "ofa_mbv3_w1.0"]
+    X, first = np.unique(space.from_str([ofa_text(r) for r in lines]), axis=0, return_index=True)
+    y = np.array([float(lines[i]["top1"]) for i in first])
+    macs = np.array([float(lines[i]["macs"]) for i in first])
+    print(f"{len(y)} sub-networks, measured top-1 {y.min():.2f} to {y.max():.2f}")
+    print("| seed | Kendall | measured top-1 of the best predicted | share of the front |")
+    print("|---|---|---|---|")
+    for seed in range(seeds):
+        prior = without(sources, "ofa", steps, seed)
+        order = np.random.default_rng(seed).permutation(len(y))
+        known, rest = order[:50], order[50:]
+        model = Transferable(space, prior, random_state=seed).fit(X[known], y[known])
+        scores = model.predict(X[rest])
+        tau = float(kendalltau(scores, y[rest])[0])
+        best = y[rest][np.argmax(scores)]
+        whole = _hypervolume(macs[rest], y[rest], y[rest])
+        shared = _hypervolume(macs[rest], scores, y[rest]) / whole
+        print(f"| {seed} | {tau:.3f} | {best:.2f} | {shared:.3f} |", flush=True)
+
+
+def _hypervolume(costs: NDArray[Any], by: NDArray[Any], y: NDArray[Any]) -> float:
+    """Area under the measured values of the rows on the front of `by` over costs."""
+    order = np.argsort(costs, kind="stable")
+    on = by[order] >= np.maximum.accumulate(by[order])
+    c = np.append(costs[order][on], costs.max())
+    reached = np.maximum.accumulate(y[order][on]) - y.min()
+    return float((np.diff(c) * reached).sum())
 
 
 def contrast(sources: dict[str, Known], targets: list[str], seeds: int, steps: int) -> None:

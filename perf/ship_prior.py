@@ -97,6 +97,10 @@ def card(prior: Prior, file: Path) -> None:
         "of this one.",
         "",
         f"It does not know: {prior.facts['unknown']}.",
+        "",
+        "The file has weights of small networks and no row of any table; licences are those of the",
+        "repositories that publish the tables. A benchmark on one of these tables is no fair test",
+        "of it: learn a prior from the others (`perf/bench_transfer.py` does).",
     ]
     file.write_text("\n".join(lines) + "\n")
 

@@ -171,8 +171,8 @@ LICENCES = {
     "nb201": "NAS-Bench-201 (MIT), 200 epochs, CIFAR-10",
     "tnb-scene": "TransNAS-Bench-101 (MIT), cells, scene classification",
     "tnb-normal": "TransNAS-Bench-101 (MIT), cells, surface normals",
-    "ofa": "once-for-all MobileNetV3 (MIT), inherited weights, ImageNet",
-    "darts": "OnceNAS-Bench, DARTS cells, 50 epochs, CIFAR-10",
+    "ofa": "once-for-all MobileNetV3, inherited weights, ImageNet (no licence is stated)",
+    "darts": "OnceNAS-Bench, DARTS cells, 50 epochs, CIFAR-10 (no licence is stated)",
 }
 
 
@@ -202,11 +202,11 @@ def _one(name: str) -> Known:
             np.savez(cache, numbers=numbers, y=np.array([value for _, value in pairs]))
     with np.load(cache) as kept:
         X = kept.get("X", None)
-        own = _space(name) if name in ROWS else None
+        own = space_of(name) if name in ROWS else None
         return Known(Source(name, kept["numbers"], kept["y"]), X, own)
 
 
-def _space(name: str) -> Space:
+def space_of(name: str) -> Space:
     names = {"ofa": "ofa-mbv3", "tnb-scene": "tnb-micro", "tnb-normal": "tnb-micro"}
     return ft.spaces.get(names.get(name, name))
 

@@ -32,6 +32,9 @@ class Transferable(Predictor):
     scale for each (`gp`): the marginal likelihood gives the prior as much weight as the results
     bear out, so that a prior that is wrong here is switched off.
 
+    The shipped prior has seen NAS-Bench-101, 201, TransNAS-Bench-101 and others: on these tables a
+    comparison is fair with a prior of the other spaces alone.
+
     Without any result `Transferable.pretrained()` ranks by s: rows of a space, or any modules.
 
     Args:
