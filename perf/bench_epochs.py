@@ -5,8 +5,8 @@ own. Searches with several fidelities pay for all epochs that they train; the ot
 epochs a network. Bound: RANK-NOSH has the mean best validation of BRP-NAS, within the interval of
 the paired difference, with at most a third of its epochs.
 
-The number of seeds is the first argument (5), names of methods the second. Both rankers are `brp`
-with two members and 40 epochs, and once a Gaussian process.
+Arguments: seeds (5), names of methods, the first rows of the table that are the space (all). Both
+rankers are `brp` with two members and 40 epochs, a Gaussian process, and a linear model.
 """
 
 from __future__ import annotations
@@ -36,9 +36,11 @@ MADE: dict[str, tuple[Strategy, int]] = {  # and how many networks may begin
     "random": (ft.strategies.get("random"), 100),
     "evolution": (ft.strategies.get("regularized-evolution", population=20, sample_size=5), 100),
     "brp-nas, gp": (BRPNAS(5, 16, predictor="gp", batch=10), 100),
-    "rank-nosh, gp": (RankNOSH(BUDGETS[:3], predictor="gp"), 200),
+    "rank-nosh, gp": (RankNOSH(BUDGETS[:3], predictor="gp"), 150),
     "brp-nas": (BRPNAS(5, 16, predictor_settings=RANKER, batch=10), 100),
-    "rank-nosh": (RankNOSH(BUDGETS[:3], predictor_settings=RANKER), 200),
+    "rank-nosh": (RankNOSH(BUDGETS[:3], predictor_settings=RANKER), 150),
+    "brp-nas, linear": (BRPNAS(5, 16, predictor="bayes-lin", batch=10), 100),
+    "rank-nosh, linear": (RankNOSH(BUDGETS[:3], predictor="bayes-lin"), 150),
     "asha": (ft.strategies.get("asha", min_epochs=4), 300),
     "hyperband": (Hyperband(min_epochs=4), 220),
     "bohb": (Hyperband("kde", min_epochs=4), 220),
@@ -58,10 +60,11 @@ def main() -> int:
         Lookup(table, {e: f"val_{e}ep" for e in BUDGETS}),
         Lookup(table, f"val_{BUDGETS[-1]}ep"),
     )
-    space = listed(table.space, table.X)
-    top = float(np.nanmax(table.column(f"val_{BUDGETS[-1]}ep")))
-    print(f"NAS-Bench-101, {len(table):,} graphs, best {whole.objective} {top:.4f}, {seeds} seeds")
-    print(f"{'method':<16}{'networks':>9}{'epochs':>8}{'best':>9}{'regret':>18}{'s a seed':>10}")
+    rows = int(sys.argv[3]) if len(sys.argv) > 3 else len(table)
+    space = listed(table.space, table.X[:rows])
+    top = float(np.nanmax(table.column(f"val_{BUDGETS[-1]}ep")[:rows]))
+    print(f"NAS-Bench-101, {rows:,} graphs, best {whole.objective} {top:.4f}, {seeds} seeds")
+    print(f"{'method':<18}{'networks':>9}{'epochs':>8}{'best':>9}{'regret':>18}{'s a seed':>10}")
     best: dict[str, list[float]] = {}
     spent: dict[str, float] = {}
     for name in names:
@@ -81,12 +84,13 @@ def main() -> int:
         seconds = (time.process_time() - start) / seeds
         regret = "{:.4f} ± {:.4f}".format(*mean_interval([top - one for one in best[name]]))
         print(
-            f"{name:<16}{networks:>9}{spent[name]:>8.0f}{np.mean(best[name]):>9.4f}{regret:>18}"
+            f"{name:<18}{networks:>9}{spent[name]:>8.0f}{np.mean(best[name]):>9.4f}{regret:>18}"
             f"{seconds:>10.1f}",
             flush=True,
         )
     bad = 0
-    for ours, theirs in (("rank-nosh", "brp-nas"), ("rank-nosh, gp", "brp-nas, gp")):
+    for ranker in ("", ", gp", ", linear"):
+        ours, theirs = f"rank-nosh{ranker}", f"brp-nas{ranker}"
         if ours in best and theirs in best:
             mean, half = mean_interval(np.subtract(best[ours], best[theirs]))
             share = spent[ours] / spent[theirs]
