@@ -34,7 +34,7 @@ OURS = {  # networks: N random ones, what predicts, results between two fits
     100: NeuralPredictor(50, PREDICTOR),
     130: NeuralPredictor(50, PREDICTOR, batch=10),
 }
-PEERS = {"regularized-evolution": RegularizedEvolution(20, 10), "random": None}
+PEERS = {"regularized-evolution": RegularizedEvolution(20, 20), "random": None}
 
 
 def words(strategy: NeuralPredictor, networks: int) -> str:

@@ -68,13 +68,13 @@ class RegularizedEvolution(Strategy):
 
     @classmethod
     def scaled(cls, budget: int) -> dict[str, Any]:
-        """A population of a quarter of a small budget, 20 at most, and tournaments of its half.
+        """A population of a quarter of a small budget, 20 at most, whose best is the parent.
 
         >>> RegularizedEvolution.scaled(40), RegularizedEvolution.scaled(1000)
-        ({'population': 10, 'sample_size': 5}, {'population': 20, 'sample_size': 10})
+        ({'population': 10, 'sample_size': 10}, {'population': 20, 'sample_size': 20})
         """
         population = min(max(budget // 4, 2), 20)
-        return {"population": population, "sample_size": max(population // 2, 2)}
+        return {"population": population, "sample_size": population}
 
     def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:
         """Random rows until `population` are known or out, then mutants of tournament winners."""
