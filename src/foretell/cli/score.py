@@ -92,7 +92,9 @@ def score(
     first = next(iter(table))
     for place, i in enumerate(order[:3], start=1):
         console.show(f"{place}. by {first}: {texts[i]}")
-    console.show(f"scores: {out / 'scores.csv'}   next: foretell run --data {data} --space {space}")
+    same = "".join(f" --space-set {pair}" for pair in space_set or ())
+    then = f"foretell run --data {data} --space {space}{same}"
+    console.show(f"scores: {out / 'scores.csv'}   next: {then}")
 
 
 def _number(value: float) -> str:
