@@ -60,3 +60,12 @@ def test_a_row_trained_again_comes_to_the_same():
     again = dict(zip(make.FIELDS, make.trained(make.trainer(), arch, 1), strict=True))
     curve = [float(again[f"val_acc_{e}"]) for e in range(1, 13)]
     assert np.abs(np.array(curve) - known.curves["val_acc"][0]).max() < 0.1
+
+
+def test_scores_lie_beside_the_cells(table):
+    """Parameters are counted by the proxy, in the network, as by the closed form of the space."""
+    counted = table.column("n-params")
+    known = np.isfinite(counted)
+    assert known.mean() > 0.5
+    assert np.array_equal(counted[known], table.column("params")[known])
+    assert metrics.kendall(table.column("val_acc")[known], table.column("naswot")[known]) > 0.1

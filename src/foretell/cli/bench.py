@@ -15,7 +15,7 @@ from foretell.runs.options import assignments, whole, words
 
 SHIPPED = "nb201-digits"  # comes with the package
 TABLE = "A .csv, .csv.gz or .parquet file, or a name: nb201-digits, nb-graph:cora."
-QUICK = "gp,gp-wl,bayes-lin,rf"  # seconds each, with the core alone
+QUICK = "gp,bayes-lin,rf"  # seconds each, with the core alone
 StudyOut = Annotated[Path, typer.Option(help="Folder of the study; the same command continues it.")]
 
 

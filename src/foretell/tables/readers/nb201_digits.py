@@ -22,6 +22,7 @@ from foretell.tables.base import (
 from foretell.tables.files import plain
 
 FOLDER = Path(__file__).parents[1] / "shipped"
+SCORES = FOLDER / "nb201_digits_scores.csv.gz"
 SETTINGS: Mapping[str, object] = {"channels": 4, "n_cells": 1, "input_shape": (1, 8, 8)}
 _CURVES = ("train_loss", "val_loss", "val_acc")
 
@@ -31,8 +32,9 @@ class NB201DigitsFiles(Reader):
 
     Cells of one function are there once. Each was trained twice, with two seeds, for 12 epochs on
     269 of the 1,797 digits of scikit-learn; 629 others are the validation split and 899 the test
-    split. `val_loss` and `val_acc` are those of the last epoch. `perf/make_nb201_digits.py` made
-    the file, and can train any line of it again.
+    split. `val_loss` and `val_acc` are those of the last epoch. Beside it lie the zero-cost scores
+    of the cells, a column each, NaN where there is none. `perf/make_nb201_digits.py` made both
+    files, and can train any line again.
     """
 
     name = "nb201-digits"
@@ -68,6 +70,13 @@ class NB201DigitsFiles(Reader):
             "params": Column(costs.params.astype(np.float64), "parameters"),
             "flops": Column(costs.flops.astype(np.float64), "operations"),
         }
+        if path == self.installed()[""] and SCORES.exists():
+            scores, _ = plain.read(SCORES)
+            where = {arch: i for i, arch in enumerate(scores.pop("arch").tolist())}
+            at = [where.get(arch, -1) for arch in columns["arch"][first].tolist()]
+            for name, values in scores.items():
+                unit = "s" if name == "score_s" else ""
+                found[name] = Column(np.append(values, np.nan)[at], unit)
         return Benchmark(
             self.name,
             "nb201",
