@@ -45,7 +45,8 @@ _FOLDS, _FEWER, _MANY = 5, 3, 100  # with many results fits take long, and lack 
 _FEWEST = 10  # results below which nothing can be compared
 _SCORES = "zero-cost"  # what scores of untrained networks say by themselves
 _UNCOMPARED = "gp"  # what is beside these and the prior then
-_FEW = 50  # results below which what is known before training takes part
+_FEW = 50  # results below which what is known before training takes part,
+_FEW_GUESSED = 20  # and where sizes are a guess by numbers, which the candidates know as well
 _ROWS = 400  # most rows that are asked whether sizes say something
 
 
@@ -68,12 +69,13 @@ class Auto(Predictor):
        fewer rows make the blend look worse than it is, the size of the network not; so less than
        that changes nothing, and `note_` says that `n-params` was not clearly beaten.
 
-    With few results prior knowledge leads: below 50, what is known before training (sizes, numbers,
-    depth, evidence; `parts.prior`) is a member whose share of u has the odds 24 / n, times e for
-    each standard error by which it is ahead of what is fitted, or divided by e for each by which it
-    is behind. Below 10 nothing can be compared, and it has 24 / (24 + n) of a blend with `gp`. With
-    none at all (`fit` of no rows) the proxy `consensus` of untrained networks ranks, on no scale of
-    any target; without evidence, as a screen, their flops do.
+    With few results prior knowledge leads: below 50, or 20 where sizes can only be guessed, what is
+    known before training (sizes, numbers, depth, evidence; `parts.prior`) is a member whose share
+    of u has the odds 24 / n, times e for each standard error by which it is ahead of what is
+    fitted, or divided by e for each by which it is behind. Below 10 nothing can be compared, and it
+    has 24 / (24 + n) of a blend with `gp`. With none at all (`fit` of no rows) the proxy
+    `consensus` of untrained networks ranks, on no scale of any target; without evidence, as a
+    screen, their flops do.
 
     The standard deviation is that of the mixture of the members, scaled or widened by a constant
     so that intervals of 90 percent hold nine tenths of the training rows, predicted unseen.
@@ -206,7 +208,7 @@ class Auto(Predictor):
             found[name] = _with(one, (*(("size",) if beside else ()), *evidence_of(self.evidence)))
         if scores := scores_among(evidence_of(self.evidence)):
             found[_SCORES] = ByScores(self.space, scores)
-        if len(y) < _FEW:
+        if len(y) < (_FEW if sizes else _FEW_GUESSED):
             found[PRIOR] = Prior(self.space, evidence=tuple(evidence_of(self.evidence)))
         if not found:
             raise SettingError("candidates", expected="at least one predictor", got="none")
