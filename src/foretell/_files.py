@@ -66,6 +66,17 @@ def expanded(file: IO[bytes] | gzip.GzipFile, packed: int) -> bytes:
     return b"".join(parts)
 
 
+def regular(path: Path) -> Path:
+    """The path, if it is a file or not there at all.
+
+    Raises:
+        OSError: it is something else: to open a pipe would never end.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, f"{path.name} is no file")
+    return path
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file in hexadecimal; "" where it cannot be read."""
     try:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell._files import write_text
+from foretell._files import regular, write_text
 from foretell.errors import RunError
 
 
@@ -94,7 +94,7 @@ def columns_of(path: Path) -> dict[str, list[str]]:
     Raises: RunError when it cannot be read, or a line has not as many fields as the first.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with regular(path).open(encoding="utf-8", newline="") as file:
             head, *rows = [line for line in csv.reader(file) if line] or [[]]
         columns = zip(*rows, strict=True) if rows else [()] * len(head)
         return {name: list(column) for name, column in zip(head, columns, strict=True)}

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from foretell._console import inert
-from foretell._files import opened, write_text
+from foretell._files import opened, regular, write_text
 from foretell._files import sweep as sweep_parts
 from foretell.errors import RunError
 from foretell.evaluators.parts.places import sweep
@@ -206,7 +206,7 @@ class RunFolder:
 
     def _read(self) -> dict[str, Any]:
         try:
-            found = load(self.run_json.read_text(encoding="utf-8"))
+            found = load(regular(self.run_json).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RunError(
                 f"cannot read {self.run_json}: {error}",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import math
 import os
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from foretell._files import opened, sync
+from foretell._files import opened, regular, sync
 from foretell.errors import RunError
 from foretell.runs.events import KINDS, Record, record_of
 from foretell.typed import Reader, load
@@ -135,9 +134,7 @@ def read(path: Path) -> list[Event]:
     Raises: RunError naming the line that is no event.
     """
     try:
-        if path.exists() and not path.is_file():  # a pipe would never end
-            raise OSError(errno.EINVAL, "it is no file")
-        return _parse(path.read_bytes(), path)[0]
+        return _parse(regular(path).read_bytes(), path)[0]
     except OSError as error:
         raise _cannot("read", path, error) from error
 

@@ -82,7 +82,7 @@ class Peek:
     @cached_property
     def raw(self) -> bytes:
         """The first bytes as they are."""
-        if self.folder:
+        if self.folder or (self.path.exists() and not self.path.is_file()):  # a pipe never ends
             return b""
         with self.path.open("rb") as file:
             return file.read(HEAD)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell._files import expanded
+from foretell._files import expanded, regular
 from foretell.errors import DataError
 from foretell.tables.base import ARCH
 
@@ -30,7 +30,7 @@ def read(file: Path) -> tuple[dict[str, NDArray[Any]], list[int]]:
     header: list[str] = []
     line = 0
     try:
-        raw = file.read_bytes()
+        raw = regular(file).read_bytes()
         if file.name.lower().endswith(".gz"):
             raw = expanded(gzip.GzipFile(fileobj=io.BytesIO(raw)), len(raw))
         reader = csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True)

@@ -14,7 +14,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell._files import expanded
+from foretell._files import expanded, regular
 from foretell.errors import DataError
 from foretell.training.data.cells import CODE, MISSING, NO_NUMBER, number, style
 
@@ -197,7 +197,7 @@ def _rows(path: Path) -> tuple[list[list[str]], list[int]]:
     rows: list[list[str]] = []
     lines: list[int] = []
     try:
-        if path.suffix == ".gz":
+        if regular(path).suffix == ".gz":
             with gzip.open(path) as packed:
                 whole = expanded(packed, path.stat().st_size)
             text: IO[str] = io.StringIO(whole.decode("utf-8-sig"), newline="")
