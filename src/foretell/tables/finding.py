@@ -57,8 +57,7 @@ def path(spec: str | os.PathLike[str]) -> Path:
     if not colon and name not in files:
         return Path(spec)
     if str(spec) not in files:
-        if not files:
-            _catalog.row("benchmark", name).load()
+        _catalog.row("benchmark", name).load()  # says which package is not there
         raise unknown_name("benchmark", spec, files)
     return files[str(spec)]
 
