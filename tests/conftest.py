@@ -5,7 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# how long a draw takes says how busy the machine is
+hypothesis.settings.register_profile(
+    "quiet", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("quiet")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Results of a CPU are compared to the bit, and here a card is one more CPU that rounds otherwise.
