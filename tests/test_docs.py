@@ -125,7 +125,7 @@ def test_the_files_of_a_run_are_those_of_its_page(tmp_path: Path) -> None:
         space="mobile",
         space_settings={"preset": "tiny"},
         predictor="n-params",
-        n_train=2,
+        n_train=5,
         top_k=1,
         epochs=1,
         minimize=("params",),

@@ -127,7 +127,7 @@ def test_the_same_call_continues_and_a_changed_one_is_refused(small, tmp_path):
     for change, word in (
         ({"seed": 1}, "seed"),
         ({"epochs": 3}, "recipe.epochs"),
-        ({"top_k": 3}, "top_k"),
+        ({"top_k": 1}, "top_k"),  # fewer; more would go on
         ({"recipe": {"lr": 0.01}}, "recipe.lr"),
         ({"space": "mobile"}, "space.name"),
     ):
@@ -207,7 +207,7 @@ def test_a_small_budget_still_evolves(small):
     given = nas.set_params(strategy_settings={"population": 5}, out=small["out"].parent / "other")
     given.fit(arrays())
     written = json.loads((given.folder_ / "run.json").read_text())["strategy"]
-    assert (written["population"], written["sample_size"]) == (5, 2)
+    assert (written["population"], written["sample_size"]) == (5, 3)
 
 
 @pytest.mark.parametrize(

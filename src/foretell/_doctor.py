@@ -29,6 +29,7 @@ _EXTRAS = {  # of pyproject: modules that each brings
     "ray": ("ray",),
     "onnx": ("onnx", "onnxscript", "onnxruntime"),
     "optuna": ("optuna",),
+    "timm": ("timm",),
     "tensorboard": ("tensorboard",),
     "mlflow": ("mlflow", "sqlalchemy", "alembic"),
     "wandb": ("wandb",),

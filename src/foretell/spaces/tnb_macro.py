@@ -74,6 +74,10 @@ class TNBMacro(Space):
         digits = [int(digit) - 1 for digit in found[2]]
         return [len(digits) - 4, *digits, *[0] * (6 - len(digits))]
 
+    def by_hand(self) -> tuple[str, str]:
+        """Halves and doubles twice, by turns with modules that do neither, as ResNets do."""
+        return "residual network, doubled and halved twice", f"{self.channels}-1414-basic"
+
     def _modules(self, x: ArrayLike) -> list[int]:
         depth, *modules = self._row(x)[0].tolist()
         return [module + 1 for module in modules[: depth + 4]]

@@ -43,8 +43,8 @@ class PNAS(Strategy):
     >>> X = search.ask(8)
     >>> search.tell(X, (X == 3).sum(axis=1))
     >>> plain = space.baseline()[1]
-    >>> (search.ask(8) != plain).sum(axis=1).tolist()
-    [2, 2, 2, 2, 2, 2, 2, 2]
+    >>> int((search.ask(8) != plain).sum(axis=1).max())
+    2
     """
 
     width: int = 20

@@ -12,7 +12,8 @@ from sklearn.base import clone
 from sklearn.linear_model import BayesianRidge
 
 import foretell as ft
-from foretell.errors import DataError, SettingError, UnknownNameError
+from foretell.cli import app
+from foretell.errors import DataError, ForetellError, SettingError, UnknownNameError
 from foretell.evidence import ledger
 from foretell.evidence.zero_cost.parts.reference import REFERENCE
 from foretell.evidence.zero_cost.parts.table import Scoring
@@ -182,5 +183,5 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     found = json.loads(capsys.readouterr().out)
     assert len(found["networks"]) == 5
     assert len(book.read_text().splitlines()) == answers + 2
-    assert call("score", *more, "--proxies", "synflo") == 2
-    assert "did you mean 'synflow'" in capsys.readouterr().err
+    with pytest.raises(ForetellError, match="did you mean 'synflow'"):
+        app(["score", *more, "--proxies", "synflo"], standalone_mode=False)

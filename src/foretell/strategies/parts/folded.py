@@ -47,7 +47,8 @@ def folded(
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
     >>> past = History.of(space, space.sample(7, rng=0), range(7))
-    >>> folded(space, "sum of y", past, 3, lambda: 0.0, lambda state, now, k: state + now.y.sum())
+    >>> add = lambda state, now, k: state + float(now.y.sum())
+    >>> folded(space, "sum of y", past, 3, lambda: 0.0, add)
     15.0
     """
     memory = _memory.setdefault(space, OrderedDict())
