@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 import foretell as ft
 from foretell.cli import app
 from foretell.errors import RunError, SettingError
-from foretell.spaces.parts.listed import listed
 from foretell.strategies.neural_predictor import NeuralPredictor
 from foretell.studies.searches import SearchRecord, SearchStudy, run_searches
 from foretell.tables.table import Table
@@ -118,19 +117,6 @@ def test_wrong_settings(table, tmp_path):
     for wrong in ({"strategies": []}, {"budget": 0}):
         with pytest.raises(SettingError, match="study of searches"):
             study(table, tmp_path / "out", **wrong)
-
-
-def test_listed_space_stays_in_its_list():
-    X = SPACE.sample(40, rng=3)
-    few = listed(SPACE, X)
-    keys = SPACE.row_key(X)
-    assert few.size == len(np.unique(keys))
-    rows = [few.sample(50, rng=0), few.mutate(few.sample(50, rng=1), rng=2), *few.enumerate(7)]
-    rows += [few.neighbors(x) for x in X]
-    assert np.isin(SPACE.row_key(np.concatenate(rows)), keys).all()
-    moved = few.mutate(X, rng=4)
-    assert (moved != X).any(axis=1).mean() > 0.9
-    assert SPACE.size == 15_625  # the space itself is as it was
 
 
 @pytest.fixture

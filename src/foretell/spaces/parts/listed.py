@@ -31,7 +31,9 @@ def listed(space: Space, X: ArrayLike) -> Space:
     kind = type(f"Listed{type(space).__name__}", (_Listed, type(space)), {})
     other: Space = copy.copy(space)
     other.__class__ = kind
-    other.__dict__.update(_listed_from=space, _rows=rows[np.sort(first)], _row_keys=keys)
+    other.__dict__.update(
+        _listed_from=space, _rows=rows[np.sort(first)], _row_keys=keys, _near={}
+    )
     return other
 
 
@@ -40,7 +42,8 @@ class _Listed(Space):
 
     _listed_from: Space
     _rows: Rows
-    _row_keys: NDArray[np.uint64]
+    _row_keys: NDArray[np.uint64]  # ascending
+    _near: dict[int, Rows]  # by key of a row: its neighbours in the list, once they were asked for
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Its class is made while the program runs; other processes make it again."""
@@ -51,7 +54,11 @@ class _Listed(Space):
         return len(self._rows)
 
     def valid(self, X: Rows) -> NDArray[np.bool_]:
-        inside: NDArray[np.bool_] = np.isin(self.row_key(X), self._row_keys)
+        if not len(self._row_keys):
+            return np.zeros(len(X), dtype=bool)
+        keys = self.row_key(X)
+        at = np.minimum(np.searchsorted(self._row_keys, keys), len(self._row_keys) - 1)
+        inside: NDArray[np.bool_] = self._row_keys[at] == keys
         return inside & super().valid(X)
 
     def sample(self, n: int, rng: Rng = None) -> Rows:
@@ -61,15 +68,25 @@ class _Listed(Space):
         rng = as_rng(rng)
         parents = self.canonical_form(self.check(X))
         children = self.sample(len(parents), rng)
-        for i, parent in enumerate(parents):
-            near = self.neighbors(parent)
-            if len(near):
-                children[i] = near[rng.integers(len(near))]
+        keys, first, of = np.unique(self.row_key(parents), return_index=True, return_inverse=True)
+        near = [self._around(int(key), x) for key, x in zip(keys, parents[first], strict=True)]
+        count = np.array([len(rows) for rows in near], dtype=np.int64)
+        pick = np.floor(rng.random(len(parents)) * count[of]).astype(np.int64)
+        has = count[of] > 0
+        if has.any():
+            children[has] = np.concatenate(near)[((np.cumsum(count) - count)[of] + pick)[has]]
         return children
 
     def neighbors(self, x: ArrayLike) -> Rows:
-        rows = super().neighbors(x)
-        return rows[self.valid(rows)]
+        base = self.canonical_form(self._row(x))
+        return self._around(int(self.row_key(base)[0]), base[0]).copy()
+
+    def _around(self, key: int, x: Rows) -> Rows:
+        """Neighbours of a row of the list, looked for once."""
+        if key not in self._near:
+            rows = super().neighbors(x)
+            self._near[key] = rows[self.valid(rows)]
+        return self._near[key]
 
     def enumerate(self, batch: int = 65_536) -> Iterator[Rows]:
         for start in range(0, len(self._rows), batch):
