@@ -31,9 +31,7 @@ def listed(space: Space, X: ArrayLike) -> Space:
     kind = type(f"Listed{type(space).__name__}", (_Listed, type(space)), {})
     other: Space = copy.copy(space)
     other.__class__ = kind
-    other.__dict__.update(
-        _listed_from=space, _rows=rows[np.sort(first)], _row_keys=keys, _near={}
-    )
+    other.__dict__.update(_listed_from=space, _rows=rows[np.sort(first)], _row_keys=keys, _near={})
     return other
 
 
