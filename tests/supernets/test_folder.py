@@ -50,10 +50,10 @@ def test_killed_by_the_system_it_continues_to_the_same_result(digits, tmp_path) 
     """A kill that nothing can catch, at some step; then the same call again."""
     code = (
         "import sys, os, foretell as ft\n"
-        "from foretell.supernets import loop\n"
+        "from foretell.supernets import loop, state\n"
         "from foretell.supernets.folder import search_in\n"
         "from foretell.training.data import load\n"
-        "loop.EVERY_S = 0.0\n"
+        "state.EVERY_S = 0.0\n"
         "n, step = int(sys.argv[2]), loop.Run._step\n"
         "def counted(self, update):\n"
         "    global n\n"

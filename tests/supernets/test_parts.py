@@ -35,8 +35,7 @@ from foretell.supernets.distribution import (
     Uniform,
     dirichlet,
 )
-from foretell.supernets.execution import Full, Gates, Single
-from foretell.supernets.loop import _skip_drop
+from foretell.supernets.execution import Full, Gates, Single, skip_drop
 from foretell.supernets.method import Method, warnings
 from foretell.supernets.regulariser import KL, kl_to_uniform
 from foretell.supernets.selection import Magnitude, ProgressiveRemoval, SampleAndScore
@@ -549,7 +548,7 @@ def test_path_dropout_drops_all_paths_with_its_rate() -> None:
 
 
 def test_skip_dropout_of_p_darts() -> None:
-    rates = [_skip_drop(0.4, t, 25) for t in (0, 1, 9, 10, 11, 12, 24)]
+    rates = [skip_drop(0.4, t, 25) for t in (0, 1, 9, 10, 11, 12, 24)]
     assert rates == pytest.approx([0.384, 0.368, 0.24, 0.4, 0.3275, 0.2681, 0.0243], abs=1e-4)
 
 

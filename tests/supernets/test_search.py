@@ -12,7 +12,7 @@ from toy import Toy, toy_data
 import foretell as ft
 from foretell import _catalog
 from foretell.errors import SpaceError
-from foretell.supernets import loop
+from foretell.supernets import state
 from foretell.supernets.loop import Run
 from foretell.supernets.method import Method
 from foretell.supernets.selection import Magnitude
@@ -90,7 +90,7 @@ def test_what_a_row_does_not_touch_is_not_run() -> None:
 def test_killed_anywhere_it_goes_on_to_the_same_bits(
     name: str, digits, tmp_path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(loop, "EVERY_S", 0.0)
+    monkeypatch.setattr(state, "EVERY_S", 0.0)
     space = ft.spaces.get("nb201", channels=4, n_cells=1, input_shape=(1, 8, 8))
     straight = quick(name, space, folder=tmp_path / "a").fit(digits)
 

@@ -2,9 +2,10 @@
 
 A method has one part of each kind: `distribution` (what alpha means), `execution` (how operations
 are run), `perturbation`, `alpha` (how it learns), `regulariser`, `schedule`, `selection` (how an
-architecture is chosen); `method` checks that they fit, `loop` trains one supernet with five random
-streams, `search` is the estimator, `wrapper` says which supernets a search trains. `recipes/` has
-the published methods. It may import everything down to evaluators; runs may import it.
+architecture is chosen); `method` checks that they fit. `bench` has a supernet and what the parts
+ask of it, `loop` trains it, `state` is what changes meanwhile, `records` what is told of an epoch;
+`search` is the estimator, `wrapper` says which supernets a search trains. `recipes/` has the
+published methods. It may import everything down to evaluators; runs may import it.
 """
 
 from __future__ import annotations

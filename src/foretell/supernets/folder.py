@@ -22,9 +22,10 @@ from foretell.errors import RunError
 from foretell.evaluators.trainer import Trainer
 from foretell.spaces.base import Space
 from foretell.supernets.alarm import alarm
-from foretell.supernets.loop import Record, Run
+from foretell.supernets.loop import Run
 from foretell.supernets.memory import advice
 from foretell.supernets.recipes import recipe
+from foretell.supernets.records import Record, weighted
 from foretell.supernets.search import SupernetSearch
 from foretell.training.data import Data
 from foretell.training.recipe import Recipe
@@ -92,14 +93,15 @@ def search_in(
     seconds = sum(run.spent_s for _, run in search.runs_)
     best = search.best_
     runs = [run for member, run in search.runs_ if member.chooses]
-    weighted = int((runs[0].mixture.weights(best[None])[0] * runs[0].weighted()).sum())
-    told = alarm(runs[-1].history, weighted)
+    mixture = runs[0].mixture
+    taken = mixture.weights(best[None])[0] * weighted(runs[0].net, mixture)
+    told = alarm(runs[-1].history, int(taken.sum()))
     result: dict[str, Any] = {
         **about, "seconds": seconds, "best": search.space_.to_str(best[None])[0],
         "row": best.tolist(), "ranking": search.space_.to_str(search.ranking_),
         "inherited": search.score(search.ranking_[:50]).round(6).tolist(),
         "alarm": told._asdict(), "warnings": search.warnings_,
-        "sites": [[site.name, *site.options] for site in runs[0].mixture.sites],
+        "sites": [[site.name, *site.options] for site in mixture.sites],
     }  # fmt: skip
     if train:
         result |= _alone(folder, search, data, train, seconds if rival else 0.0, device, say)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from foretell.spaces.parts.mixture import Mixture
+from foretell.supernets.nodes import meeting
 
 Loss = Callable[[Tensor], Tensor]  # of the current training batch, by weights (E, K)
 
@@ -141,17 +142,6 @@ class PathDropout(Perturbation):
         rate = size ** (1 / k.clamp(min=1))
         kept = torch.rand(z.shape, generator=rng).to(z.device) >= rate[:, None]
         return z * kept
-
-
-def meeting(mixture: Mixture) -> list[tuple[int, ...]]:
-    """Sites whose results are added: those of nodes, else of one target by names as "edge_0_2"."""
-    if mixture.nodes:
-        return [node.sites for node in mixture.nodes]
-    found: dict[str, list[int]] = {}
-    for e, site in enumerate(mixture.sites):
-        head, _, target = site.name.rpartition("_")
-        found.setdefault(target if head.startswith("edge") else site.name, []).append(e)
-    return [tuple(sites) for sites in found.values()]
 
 
 def shares(z: Tensor, before: Tensor, mask: Tensor) -> Tensor:

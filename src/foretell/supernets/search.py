@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from foretell._rng import derive
 from foretell.errors import DataError
 from foretell.spaces.base import Rows, Space
-from foretell.supernets.loop import Record, Run
+from foretell.supernets.loop import Run
 from foretell.supernets.method import Method, warnings
+from foretell.supernets.records import Record
 from foretell.supernets.wrapper import Alone, Member, Wrapper
 from foretell.training.data import Data, load
 

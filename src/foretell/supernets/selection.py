@@ -17,7 +17,7 @@ from foretell.search.asktell import Search
 from foretell.spaces.base import Rows, Space
 from foretell.spaces.parts.mixture import Mixture
 from foretell.supernets.distribution import Architecture, Distribution
-from foretell.supernets.perturbation import meeting
+from foretell.supernets.nodes import meeting
 
 
 class Chooser(Protocol):
