@@ -21,12 +21,14 @@ from foretell.errors import ForetellError, RunError, SettingError
 from foretell.evaluators.parts import places
 from foretell.evidence import ledger
 from foretell.metrics import mean_interval
-from foretell.runs.folder import RunFolder
+from foretell.runs import journal
+from foretell.runs.folder import RunFolder, settings_of
 from foretell.runs.journal import Journal
 from foretell.runs.progress import Progress
 from foretell.spaces.base import Space
 from foretell.tables import finding
 from foretell.tables.table import Table
+from foretell.typed import Reader
 
 _KILLED = "its process was killed twice; fewer workers need less memory"
 Cell = dict[str, Any]  # what is computed (method, size, seed), then what came out
@@ -112,15 +114,15 @@ def collect(
     folder = RunFolder(out)
     names = list(cells[0])
     results = folder.path / "results.jsonl"
-    with folder.lock(), Journal(results) as journal, ledger(folder.evidence):
+    with folder.lock(), Journal(results) as log, ledger(folder.evidence):
         folder.settle(settings)
-        known = {_key(event, names): event for event in journal.events if not event["error"]}
+        known = {_key(event, names): event for event in log.events if not event["error"]}
         todo = [cell for cell in cells if _key(cell, names) not in known]
         clock = _Clock(todo, workers)
         for done, (cell, result, seconds) in enumerate(_each(work, todo, workers), start=1):
             record = {**cell, **result}
-            journal.append({"event": "cell", **record})
-            known[_key(cell, names)] = journal.events[-1]
+            log.append({"event": "cell", **record})
+            known[_key(cell, names)] = log.events[-1]
             clock.tick(cell, seconds)
             if on_progress is not None:
                 label = ", ".join(f"{k} {v}" for k, v in cell.items() if v != "")
@@ -132,6 +134,34 @@ def collect(
                     )
                 )
     return [{k: v for k, v in known[_key(cell, names)].items() if k != "event"} for cell in cells]
+
+
+def read_records(
+    out: Path, study: str, kind: type[R], key: Sequence[str], command: str
+) -> tuple[dict[str, Any], list[R]]:
+    """The settings of a study and the last record of each cell, in the order of its journal.
+
+    Args:
+        out: the folder.
+        study: of which kind, as its settings say.
+        kind: of the records.
+        key: fields of a record that say which cell it is.
+        command: that makes such a folder, for the message.
+
+    Raises: RunError when `out` holds no such study with a finished cell.
+    """
+    settings = {name: value for name, value in settings_of(out).items() if name != "format"}
+    path = out / "results.jsonl"
+    cells = journal.read(path) if settings.get("study") == study and path.exists() else []
+    records = [Reader(path).record(kind, cell) for cell in cells]
+    latest = {tuple(getattr(record, name) for name in key): record for record in records}
+    if not latest:
+        raise RunError(
+            f"{out} holds no results of a study of {study}",
+            expected=f"a folder that `foretell {command}` made, with a finished cell",
+            got="none",
+        )
+    return settings, list(latest.values())
 
 
 def _key(cell: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:

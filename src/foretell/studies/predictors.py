@@ -12,8 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from foretell import _catalog
-from foretell.errors import RunError, SettingError
-from foretell.runs import journal
+from foretell.errors import SettingError
 from foretell.runs.folder import settings_of
 from foretell.spaces.base import Space
 from foretell.studies._predictor_study import PredictorStudy, baselines
@@ -30,6 +29,7 @@ from foretell.studies._study import (
     collect,
     describe,
     open_table,
+    read_records,
     seeds_of,
     write_records,
     write_summary,
@@ -185,21 +185,15 @@ def read(out: str | Path) -> PredictorStudy:
     Raises: RunError when `out` holds no study of predictors with a finished cell.
     """
     out = Path(out)
-    settings = {k: v for k, v in settings_of(out).items() if k != "format"}
+    settings, found = read_records(
+        out,
+        "predictors",
+        PredictorRecord,
+        ("predictor", "settings", "n_train", "seed"),
+        "bench predictors",
+    )
     Reader(out / "run.json").record(StudyRecord, settings)
-    path = out / "results.jsonl"
-    cells = journal.read(path) if settings.get("study") == "predictors" and path.exists() else []
-    latest: dict[tuple[Any, ...], PredictorRecord] = {}
-    for cell in cells:
-        record = Reader(path).record(PredictorRecord, cell)
-        latest[record.predictor, record.settings, record.n_train, record.seed] = record
-    if not latest:
-        raise RunError(
-            f"{out} holds no results of a study of predictors",
-            expected="a folder that `foretell bench predictors` made, with a finished cell",
-            got="none",
-        )
-    records = sorted(latest.values(), key=lambda record: (record.seed, record.n_train))
+    records = sorted(found, key=lambda record: (record.seed, record.n_train))
     return PredictorStudy(tuple(records), out, settings)
 
 
