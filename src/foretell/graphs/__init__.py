@@ -2,8 +2,9 @@
 
 `view` (the tuple of operations and adjacency), `hashing`, `pruning`, `refinement` and `order` work
 on whole numpy arrays; `tensors` and `pretraining` are the same graphs for torch. What a network
-computes, in words of all spaces, is in `computation`; `traced` finds it for any module, `spectra`
-has the eigenvalues. Every room above may import it; it imports none of them.
+computes, in words of all spaces, is in `computation`; `traced` finds it for any module (`calls`
+names the calls of torch, `book` draws, `quick` has sizes), `spectra` has the eigenvalues. Every
+room above may import it; it imports none of them.
 """
 
 from __future__ import annotations
