@@ -213,10 +213,12 @@ def test_costs_of_options_are_those_of_the_networks() -> None:
     assert fit[0, 3] > fit[0, 2] > fit[0, 1] >= 0  # dead edges make it no sum
 
 
-def test_a_table_has_a_supernet_of_its_activations(data) -> None:
+def test_a_table_has_a_supernet_of_depths_widths_and_activations(data) -> None:
     space = ft.spaces.get("tabular", input_shape=(12,), n_outputs=4)
     search = ft.supernets.get("drnas", space=space, epochs=1).fit(data)
-    at, name = search.space_.mixture().at, [c.name for c in space.choices].index("activation")
-    rest = [j for j in range(space.d) if j != name]
-    assert search.best_[rest].tolist() == [at[j] for j in rest]
+    mixture = search.space_.mixture()
+    rest = [j for j in range(space.d) if j not in mixture.columns]
+    assert [space.choices[j].name for j in rest] == ["norm", "dropout", "residual"]
+    assert search.best_[rest].tolist() == [mixture.at[j] for j in rest]
     assert space.contains(search.ranking_).all()
+    assert (search.best_ == space.canonical_form(search.best_[None])).all()

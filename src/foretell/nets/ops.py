@@ -7,13 +7,80 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from foretell.nets.supernet.elastic import (
+    Cut,
+    Elastic,
+    ElasticConv,
+    ElasticLinear,
+    ElasticNorm,
+    Shared,
+    Size,
+    alike,
+    most,
+)
+
 
 def conv_bn(
-    c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1
+    c_in: Size, c_out: Size, kernel: Size, stride: int = 1, groups: Size = 1
 ) -> list[nn.Module]:
-    """Convolution without bias, batch normalisation."""
-    conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
-    return [conv, nn.BatchNorm2d(c_out)]
+    """Convolution without bias, batch normalisation; of elastic numbers in a supernet."""
+    if any(isinstance(size, Elastic) for size in (c_in, c_out, kernel)):
+        norm = ElasticNorm(most(c_out))
+        norm.size = c_out
+        return [ElasticConv(c_in, c_out, kernel, stride, depthwise=groups != 1), norm]
+    side, n = most(kernel), most(c_out)
+    conv = nn.Conv2d(most(c_in), n, side, stride, side // 2, groups=most(groups), bias=False)
+    return [conv, nn.BatchNorm2d(n)]
+
+
+def conv(c_in: Size, c_out: Size) -> nn.Module:
+    """1x1 convolution with an offset."""
+    if isinstance(c_in, int) and isinstance(c_out, int):
+        return nn.Conv2d(c_in, c_out, 1)
+    return ElasticConv(c_in, c_out, 1, bias=True)
+
+
+def linear(c_in: Size, c_out: Size) -> nn.Module:
+    """Linear map with an offset."""
+    if isinstance(c_in, int) and isinstance(c_out, int):
+        return nn.Linear(c_in, c_out)
+    return ElasticLinear(c_in, c_out)
+
+
+def chained(layers: list[nn.Module], depth: Size) -> nn.Sequential:
+    """Layers one after the other; with an elastic depth the first of them.
+
+    >>> len(chained([nn.ReLU(), nn.ReLU()], 2))
+    2
+    """
+    return (
+        nn.Sequential(Cut(layers, depth)) if isinstance(depth, Elastic) else nn.Sequential(*layers)
+    )
+
+
+class Residual(nn.Module):
+    """x + body(x)."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape in and out."""
+        out: Tensor = x + self.body(x)
+        return out
+
+
+def around(body: nn.Module, c_in: Size, c_out: Size, stride: int = 1) -> nn.Module:
+    """The body with a shortcut, where its stride is 1 and its channels are as many as they were.
+
+    >>> type(around(nn.Identity(), 8, 8)).__name__, type(around(nn.Identity(), 8, 16)).__name__
+    ('Residual', 'Identity')
+    """
+    same = stride == 1 and alike(c_in, c_out)
+    if isinstance(same, Elastic):
+        return Shared(body, c_in, same)
+    return Residual(body) if same else body
 
 
 def conv_bn_relu(c_in: int, c_out: int, kernel: int) -> nn.Sequential:

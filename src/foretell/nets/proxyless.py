@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from foretell.nets.mobile import Residual
-from foretell.nets.ops import conv_bn
+from foretell.nets.ops import Residual, conv_bn
 from foretell.nets.supernet.mixed import NONE, mixed
 
 

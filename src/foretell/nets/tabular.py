@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from foretell.nets.ops import linear
+from foretell.nets.supernet.elastic import Cut, Elastic, ElasticLinear, Size, most
 from foretell.nets.supernet.mixed import mixed
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -34,27 +36,32 @@ class Shortcut(nn.Module):
 
 def mlp(
     features: int,
-    widths: Sequence[int],
+    widths: Sequence[Size],
     activation: Any,
     norm: str,
     dropout: float,
     residual: bool,
     n_outputs: int,
+    depth: Size | None = None,
 ) -> nn.Module:
     """Layers of linear, norm, activation and dropout, then a linear one.
 
     With `residual`, all hidden layers but the first have a shortcut. (batch, ...) inputs are
-    flattened to (batch, features).
+    flattened to (batch, features). `depth` is the number of widths, or elastic in a supernet.
     """
-    layers: list[nn.Module] = [nn.Flatten()]
+    layers: list[nn.Module] = []
+    came: Size = features
     for i, width in enumerate(widths):
-        body: list[nn.Module] = [nn.Linear(features, width)]
+        body: list[nn.Module] = [linear(came, width)]
         if norm in NORMS:
-            body.append(NORMS[norm](width))
+            body.append(NORMS[norm](most(width)))
         body.append(mixed(activation, lambda name: ACTIVATIONS[name]()))
         if dropout:
             body.append(nn.Dropout(dropout))
         layer = nn.Sequential(*body)
-        layers.append(Shortcut(layer, features, width) if residual and i else layer)
-        features = width
-    return nn.Sequential(*layers, nn.Linear(features, n_outputs))
+        layers.append(Shortcut(layer, most(came), most(width)) if residual and i else layer)
+        came = width
+    if isinstance(depth, Elastic):
+        cut = Cut(layers, depth, widths)  # which weighs units by their width
+        return nn.Sequential(nn.Flatten(), cut, ElasticLinear(most(came), n_outputs))
+    return nn.Sequential(nn.Flatten(), *layers, linear(came, n_outputs))

@@ -26,7 +26,7 @@ from foretell.spaces.parts.grid import Grid
 from foretell.spaces.parts.layout import Choice, Layout, as_choice, choice
 from foretell.spaces.parts.mixture import Columns, Mixture, columns
 from foretell.spaces.parts.rows import Rng, Rows, as_integers, places
-from foretell.spaces.parts.settings import io_of, no_cost
+from foretell.spaces.parts.settings import io_of, no_cost, undivided
 from foretell.spaces.parts.strings import Notation, NotationError
 from foretell.spaces.parts.views import Costs, decision_chain, words
 
@@ -258,13 +258,18 @@ class Space:
         active = self.active(row)[0]
         out: dict[str, Any] = {}
         for name, group in self._layout.groups.items():
-            taken = [j for j in range(group.start, group.stop) if active[j]]
+            taken = [j for j in range(group.start, group.stop) if active[j] or self._open(j)]
             picked = tuple(self._mixing.get(j, self.choices[j].options[row[0, j]]) for j in taken)
             if name in self._layout.single:
                 out[name] = picked[0] if picked else None
             else:
                 out[name] = picked
         return out
+
+    def _open(self, j: int) -> bool:
+        """Whether a column may apply in a supernet: what decides it is mixed."""
+        parent = self._layout.parent[j]
+        return parent in self._mixing or (parent >= 0 and self._open(parent))
 
     # -- moving about -------------------------------------------------------------------------
 
@@ -473,11 +478,10 @@ class Space:
         from foretell.nets.supernet.mixed import Board, Options, Supernet, untracked
 
         mixture = self.mixture()
-        if divisor != 1 or not isinstance(mixture, Columns):
+        undivided(self.name, divisor)
+        if not isinstance(mixture, Columns):
             raise SpaceError(
-                f"a supernet of space {self.name!r} with partial channels",
-                expected="divisor=1",
-                hint="override `supernet` to build one",
+                f"space {self.name!r} has a mixture of its own", hint="override `supernet` too"
             )
         board = Board([site.options for site in mixture.sites])
         other = copy.copy(self)

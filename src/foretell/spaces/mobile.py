@@ -16,7 +16,7 @@ from foretell.graphs.view import Graphs, chain
 from foretell.spaces.base import Costs, Rows, Space
 from foretell.spaces.parts.grid import Grid
 from foretell.spaces.parts.layout import Choice, Layout
-from foretell.spaces.parts.settings import at_least, image_shape, numbers
+from foretell.spaces.parts.settings import at_least, image_shape, numbers, undivided
 
 OPS = ("conv", "ds", "fused", "mbconv")
 SQUEEZE = (0, 0.25)
@@ -129,12 +129,12 @@ class Mobile(Space):
                 )
             op = f"op_{s}"
             declared += [
-                Choice(OPS, op),
-                Choice(options["depth"], f"depth_{s}"),
-                Choice(options["kernel"], f"kernel_{s}", when={op: ("ds", "mbconv")}),
-                Choice(options["expand"], f"expand_{s}", when={op: ("fused", "mbconv")}),
-                Choice(channels, f"channels_{s}"),
-                Choice(SQUEEZE, f"se_{s}"),
+                Choice(OPS, op, mix=True),
+                Choice(options["depth"], f"depth_{s}", mix=True),
+                Choice(options["kernel"], f"kernel_{s}", when={op: ("ds", "mbconv")}, mix=True),
+                Choice(options["expand"], f"expand_{s}", when={op: ("fused", "mbconv")}, mix=True),
+                Choice(channels, f"channels_{s}", mix=True),
+                Choice(SQUEEZE, f"se_{s}", mix=True),
             ]
         self._declared = tuple(declared)
         super().__init__(input_shape=input_shape, n_outputs=n_outputs)
@@ -215,6 +215,32 @@ class Mobile(Space):
         return mobile_net(
             channels, first, [Stage(*one) for one in stages], self.head_channels, n_outputs
         )
+
+    def supernet(self, input_shape: tuple[int, ...], n_outputs: int, *, divisor: int = 1) -> Any:
+        """All kinds of blocks side by side, each the largest, of which rows have a part.
+
+        Args: as in `Space.supernet`.
+        """
+        from foretell.nets.mobile import OpenStage, mobile_net
+        from foretell.nets.supernet.elastic import elastic
+        from foretell.nets.supernet.mixed import Board, Options, Supernet, untracked
+
+        undivided(self.name, divisor)
+        channels = image_shape(self.name, input_shape)[0]
+        stem, *halve = strides(input_shape, self.n_stages)
+        board = Board([site.options for site in self.mixture().sites])
+        sites = [Options(board, e, column.options) for e, column in enumerate(self.choices)]
+        stages = [
+            OpenStage(
+                op, elastic(depth), elastic(kernel), elastic(expand), elastic(wide), se, stride
+            )
+            for stride, (op, depth, kernel, expand, wide, se) in zip(
+                halve, (sites[j : j + 6] for j in range(0, self.d, 6)), strict=True
+            )
+        ]
+        first = (self.stem_channels, stem)
+        net = mobile_net(channels, first, stages, self.head_channels, n_outputs)
+        return Supernet(untracked(net), board)
 
     def draw(self, x: ArrayLike) -> Computations:
         """What `build` makes, drawn without it."""

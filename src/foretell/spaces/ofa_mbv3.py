@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from foretell.graphs.computation import Computations
 from foretell.graphs.view import Graphs, chain
 from foretell.spaces.base import Choice, Costs, Rows, Space
-from foretell.spaces.parts.settings import image_shape, numbers
+from foretell.spaces.parts.settings import image_shape, numbers, undivided
 
 STAGES, DEEPEST = 5, 4
 DEPTHS, KERNELS, EXPANDS = (2, 3, 4), (3, 5, 7), (3, 4, 6)
@@ -57,12 +57,12 @@ class OFAMBv3(Space):
     ) -> None:
         self.resolutions = numbers(self.name, "resolutions", resolutions, 8, 4096, whole=True)
         (self.width,) = numbers(self.name, "width", [width], 0.1, 10)
-        declared = [Choice(self.resolutions, "resolution")]
+        declared = [Choice(self.resolutions, "resolution", mix=True)]
         for s in range(1, STAGES + 1):
             declared += [
-                Choice(DEPTHS, f"depth_{s}"),
-                Choice(KERNELS, f"kernel_{s}", repeat=f"depth_{s}"),
-                Choice(EXPANDS, f"expand_{s}", repeat=f"depth_{s}"),
+                Choice(DEPTHS, f"depth_{s}", mix=True),
+                Choice(KERNELS, f"kernel_{s}", repeat=f"depth_{s}", mix=True),
+                Choice(EXPANDS, f"expand_{s}", repeat=f"depth_{s}", mix=True),
             ]
         self._declared = tuple(declared)
         super().__init__(input_shape=input_shape, n_outputs=n_outputs)
@@ -147,11 +147,25 @@ class OFAMBv3(Space):
 
     def build(self, x: Any, input_shape: tuple[int, ...], n_outputs: int) -> Any:
         """The sub-network with weights of its own."""
+        from foretell.nets.drawings.ofa import plan
         from foretell.nets.ofa import OFANet
 
         channels, *sides = image_shape(self.name, input_shape)
         side, stages = self._plan(self.canonical_form(self._row(x))[0])
-        return OFANet(stages, 0 if sides == [side, side] else side, self.width, channels, n_outputs)
+        side = 0 if sides == [side, side] else side
+        return OFANet(plan(stages, self.width), side, channels, n_outputs)
+
+    def supernet(self, input_shape: tuple[int, ...], n_outputs: int, *, divisor: int = 1) -> Any:
+        """The largest network, of which each row has a part: kernels, channels, depths.
+
+        Args: as in `Space.supernet`.
+        """
+        from foretell.nets.ofa import ofa_supernet
+
+        undivided(self.name, divisor)
+        options = [site.options for site in self.mixture().sites]
+        channels = image_shape(self.name, input_shape)[0]
+        return ofa_supernet(options, STAGES, self.width, channels, n_outputs)
 
     def draw(self, x: ArrayLike) -> Computations:
         """What `build` makes, drawn without it."""

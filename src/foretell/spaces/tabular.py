@@ -61,8 +61,8 @@ class Tabular(Space):
         units = numbers(self.name, "widths", widths, 1, 100_000, whole=True)
         rates = numbers(self.name, "dropouts", dropouts, 0, 0.99)
         self._declared = (
-            Choice(tuple(range(1, max_depth + 1)), "depth"),
-            Choice(units, "width", repeat="depth"),
+            Choice(tuple(range(1, max_depth + 1)), "depth", mix=True),
+            Choice(units, "width", repeat="depth", mix=True),
             Choice(ACTIVATIONS, "activation", mix=True),
             Choice(NORMS, "norm"),
             Choice(rates, "dropout"),
@@ -135,18 +135,24 @@ class Tabular(Space):
         return f"2 ReLU layers of {width}", f"{text},residual=False"
 
     def build(self, x: Any, input_shape: tuple[int, ...], n_outputs: int) -> Any:
-        """Hidden layers and a last linear layer."""
+        """Hidden layers and a last linear layer.
+
+        A supernet holds all depths, widths and activations; norm, dropout and shortcuts are those
+        of `by_hand`.
+        """
+        from foretell.nets.supernet.elastic import elastic
         from foretell.nets.tabular import mlp
 
         picked = self.decode(x)
         return mlp(
             math.prod(input_shape),
-            picked["width"],
+            [elastic(width) for width in picked["width"]],
             picked["activation"],
             picked["norm"],
             float(picked["dropout"]),
             bool(picked["residual"]),
             n_outputs,
+            elastic(picked["depth"]),
         )
 
     def draw(self, x: ArrayLike) -> Computations:

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from foretell.errors import SpaceError
+from foretell.nets.supernet.elastic import ElasticLayer
 from foretell.nets.supernet.mixed import Supernet, untracked
 
-_KINDS = (nn.modules.conv._ConvNd, nn.Linear, nn.modules.batchnorm._BatchNorm, nn.LayerNorm)
+_NORM = nn.modules.batchnorm._BatchNorm
+_KINDS = (nn.modules.conv._ConvNd, nn.Linear, _NORM, nn.LayerNorm, ElasticLayer)
 
 
 def inherit(net: Supernet, module: nn.Module, example: Tensor) -> int:
@@ -39,10 +41,10 @@ def inherit(net: Supernet, module: nn.Module, example: Tensor) -> int:
     count = 0
     with torch.no_grad():
         for source, target in pairs:
+            given = _numbers(source)
             for name, value in target.named_parameters(recurse=False):
-                old = getattr(source, name, None)
-                if isinstance(old, Tensor):
-                    value.copy_(old)
+                if name in given:
+                    value.copy_(given[name])
                     count += value.numel() if value.ndim > 1 else 0
         if not _equal(net, module, example):
             raise SpaceError(
@@ -90,13 +92,21 @@ def _aligned(
 
 
 def _alike(a: nn.Module, b: nn.Module) -> bool:
-    if type(a) is not type(b):
+    if (a.like if isinstance(a, ElasticLayer) else type(a)) is not type(b):
         return False
-    if isinstance(a, nn.modules.batchnorm._BatchNorm):
-        return a.num_features == getattr(b, "num_features", None)
-    return {k: v.shape for k, v in a.named_parameters()} == {
-        k: v.shape for k, v in b.named_parameters()
+    if isinstance(b, _NORM):
+        width = a.width() if isinstance(a, ElasticLayer) else a.num_features
+        return bool(width == b.num_features)
+    return {k: v.shape for k, v in _numbers(a).items()} == {
+        k: v.shape for k, v in _numbers(b).items()
     }
+
+
+def _numbers(layer: nn.Module) -> dict[str, Tensor]:
+    """What a layer has learnt; of an elastic one what the last pass took."""
+    if isinstance(layer, ElasticLayer):
+        return layer.shown()
+    return dict(layer.named_parameters(recurse=False))
 
 
 def _equal(net: Supernet, module: nn.Module, example: Tensor) -> bool:

@@ -144,8 +144,8 @@ class SupernetSearch:
                 run.save()
             rows.append(np.array(run.progress["chosen"]))
         if len(rows) == 1:
-            return self.space_.check(rows[0])
-        X = np.concatenate(rows)
+            return self.space_.canonical_form(self.space_.check(rows[0]))
+        X = self.space_.canonical_form(np.concatenate(rows))
         X = self.space_.check(X[np.sort(np.unique(X, axis=0, return_index=True)[1])])
         return X[np.argsort(-self.wrapper.compare(self, X), kind="stable")]
 

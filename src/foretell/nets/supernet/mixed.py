@@ -86,8 +86,10 @@ class Mixed(nn.Module):
         super().__init__()
         self.board, self.site, self.divisor = board, site, divisor
         names = board.options[site]
-        self.ops = nn.ModuleDict({n: ops[n] for n in names if n != NONE})
-        self.keys = list(names)
+        self.keys = [name.replace(".", "-") for name in names]  # no module has a dot in its name
+        self.ops = nn.ModuleDict(
+            {k: ops[n] for k, n in zip(self.keys, names, strict=True) if n != NONE}
+        )
         self.bypass = bypass
         self.calls = 0  # options run so far, for whoever counts
 

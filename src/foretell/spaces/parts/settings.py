@@ -96,3 +96,16 @@ def divides(space: str, divisor: int, **settings: int) -> None:
                 expected=f"a divisor of {value}",
                 got=divisor,
             )
+
+
+def undivided(space: str, divisor: int) -> None:
+    """An error where a supernet shall run on a part of the channels and cannot.
+
+    >>> undivided("mobile", 1)
+    """
+    if divisor != 1:
+        raise SpaceError(
+            f"a supernet of space {space!r} with partial channels",
+            expected="divisor=1",
+            hint="take a method without (darts, drnas), or override `supernet` to build one",
+        )
