@@ -12,10 +12,12 @@ import foretell as ft
 from foretell import _catalog
 from foretell.errors import SettingError, UnknownNameError
 from foretell.predictors import auto
-from foretell.predictors.auto import Auto, _installed
+from foretell.predictors.auto import Auto
 from foretell.predictors.base import Predictor
 from foretell.predictors.gp import GP
+from foretell.predictors.parts import unseen
 from foretell.predictors.parts.blend import clearly_worse, kendall_error, prior_share, weigh
+from foretell.predictors.parts.candidates import candidates_of, installed
 from foretell.predictors.parts.prior import Prior
 
 NB201 = ft.spaces.get("nb201")
@@ -170,7 +172,7 @@ def test_sizes_are_features_where_they_say_something(known):
     noise = np.random.default_rng(0).normal(size=24)
     size = ft.encodings.get("size", chains).encode(X)[:, 0]
     y = size / size.std() + 0.5 * noise if known else noise
-    found = Auto(chains, candidates=FAST, random_state=0)._candidates(X, y, [])
+    found = candidates_of(chains, X, y, FAST, (), 0, [])
     assert [("size" in found[name].encoding) for name in FAST] == [known] * len(FAST)
     assert "n-params" in found
 
@@ -178,7 +180,7 @@ def test_sizes_are_features_where_they_say_something(known):
 def test_sizes_are_features_of_very_few_results():
     """Nothing can be compared then, and size is the best guess."""
     X, y = data(9)
-    found = Auto(NB201, candidates=FAST)._candidates(X, y[::-1], [])
+    found = candidates_of(NB201, X, y[::-1], FAST, (), None, [])
     assert all("size" in found[name].encoding for name in FAST)
 
 
@@ -204,13 +206,13 @@ def test_all_the_others_with_a_budget(monkeypatch):
 def test_candidates_are_those_of_the_docstring(monkeypatch):
     rows = tuple(dataclasses.replace(row, packages=()) for row in _catalog.KINDS["predictor"])
     monkeypatch.setitem(_catalog.KINDS, "predictor", rows)
-    assert _installed(19, False, NB201) == ("gp", "gp-wl")
-    assert _installed(49, False, NB201) == ("gp", "gp-wl", "bayes-lin", "gates")
-    some = _installed(50, False, NB201)
+    assert installed(19, False, NB201) == ("gp", "gp-wl")
+    assert installed(49, False, NB201) == ("gp", "gp-wl", "bayes-lin", "gates")
+    some = installed(50, False, NB201)
     assert some == ("gp", "gp-wl", "bayes-lin", "xgb", "gates")
     own = ft.Space.from_choices({"width": [8, 16]}, build=print)
-    assert _installed(50, False, own) == ("gp", "bayes-lin", "xgb")
-    everyone = _installed(10, True, own)
+    assert installed(50, False, own) == ("gp", "bayes-lin", "xgb")
+    everyone = installed(10, True, own)
     assert everyone[:5] == some
     baselines = {"mean", "n-params", "n-flops"}
     assert sorted(everyone) == sorted(set(ft.predictors.names()) - baselines - {"auto"})
@@ -235,7 +237,8 @@ def slow(monkeypatch):
             return self.best_.predict(X), None
 
     made = {f"Slow{s}": type(f"Slow{s}", (Slow,), {"seconds": float(s)}) for s in (1, 2, 3)}
-    monkeypatch.setattr(auto, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    for file in (auto, unseen):
+        monkeypatch.setattr(file, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setitem(sys.modules, "slow_ones", SimpleNamespace(**made))
     rows = tuple(_catalog.Row(f"slow-{s}", f"slow_ones:Slow{s}", "") for s in (1, 2, 3))
     monkeypatch.setitem(_catalog.KINDS, "predictor", (*_catalog.KINDS["predictor"], *rows))

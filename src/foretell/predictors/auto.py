@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from importlib.util import find_spec
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from foretell import _catalog
-from foretell._rng import derive
-from foretell.encodings import Encoding
-from foretell.encodings.numbers import plan
-from foretell.encodings.size import Size
-from foretell.errors import ForetellError, SettingError
+from foretell.errors import SettingError
 from foretell.evidence import Evidence, evidence_of
 from foretell.predictors.base import Floats, Predictor
-from foretell.predictors.gp import GP
 from foretell.predictors.parts.blend import (
     BASELINE,
     PRIOR,
     Unseen,
     agreement,
     average,
-    clearly_worse,
     jackknife,
     kendall_error,
     mix,
@@ -34,20 +26,14 @@ from foretell.predictors.parts.blend import (
     weigh,
 )
 from foretell.predictors.parts.calibration import widening
-from foretell.predictors.parts.features import FEATURES
-from foretell.predictors.parts.predicted import predicted
-from foretell.predictors.parts.prior import Prior
+from foretell.predictors.parts.candidates import FEWEST, SCORES, candidates_of, installed
 from foretell.predictors.parts.targets import Scale
-from foretell.predictors.parts.untold import ByScores, Untold, scores_among
+from foretell.predictors.parts.unseen import on_ranks, predict_unseen
+from foretell.predictors.parts.untold import Untold
 from foretell.spaces.base import Rows, Space
 
 _FOLDS, _FEWER, _MANY = 5, 3, 100  # with many results fits take long, and lack little in a fold
-_FEWEST = 10  # results below which nothing can be compared
-_SCORES = "zero-cost"  # what scores of untrained networks say by themselves
 _UNCOMPARED = "gp"  # what is beside these and the prior then
-_FEW = 50  # results below which what is known before training takes part,
-_FEW_GUESSED = 20  # and where sizes are a guess by numbers, which the candidates know as well
-_ROWS = 400  # most rows that are asked whether sizes say something
 
 
 class Auto(Predictor):
@@ -161,23 +147,27 @@ class Auto(Predictor):
             self.weights_, self.members_ = {self.chosen_: 1.0}, dict[str, Predictor]()
             return
         self.scale_ = Scale.of(y, "rank")
-        candidates = self._candidates(X, y, remarks)
+        names = self.candidates
+        if names is None:
+            names = installed(len(y), self.budget_s is not None, self.space)
+        evidence = evidence_of(self.evidence)
+        compared = candidates_of(self.space, X, y, names, evidence, self.random_state, remarks)
         self.fitted_: dict[str, Predictor] = {}
-        if len(y) < _FEWEST:
+        if len(y) < FEWEST:
             lead = prior_share(len(y))
-            fitted = _UNCOMPARED if _UNCOMPARED in candidates else next(iter(candidates))
-            first = [PRIOR, *([_SCORES] if _SCORES in candidates else [])]
+            fitted = _UNCOMPARED if _UNCOMPARED in compared else next(iter(compared))
+            first = [PRIOR, *([SCORES] if SCORES in compared else [])]
             self.weights_ = {**dict.fromkeys(first, lead / len(first)), fitted: 1.0 - lead}
-            known = _and(list(candidates[PRIOR].fit(X, y).known_))
+            known = _and(list(compared[PRIOR].fit(X, y).known_))
             few = f"{len(y)} results are too few to compare predictors: ranking by what is known"
             remarks.insert(0, f"{few} before training ({known}), with {1 - lead:.0%} of {fitted}")
             self.widen_, self.shrink_ = 0.0, 1.0
         else:
-            self._compare(X, y, candidates, rng, remarks)
+            self._compare(X, y, compared, rng, remarks)
         self.chosen_ = " + ".join(self.weights_)
         self.note_ = "; ".join(remarks)
         self.members_ = {
-            name: self.fitted_[name] if name in self.fitted_ else candidates[name].fit(X, y)
+            name: self.fitted_[name] if name in self.fitted_ else compared[name].fit(X, y)
             for name in self.weights_
         }
         del self.fitted_
@@ -191,40 +181,6 @@ class Auto(Predictor):
         none = np.zeros((0, self.space.d), dtype=np.int64), np.zeros(0)
         cheap: Self = clone(self).set_params(evidence=()).fit(*none)
         return cheap
-
-    def _candidates(self, X: Rows, y: Floats, remarks: list[str]) -> dict[str, Predictor]:
-        """The unfitted candidates by name, the baseline first if the space can tell sizes."""
-        sizes = _sizes_known(self.space, remarks)
-        base = sizes or bool(plan(self.space).names)
-        beside = sizes and (len(y) < _FEWEST or self._sizes_say(X, y))
-        names = self.candidates
-        if names is None:
-            names = _installed(len(y), self.budget_s is not None, self.space)
-        found: dict[str, Predictor] = {}
-        for name in (BASELINE, *names) if base else names:
-            one = _catalog.get(
-                "predictor", name, space=self.space, random_state=derive(self.random_state, name)
-            )
-            found[name] = _with(one, (*(("size",) if beside else ()), *evidence_of(self.evidence)))
-        if scores := scores_among(evidence_of(self.evidence)):
-            found[_SCORES] = ByScores(self.space, scores)
-        if len(y) < (_FEW if sizes else _FEW_GUESSED):
-            found[PRIOR] = Prior(self.space, evidence=tuple(evidence_of(self.evidence)))
-        if not found:
-            raise SettingError("candidates", expected="at least one predictor", got="none")
-        return found
-
-    def _sizes_say(self, X: Rows, y: Floats) -> bool:
-        """Whether sizes are worth their length scale, by the Bayesian information criterion.
-
-        Where they say nothing, chance is an order that fits the rows, and misleads everywhere.
-        """
-        seed = derive(self.random_state, "sizes")  # the same rows for both, where there are many
-        without, beside = (
-            GP(self.space, encoding=encoding, max_rows=_ROWS, random_state=seed).fit(X, y).loss_
-            for encoding in (FEATURES, (*FEATURES, "size"))
-        )
-        return bool(without - beside > 0.5 * math.log(min(len(y), _ROWS)))
 
     def _compare(
         self,
@@ -285,7 +241,7 @@ class Auto(Predictor):
             # the baseline learns no order, so a fit for each fold would only blur its own
             folds = np.zeros_like(fold) if name == BASELINE else fold
             lead = None if best is None else seen[best].score
-            got = _predict_unseen(
+            got = predict_unseen(
                 one, X, y, folds, self.scale_, lead, end if seen else math.inf, times
             )
             if got == "late":
@@ -325,94 +281,10 @@ class Auto(Predictor):
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         if self.untold_ is not None:
             return self.untold_.predict(X), np.ones(len(X))
-        seen = {name: Unseen(*_scores(one, X, self.scale_)) for name, one in self.members_.items()}
+        seen = {name: Unseen(*on_ranks(one, X, self.scale_)) for name, one in self.members_.items()}
         mean, variance = mix(self.weights_, seen)
         std = np.sqrt(self.shrink_ * variance + self.widen_)
         return self.scale_.value(mean), self.scale_.spread(mean, std)
-
-
-def _scores(model: Predictor, X: Rows, scale: Scale) -> tuple[Floats, Floats]:
-    """Predictions on the scale of ranks, and their variance: 0 where the method has none."""
-    mean, std = predicted(model, X)
-    if std is None:
-        return scale.score(mean), np.zeros(len(X))
-    return scale.score(mean), ((scale.score(mean + std) - scale.score(mean - std)) / 2) ** 2
-
-
-def _predict_unseen(
-    model: Predictor,
-    X: Rows,
-    y: Floats,
-    fold: NDArray[np.intp],
-    scale: Scale,
-    best: Floats | None,
-    end: float = math.inf,
-    times: float = 1.0,
-) -> Unseen | Literal["worse", "late"]:
-    """What fits without the row's fold say of each row; a single fold is predicted by itself.
-
-    Given up when it is clearly worse than `best`, or would not be done by `end`, with a last fit
-    on so many `times` the rows.
-    """
-    score, variance = np.zeros(len(y)), np.zeros(len(y))
-    start, n_folds = time.monotonic(), int(fold.max()) + 1
-    if model.leaves_out:  # one fit is enough
-        fitted = clone(model).fit(X, y)
-        if fitted.unseen_ is not None:
-            low, mean, high = (
-                scale.score(fitted.unseen_[0] + sign * fitted.unseen_[1]) for sign in (-1, 0, 1)
-            )
-            return Unseen(mean, ((high - low) / 2) ** 2, 0.0, fitted)
-    last = times / (1 - 1 / max(n_folds, 2))  # rows of the last fit, in those of a fold's fit
-    for k in range(n_folds):
-        now, known = time.monotonic(), fold < k
-        if now + (now - start) / max(k, 1) * (n_folds - k + last) >= end:
-            return "late"
-        if best is not None and k >= 2 and clearly_worse(y[known], score[known], best[known]):
-            return "worse"
-        out = fold == k
-        rest = out if out.all() else ~out
-        fitted = clone(model).fit(X[rest], y[rest])
-        score[out], variance[out] = _scores(fitted, X[out], scale)
-    return Unseen(score, variance, (time.monotonic() - start) / n_folds * last)
-
-
-def _installed(n: int, more: bool, space: Space) -> tuple[str, ...]:
-    """Names whose packages can be imported: those for `n` results, with `more` all in that order.
-
-    Few results mislead products, networks and trees. Of a space with numbers the graph view says
-    less than they do.
-    """
-    chain = bool(plan(space).names)
-    return tuple(
-        row.name
-        for row in _catalog.KINDS["predictor"]
-        if (more or (row.auto_from is not None and row.auto_from <= n))
-        and not (row.name == "auto" or "baseline" in row.tags)
-        and not (chain and not more and "graph" in row.needs)
-        and all(find_spec(package) for package in row.packages)
-    )
-
-
-def _sizes_known(space: Space, remarks: list[str]) -> bool:
-    """Whether parameters and flops can be had, tried on one row; if not, a remark says why."""
-    try:
-        Size(space).encode(space.sample(1, rng=0))
-    except ForetellError as error:
-        instead = ": the product of its numbers stands for them" if plan(space).names else ""
-        remarks.append(f"sizes are unknown ({str(error)[:200]}){instead}")
-        return False
-    return True
-
-
-def _with(model: Predictor, more: tuple[str | Encoding, ...]) -> Predictor:
-    """The predictor, with these among its encodings if it takes some."""
-    encoding = model.get_params(deep=False).get("encoding")
-    if encoding is None or not more:
-        return model
-    parts = encoding if isinstance(encoding, tuple) else (encoding,)
-    model.set_params(encoding=(*parts, *more))
-    return model
 
 
 def _and(names: list[str]) -> str:
