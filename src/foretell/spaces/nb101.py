@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -208,7 +207,7 @@ class NB101(Space):
         for ops, label, adjacency in zip(graphs.ops, labels, graphs.adjacency, strict=True):
             there = np.flatnonzero(ops >= 0)
             matrix = adjacency[np.ix_(there, there)]
-            out.append(_module_hash(matrix, label[there].tolist()))
+            out.append(dag.module_hash(matrix, label[there].tolist()))
         return out
 
     # -- other views --------------------------------------------------------------------------
@@ -379,25 +378,3 @@ def vertex_channels(edges: Columns, channels: int) -> NDArray[np.int64]:
         widest = np.max(through, axis=0) if through else 0
         width[v] = np.where(last[v - 1], share + (before[v - 1] < rest), widest)
     return width
-
-
-def _module_hash(matrix: NDArray[np.bool_], labels: list[int]) -> str:
-    def md5(text: str) -> str:
-        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-
-    v = range(len(labels))
-    sources = [[i for i in v if matrix[i, j]] for j in v]
-    targets = [[j for j in v if matrix[i, j]] for i in v]
-    hashes = [md5(str((len(targets[i]), len(sources[i]), labels[i]))) for i in v]
-    for _ in v:
-        hashes = [
-            md5(
-                "".join(sorted(hashes[i] for i in sources[k]))
-                + "|"
-                + "".join(sorted(hashes[j] for j in targets[k]))
-                + "|"
-                + hashes[k]
-            )
-            for k in v
-        ]
-    return md5(str(sorted(hashes)))

@@ -8,6 +8,7 @@ array for each pair, so a million graphs are 21 array operations and not a milli
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 from collections.abc import Sequence
 
@@ -122,6 +123,30 @@ def pack(lines: Sequence[str], ops: Sequence[int]) -> list[int]:
                 row[COLUMN[i, j if j < v - 1 else V - 1]] = 1
     row[N_EDGES : N_EDGES + len(ops)] = ops
     return row
+
+
+def module_hash(matrix: NDArray[np.bool_], labels: Sequence[int]) -> str:
+    """The published hash of one graph; see `NB101.md5_hash`."""
+
+    def md5(text: str) -> str:
+        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+    v = range(len(labels))
+    sources = [[i for i in v if matrix[i, j]] for j in v]
+    targets = [[j for j in v if matrix[i, j]] for i in v]
+    hashes = [md5(str((len(targets[i]), len(sources[i]), labels[i]))) for i in v]
+    for _ in v:
+        hashes = [
+            md5(
+                "".join(sorted(hashes[i] for i in sources[k]))
+                + "|"
+                + "".join(sorted(hashes[j] for j in targets[k]))
+                + "|"
+                + hashes[k]
+            )
+            for k in v
+        ]
+    return md5(str(sorted(hashes)))
 
 
 @functools.cache
