@@ -106,3 +106,24 @@ def by_hand(net, m, ops, adjacency, readout):
     H = pass_forward(net, m, ops, adjacency, E)
     read = [h for h, op in zip(H, ops, strict=True) if (op == 1 if readout == "output" else op)]
     return float(perceptron(net.head, m, np.mean(read, axis=0))[0])
+
+
+def check_equations(net, readout):
+    """The network against `by_hand`, vertex by vertex."""
+    graphs = random_graphs(12, 6, words=5)
+    scores = net(seen(graphs, 5, readout)).detach().numpy()
+    expected = [
+        [by_hand(net, m, graphs.ops[i], graphs.adjacency[i], readout) for i in range(12)]
+        for m in range(2)
+    ]
+    np.testing.assert_allclose(scores, expected, atol=1e-4)
+    assert scores.std(axis=1).min() > 1e-3
+
+
+def check_names(net):
+    """A network of six words gives renamed and padded graphs the same scores."""
+    graphs = random_graphs(20, 7, words=6)
+    pair = graphs, renamed(graphs)
+    before, after = (net(seen(g, 6)).detach().numpy() for g in pair)
+    np.testing.assert_allclose(before, after, atol=1e-5)
+    assert before.std(axis=1).min() > 1e-3

@@ -302,32 +302,16 @@ def test_same_seed_same_prediction_in_another_process():
 # -- behaviour on the published table -----------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def table(data_dir):
-    return ft.Table.open(data_dir / "nb201.csv.gz", space=NB201)
-
-
-def protocol(table, seed, n, column="cifar10_test_200ep"):
-    """Training and test rows and targets of protocol P1."""
-    order = np.random.default_rng(seed).permutation(len(table.X))
-    test, train = order[:2000], order[2000 : 2000 + n]
-    y = table.query(table.X, column)
-    return table.X[train], y[train], table.X[test], y[test]
-
-
-def test_beats_the_size_of_the_network(table):
-    X, y, T, truth = protocol(table, seed=100, n=172)
-    tau = kendall(truth, GCN(NB201, random_state=0).fit(X, y).predict(T))
-    size = kendall(truth, ft.predictors.get("n-params", space=NB201).fit(X, y).predict(T))
-    assert tau > size + 0.1
+def test_beats_the_size_of_the_network(beats_size):
+    beats_size(GCN(NB201, random_state=0), 0.1, n=172)
 
 
 @pytest.mark.slow
-def test_protocol_p1_at_reduced_size(table):
+def test_protocol_p1_at_reduced_size(protocol):
     floors = {20: 0.62, 78: 0.70, 172: 0.76}
     for n, floor in floors.items():
         taus = []
         for seed in (100, 101, 102):
-            X, y, T, truth = protocol(table, seed, n)
+            X, y, T, truth = protocol(seed, n)
             taus.append(kendall(truth, GCN(NB201, random_state=seed).fit(X, y).predict(T)))
         assert np.mean(taus) > floor, (n, taus)

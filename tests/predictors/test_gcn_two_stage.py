@@ -61,21 +61,8 @@ def test_both_stages_have_the_settings():
     assert model.regressor_.get_params().items() >= (same | {"loss": "mse"}).items()
 
 
-@pytest.fixture(scope="module")
-def table(data_dir):
-    return ft.Table.open(data_dir / "nb201.csv.gz", space=NB201)
-
-
-def protocol(table, seed, n, column="cifar10_test_200ep"):
-    """Training and test rows and targets of protocol P1."""
-    order = np.random.default_rng(seed).permutation(len(table.X))
-    test, train = order[:2000], order[2000 : 2000 + n]
-    y = table.query(table.X, column)
-    return table.X[train], y[train], table.X[test], y[test]
-
-
-def test_two_stages_reject_what_is_broken(table):
-    X, y, T, truth = protocol(table, seed=101, n=172)
+def test_two_stages_reject_what_is_broken(protocol):
+    X, y, T, truth = protocol(seed=101, n=172)
     model = TwoStageGCN(NB201, random_state=0).fit(X, y)
     mean, _ = model.predict(T, return_std=True)
     broken = truth < model.threshold_
