@@ -525,10 +525,15 @@ def test_adversarial_loss_is_never_lower_and_above_that_of_noise() -> None:
     clean, noise, attack = [], [], []
     for seed in range(20):
         slope = torch.randn(2, 4, generator=rng(seed))
-        loss = lambda z, s=slope: (z * s).sum() + (z**2).sum()  # noqa: E731
+
+        def loss(z, slope=slope):
+            return (z * slope).sum() + (z**2).sum()
+
         z = torch.randn(2, 4, generator=rng(seed + 50)).softmax(1)
-        worse = perturbation.Adversarial()(z, mask, where, 0.3, loss, rng(1))
-        other = perturbation.UniformNoise()(z, mask, where, 0.3, loss, rng(1))
+        worse, other = (
+            part(z, perturbation.Step(mask, where, 0.3, loss, rng(1)))
+            for part in (perturbation.Adversarial(), perturbation.UniformNoise())
+        )
         for found, values in ((z, clean), (other, noise), (worse, attack)):
             torch.testing.assert_close(found.sum(1), torch.ones(2))
             values.append(float(loss(found)))
@@ -539,12 +544,12 @@ def test_adversarial_loss_is_never_lower_and_above_that_of_noise() -> None:
 
 def test_path_dropout_drops_all_paths_with_its_rate() -> None:
     where, r, n = mixture(2, 3), 0.2, 4000
-    part, mask, generator = perturbation.PathDropout(), torch.ones(2, 3, dtype=torch.bool), rng(0)
-    z = torch.ones(2, 3)
-    drawn = torch.stack([part(z, mask, where, r, None, generator) for _ in range(n)])
+    part, z = perturbation.PathDropout(), torch.ones(2, 3)
+    step = perturbation.Step(torch.ones(2, 3, dtype=torch.bool), where, r, None, rng(0))
+    drawn = torch.stack([part(z, step) for _ in range(n)])
     share = (drawn.sum(2) == 0).double().mean(0)
     torch.testing.assert_close(share, torch.full((2,), r).double(), rtol=0, atol=0.03)
-    assert torch.equal(part(z, mask, where, 0.0, None, generator), z)
+    assert torch.equal(part(z, step._replace(size=0.0)), z)
 
 
 def test_skip_dropout_of_p_darts() -> None:

@@ -20,6 +20,7 @@ from foretell.supernets.costs import counted, fitted
 from foretell.supernets.distribution import Architecture, Draw
 from foretell.supernets.jury import Jury, halves
 from foretell.supernets.method import Method
+from foretell.supernets.regulariser import Drawn
 from foretell.supernets.stages import deeper
 from foretell.training import scores
 from foretell.training.data import Data
@@ -102,8 +103,9 @@ class Workbench(ABC):
     def objective(self, z: Tensor, batch: Batch) -> Tensor:
         """The loss with what is added for alpha."""
         loss = self.loss(z, batch)
+        at = Drawn(z, self.arch, self.mask, self.distribution, self.cost)
         for part in self.method.regularisers:
-            loss = part(loss, z, self.arch, self.mask, self.distribution, self.cost)
+            loss = part(loss, at)
         return loss
 
     def cost(self, name: str) -> Tensor:

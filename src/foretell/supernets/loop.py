@@ -26,6 +26,7 @@ from foretell.supernets.alpha import AlphaUpdate
 from foretell.supernets.bench import Workbench
 from foretell.supernets.execution import skip_drop
 from foretell.supernets.method import Method
+from foretell.supernets.perturbation import Step
 from foretell.supernets.records import Record
 from foretell.supernets.stages import pass_on, widen
 from foretell.supernets.state import Kept, Moving, State, copied
@@ -242,10 +243,8 @@ class Run(Workbench):
             ).z
         perturbation = self.method.perturbation
         if perturbation is not None:
-            z = perturbation(
-                z, self.mask, self.mixture, self.size,
-                lambda other: self._attack(other), self.rngs["perturbation"],
-            )  # fmt: skip
+            mask, rng = self.mask, self.rngs["perturbation"]
+            z = perturbation(z, Step(mask, self.mixture, self.size, self._attack, rng))
         self._show(z, alpha=False)
         smoothing = self.method.weights.label_smoothing
         self.optimiser.zero_grad(set_to_none=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +14,16 @@ from foretell.spaces.parts.mixture import Mixture
 from foretell.supernets.nodes import meeting
 
 Loss = Callable[[Tensor], Tensor]  # of the current training batch, by weights (E, K)
+
+
+class Step(NamedTuple):
+    """What a perturbation knows of a step."""
+
+    mask: Tensor  # options that are there, (E, K)
+    mixture: Mixture
+    size: float  # by `Perturbation.size`
+    loss: Loss
+    rng: torch.Generator  # of the perturbation alone
 
 
 @dataclass(frozen=True)
@@ -34,25 +44,8 @@ class Perturbation(ABC):
         return self.first + (self.last - self.first) * share
 
     @abstractmethod
-    def __call__(
-        self,
-        z: Tensor,
-        mask: Tensor,
-        mixture: Mixture,
-        size: float,
-        loss: Loss,
-        rng: torch.Generator,
-    ) -> Tensor:
-        """Weights for the step.
-
-        Args:
-            z: weights, (E, K), without a graph.
-            mask: options that are there.
-            mixture: sites and nodes.
-            size: by `size`.
-            loss: of the training batch.
-            rng: of the perturbation alone.
-        """
+    def __call__(self, z: Tensor, step: Step) -> Tensor:
+        """Weights for the step, of those that were drawn, (E, K), without a graph."""
 
 
 @dataclass(frozen=True)
@@ -62,17 +55,9 @@ class UniformNoise(Perturbation):
     References: Chen & Hsieh, SDARTS, ICML 2020, equation 5 (RS). `Differs:` none from the code.
     """
 
-    def __call__(
-        self,
-        z: Tensor,
-        mask: Tensor,
-        mixture: Mixture,
-        size: float,
-        loss: Loss,
-        rng: torch.Generator,
-    ) -> Tensor:
+    def __call__(self, z: Tensor, step: Step) -> Tensor:
         """Noise on the shares, not on the logits."""
-        return shares(z + _noise(z, size, rng), z, mask)
+        return shares(z + _noise(z, step.size, step.rng), z, step.mask)
 
 
 @dataclass(frozen=True)
@@ -91,24 +76,16 @@ class Adversarial(Perturbation):
 
     steps: int = 7
 
-    def __call__(
-        self,
-        z: Tensor,
-        mask: Tensor,
-        mixture: Mixture,
-        size: float,
-        loss: Loss,
-        rng: torch.Generator,
-    ) -> Tensor:
+    def __call__(self, z: Tensor, step: Step) -> Tensor:
         """Ascent on the training batch."""
-        at = shares(z + _noise(z, size, rng), z, mask)
+        at = shares(z + _noise(z, step.size, step.rng), z, step.mask)
         for _ in range(self.steps):
             at = at.detach().requires_grad_()
-            (slope,) = torch.autograd.grad(loss(at), at)
-            moved = at.detach() + 2 * size / self.steps * slope.sign()
-            at = shares(z + (moved - z).clamp(-size, size), z, mask)
+            (slope,) = torch.autograd.grad(step.loss(at), at)
+            moved = at.detach() + 2 * step.size / self.steps * slope.sign()
+            at = shares(z + (moved - z).clamp(-step.size, step.size), z, step.mask)
         with torch.no_grad():
-            return at if float(loss(at)) >= float(loss(z)) else z
+            return at if float(step.loss(at)) >= float(step.loss(z)) else z
 
 
 @dataclass(frozen=True)
@@ -124,23 +101,15 @@ class PathDropout(Perturbation):
     last: float = 0.05
     needs_soft: ClassVar[bool] = True
 
-    def __call__(
-        self,
-        z: Tensor,
-        mask: Tensor,
-        mixture: Mixture,
-        size: float,
-        loss: Loss,
-        rng: torch.Generator,
-    ) -> Tensor:
+    def __call__(self, z: Tensor, step: Step) -> Tensor:
         """Some weights are 0."""
-        if size <= 0:
+        if step.size <= 0:
             return z
-        k = mask.sum(1).to(z.dtype)
-        for node in meeting(mixture):
+        k = step.mask.sum(1).to(z.dtype)
+        for node in meeting(step.mixture):
             k[list(node)] = k[list(node)].sum()
-        rate = size ** (1 / k.clamp(min=1))
-        kept = torch.rand(z.shape, generator=rng).to(z.device) >= rate[:, None]
+        rate = step.size ** (1 / k.clamp(min=1))
+        kept = torch.rand(z.shape, generator=step.rng).to(z.device) >= rate[:, None]
         return z * kept
 
 

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,21 +16,23 @@ from foretell.supernets.distribution import Architecture, Dirichlet, Distributio
 Table = Callable[[str], Tensor]  # costs of each site's options, (E, K), by name
 
 
+class Drawn(NamedTuple):
+    """What a regulariser knows of a step of alpha."""
+
+    z: Tensor  # weights that were drawn, (E, K)
+    arch: Architecture
+    mask: Tensor  # options that are there, (E, K)
+    distribution: Distribution
+    costs: Table
+
+
 @dataclass(frozen=True)
 class Regulariser(ABC):
     """Turns the loss of alpha's step into another one."""
 
     @abstractmethod
-    def __call__(
-        self,
-        loss: Tensor,
-        z: Tensor,
-        arch: Architecture,
-        mask: Tensor,
-        distribution: Distribution,
-        costs: Table,
-    ) -> Tensor:
-        """The new loss, of the old one, the drawn weights z and the architecture."""
+    def __call__(self, loss: Tensor, at: Drawn) -> Tensor:
+        """The new loss, of the old one."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +44,10 @@ class KL(Regulariser):
 
     weight: float = 1e-3
 
-    def __call__(
-        self,
-        loss: Tensor,
-        z: Tensor,
-        arch: Architecture,
-        mask: Tensor,
-        distribution: Distribution,
-        costs: Table,
-    ) -> Tensor:
+    def __call__(self, loss: Tensor, at: Drawn) -> Tensor:
         """Of the options that are there."""
-        assert isinstance(distribution, Dirichlet)
-        return loss + self.weight * kl_to_uniform(distribution.beta(arch), mask).mean()
+        assert isinstance(at.distribution, Dirichlet)
+        return loss + self.weight * kl_to_uniform(at.distribution.beta(at.arch), at.mask).mean()
 
 
 @dataclass(frozen=True)
@@ -62,18 +56,10 @@ class Entropy(Regulariser):
 
     weight: float = -1e-3
 
-    def __call__(
-        self,
-        loss: Tensor,
-        z: Tensor,
-        arch: Architecture,
-        mask: Tensor,
-        distribution: Distribution,
-        costs: Table,
-    ) -> Tensor:
+    def __call__(self, loss: Tensor, at: Drawn) -> Tensor:
         """Of softmax(alpha)."""
-        log_p = arch.alpha.where(mask, -1e30).log_softmax(1)
-        entropy = -(log_p.exp() * log_p * mask).sum(1).mean()
+        log_p = at.arch.alpha.where(at.mask, -1e30).log_softmax(1)
+        entropy = -(log_p.exp() * log_p * at.mask).sum(1).mean()
         return loss - self.weight * entropy
 
 
@@ -97,22 +83,12 @@ class ExpectedCost(Regulariser):
     target: float | None = None
     form: Literal["add", "log", "above"] = "add"
 
-    def __call__(
-        self,
-        loss: Tensor,
-        z: Tensor,
-        arch: Architecture,
-        mask: Tensor,
-        distribution: Distribution,
-        costs: Table,
-    ) -> Tensor:
+    def __call__(self, loss: Tensor, at: Drawn) -> Tensor:
         """By the weights where they have a graph, else by softmax(alpha)."""
-        table = costs(self.cost).to(arch.alpha.device, arch.alpha.dtype)
-        p = (
-            z
-            if "path" in distribution.gradient
-            else arch.alpha.where(mask, -1e30).softmax(1) * mask
-        )
+        alpha, mask = at.arch.alpha, at.mask
+        table = at.costs(self.cost).to(alpha.device, alpha.dtype)
+        path = "path" in at.distribution.gradient
+        p = at.z if path else alpha.where(mask, -1e30).softmax(1) * mask
         expected = (p * table).sum()
         even = (table * mask).sum() / mask.sum(1).to(table.dtype).mean().clamp(min=1)
         reference = float(even) if self.target is None else self.target

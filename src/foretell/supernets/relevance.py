@@ -14,7 +14,7 @@ from torch import Tensor
 
 from foretell.spaces.parts.mixture import Mixture
 from foretell.supernets.distribution import Architecture, Distribution, Draw
-from foretell.supernets.regulariser import Regulariser, Table
+from foretell.supernets.regulariser import Drawn, Regulariser
 from foretell.supernets.schedule import Course, Schedule
 
 
@@ -59,18 +59,10 @@ class RelevancePrior(Regulariser):
 
     weight: float = 0.01
 
-    def __call__(
-        self,
-        loss: Tensor,
-        z: Tensor,
-        arch: Architecture,
-        mask: Tensor,
-        distribution: Distribution,
-        costs: Table,
-    ) -> Tensor:
+    def __call__(self, loss: Tensor, at: Drawn) -> Tensor:
         """With the omega of the last epoch."""
-        assert isinstance(arch, Relevant)
-        return loss + self.weight * (arch.penalty * arch.alpha.abs() * mask).sum()
+        assert isinstance(at.arch, Relevant)
+        return loss + self.weight * (at.arch.penalty * at.arch.alpha.abs() * at.mask).sum()
 
 
 @dataclass(frozen=True)
