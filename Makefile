@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # one BLAS thread a process: the work is parallel over networks, seeds and tests
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint types docs tests perf clean
+.PHONY: demo test lint types docs tests perf perf-peers clean
 
 demo: $(VENV)/.core
 	$(BIN)/foretell demo --out demo
@@ -30,6 +30,15 @@ tests: $(VENV)/.dev
 # the figures of README and docs: slow, needs FORETELL_DATA (default ../shared/data)
 perf: $(VENV)/.dev
 	$(BIN)/python perf/run.py
+
+# searches of other packages, in an environment of their own
+perf-peers: $(VENV)/.dev .venv-peers/.made
+	$(BIN)/python perf/bench_peers.py --python .venv-peers/bin/python
+
+.venv-peers/.made: perf/requirements-peers.txt
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r perf/requirements-peers.txt
+	touch $@
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

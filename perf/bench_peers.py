@@ -1,0 +1,138 @@
+"""foretell's searches beside those of Optuna, Syne Tune and NePS: one table, budget and seeds.
+
+    make perf-peers                # sets the peers up in .venv-peers, and runs this
+    python perf/bench_peers.py --seeds 20 --peers "optuna tpe;syne-tune bore" --ours foresight
+
+NAS-Bench-201 as six decisions of five options; a search sees `cifar10_val_12ep`, each different row
+costs one network. Peers have the settings of their makers (evolution also a tuned one), do not know
+that rows may compute the same, and pay nothing for a row that they ask for again. Slow ones have
+fewer seeds, which the table says. Finished searches are kept in `--out`, so the same command goes
+on. Bound: the best of foretell is ahead of every peer after 50, 100 and 200 networks, and the 95 %
+intervals do not overlap.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import foretell as ft
+from foretell.metrics import mean_interval
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("FORETELL_DATA", ROOT.parent / "shared" / "data"))
+COLUMN = "cifar10_val_12ep"
+AT = (50, 100, 200)
+PEERS = {  # and the seeds that their minutes allow
+    "optuna tpe": 20,
+    "optuna tpe, univariate": 20,
+    "optuna gp": 20,
+    "syne-tune evolution": 20,
+    "syne-tune evolution, 20 and 10": 20,
+    "syne-tune bore": 20,
+    "syne-tune cqr": 5,
+    "neps evolution": 20,
+    "neps bo": 5,
+}
+
+
+def ours(name: str, table: ft.Table, seed: int) -> dict[str, object]:
+    """A search of foretell: its values and processor seconds."""
+    search = ft.Search(table.space, ft.strategies.scaled(name, AT[-1]), seed=seed)
+    start = time.process_time()
+    while search.n_rows < AT[-1]:
+        left = AT[-1] - search.n_rows
+        X = search.ask(min(search.round_size or left, left))
+        search.tell(X, table.query(X, COLUMN))
+    seconds = time.process_time() - start
+    return {"values": search.values.tolist(), "asks": len(search.values), "seconds": seconds}
+
+
+def theirs(python: Path, name: str, values: Path, seed: int) -> dict[str, object]:
+    """A search of a peer, in its own process."""
+    script = str(ROOT / "perf" / "peers.py")
+    command = [str(python), script, name, str(values), str(seed), str(AT[-1])]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> int:
+    """Run what is missing, print, and compare with the bound."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--python", type=Path, default=ROOT / ".venv-peers/bin/python")
+    parser.add_argument("--ours", default="foresight,regularized-evolution,random")
+    parser.add_argument("--peers", default="", help="separated by ';'; all")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "peers")
+    args = parser.parse_args()
+    path = DATA / "nb201.csv.gz"
+    if not path.exists() or not args.python.exists():
+        print(f"skipped: needs {path} (FORETELL_DATA) and {args.python} (make perf-peers)")
+        return 0
+    space = ft.spaces.get("nb201")
+    table = ft.Table.open(path, space=space)
+    args.out.mkdir(parents=True, exist_ok=True)
+    values, X = args.out / "values.npz", np.concatenate(list(space.enumerate()))
+    array = np.full(tuple(space.n_options), np.nan)
+    array[tuple(X.T)] = table.query(X, COLUMN)
+    np.savez(values, values=array)
+    journal = args.out / "searches.jsonl"
+    known: dict[tuple[str, int], list[float]] = {}
+    spent: dict[str, list[float]] = {}
+    for line in journal.read_text().splitlines() if journal.exists() else []:
+        one = json.loads(line)
+        known[one["name"], one["seed"]] = one["values"]
+        spent.setdefault(one["name"], []).append(one["seconds"])
+    mine = args.ours.split(",")
+    names = args.peers.split(";") if args.peers else list(PEERS)
+    print(f"{COLUMN}, best after so many networks, mean ± half of the 95 % interval")
+    print(f"{'':<32}{'seeds':>6}" + "".join(f"{n:>18}" for n in AT) + "   s a search", flush=True)
+    best: dict[str, np.ndarray] = {}
+    for name in [*mine, *names]:
+        rows = []
+        for seed in range(min(args.seeds, PEERS.get(name, args.seeds))):
+            if (name, seed) not in known:
+                own = name in mine
+                one = ours(name, table, seed) if own else theirs(args.python, name, values, seed)
+                with journal.open("a") as file:
+                    file.write(json.dumps({"name": name, "seed": seed, **one}) + "\n")
+                known[name, seed] = one["values"]  # type: ignore[assignment]  # of JSON
+                spent.setdefault(name, []).append(float(one["seconds"]))  # type: ignore[arg-type]
+            curve = np.maximum.accumulate(known[name, seed])
+            rows.append([curve[min(n, len(curve)) - 1] for n in AT])
+        best[name] = np.array(rows)
+        cells = ["{:.3f} ± {:.3f}".format(*mean_interval(column)) for column in best[name].T]
+        print(
+            f"{name:<32}{len(rows):>6}"
+            + "".join(f"{cell:>18}" for cell in cells)
+            + f"{np.mean(spent[name]):>12.1f}",
+            flush=True,
+        )
+    bad = 0
+    first = max(mine, key=lambda name: float(best[name][:, 1].mean()))
+    print(f"\n{first} ahead of, with intervals apart:")
+    for name in names:
+        words = []
+        for i, n in enumerate(AT):
+            (a, left), (b, right) = (
+                mean_interval(best[first][:, i]),
+                mean_interval(best[name][:, i]),
+            )
+            apart = a - left > b + right
+            words.append(f"{n}: {'yes' if apart else 'ahead' if a > b else 'no'} {a - b:+.3f}")
+            bad += not apart
+        print(f"  {name:<32}{', '.join(words)}")
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
