@@ -8,7 +8,7 @@ import pytest
 from foretell.report import searches_figures as draw
 from foretell.report import write as write_report
 from foretell.report.searches import render
-from foretell.studies.searches import SearchRecord, SearchStudy, checkpoints
+from foretell.studies.searches import SearchRecord, SearchStudy
 
 EVIL = "<script>alert('x')</script>&\"\x1b[31m"
 BUDGET, SEEDS = 40, 6
@@ -22,7 +22,7 @@ def made(out, error="", **settings):
         flat = np.full(BUDGET, 5 + seed / 10)
         for name, values in (("good", up), ("random", flat)):
             clock = tuple(3600.0 * (i + 1) for i in range(BUDGET))
-            tests = tuple(float(values[:n].max()) - 1 for n in checkpoints(BUDGET))
+            tests = tuple(float(v) - 1 for v in values)
             records.append(
                 SearchRecord(name, f"{name}()", seed, tuple(values), tests[-1], 0.1, "", (), (),
                              clock, tests)
@@ -54,6 +54,15 @@ def test_figures_give_the_numbers_of_the_curves(tmp_path):
     assert min(regret["mean"]) == pytest.approx(0.0)
     tests = draw.tests(study).frame()
     assert set(tests["networks"]) == {10, 20, 40}
+    late = draw.tests_over_hours(study).frame()
+    assert max(late["mean"]) == pytest.approx(9.0)
+    more = draw.multiples(study).frame()
+    assert set(more["strategy"]) == {"random"}
+    assert draw.over_epochs(study) is None
+    trained = made(tmp_path, epochs=5)
+    assert max(draw.over_epochs(trained).frame()["epochs"]) == 5 * BUDGET
+    assert draw.tests_over_epochs(trained) is not None
+    assert draw.fronts(study) is None
     assert draw.over_hours(made(tmp_path, optimum=None)) is not None
     assert draw.regret(made(tmp_path, optimum=None)) is None
 

@@ -14,7 +14,12 @@ import foretell as ft
 from foretell.cli import app
 from foretell.errors import RunError, SettingError
 from foretell.strategies.neural_predictor import NeuralPredictor
-from foretell.studies.searches import SearchRecord, SearchStudy, run_searches
+from foretell.studies.searches import (
+    SearchRecord,
+    SearchStudy,
+    run_live_searches,
+    run_searches,
+)
 from foretell.tables.table import Table
 
 SPACE = ft.spaces.get("nb201")
@@ -204,9 +209,14 @@ def test_the_best_after_some_seconds_of_the_clock():
 def test_test_values_follow_the_best_row(table, tmp_path):
     found = study(table, tmp_path / "out", {"random": ft.strategies.get("random")},
                   test_column="test")  # fmt: skip
-    for record in found.records:
+    for record, at in zip(found.records, found.tests_at("random"), strict=True):
         best = [max(v for v in record.values[:n] if v is not None) for n in (10, 20, 30)]
-        assert record.tests == tuple(-v for v in best)
+        assert at.tolist() == [-v for v in best]
+        # and no other row was looked up
+        known = [v for v in record.values if v is not None]
+        firsts = {v for i, v in enumerate(known) if v >= max(known[: i + 1])}
+        looked = {-test for test in record.tests if test is not None}
+        assert looked <= firsts
 
 
 def test_a_study_is_read_from_its_folder(table, tmp_path):
@@ -237,3 +247,136 @@ def test_settings_of_strategies_on_the_command_line(table, tmp_path):
     wrong = CliRunner().invoke(app, [*line, "--set", "population=5", "--out", out])
     assert isinstance(wrong.exception, SettingError)
     assert "NAME.SETTING=VALUE" in str(wrong.exception)
+
+
+CURVE = np.array([0.5, 0.8, 0.9])  # of a training of three epochs, times the best
+
+
+@pytest.fixture
+def curved(tmp_path):
+    X = SPACE.sample(300, rng=0)
+    X = X[np.unique(SPACE.row_key(X), return_index=True)[1]]
+    y = (X == 3).sum(axis=1) + X.sum(axis=1) / 100
+    columns = {f"val_{e}ep": share * y for e, share in zip((1, 2, 4), CURVE, strict=True)}
+    columns |= {"test": y - 1, "s": 4.0 + 0 * y}
+    return Table(SPACE, X, columns).write(tmp_path / "curved.csv")
+
+
+def test_a_table_of_several_budgets_pays_by_the_epoch(curved, tmp_path):
+    columns = {e: f"val_{e}ep" for e in (1, 2, 4)}
+    halving = ft.strategies.get("successive-halving", min_epochs=1, eta=2)
+    plain = ft.strategies.get("random")
+    found = run_searches(
+        curved, SPACE, columns, {"halving": halving, "random": plain}, 8, 2, tmp_path / "out",
+        test_column="test", seconds_column="s",
+    )  # fmt: skip
+    assert found.settings["epochs"] == 4
+    for record in found.of("random"):
+        assert record.spent_epochs(4).tolist() == [4.0 * k for k in range(1, 9)]
+    for record in found.of("halving"):  # 8 of 1 epoch, 4 to 2, 2 to 4
+        assert record.spent_epochs(4)[-1] == 8 * 1 + 4 * 1 + 2 * 2
+        assert max(record.ended_s) == pytest.approx(16.0)
+        best = max(v for v, e in zip(record.values, record.epochs, strict=True) if e == 4)
+        over = record.over_epochs("max", np.array([0.5, 16.0]), 4)
+        assert np.isnan(over[0])
+        assert over[1] == best
+        test = record.over_epochs("max", np.array([16.0]), 4, tests=True)
+        assert test[0] == pytest.approx(best / CURVE[-1] - 1)
+        assert record.test == pytest.approx(best / CURVE[-1] - 1)
+    assert "| epochs |" in found.summary().replace("  ", "")
+    line = ["bench", "search", "--table", str(curved), "--space", "nb201", "--budget", "6"]
+    line += ["--target", "1=val_1ep,2=val_2ep,4=val_4ep", "--strategies", "random", "--seeds", "2"]
+    got = CliRunner().invoke(app, [*line, "--out", str(tmp_path / "cli"), "--json"])
+    assert got.exit_code == 0, got.output
+    assert len(json.loads(got.stdout)["values"][0]) == 6
+
+
+def test_time_is_up_for_all_at_the_same_second(curved, tmp_path):
+    found = run_searches(
+        curved, SPACE, "val_4ep", {"random": ft.strategies.get("random")}, 50, 2,
+        tmp_path / "out", seconds_column="s", workers_simulated=2, until_s=13.0,
+    )  # fmt: skip
+    for record in found.records:  # two of four seconds each, three times; the next end at 16
+        assert record.ended_s == (4.0, 4.0, 8.0, 8.0, 12.0, 12.0)
+    with pytest.raises(SettingError, match="column of seconds"):
+        run_searches(curved, SPACE, "val_4ep", ["random"], 5, 1, tmp_path / "no", until_s=1.0)
+
+
+def test_pareto_races_compare_fronts(tmp_path):
+    X = np.concatenate(list(SPACE.enumerate()))[::25]
+    params = SPACE.measure(X, ("params",))[:, 0]
+    table = Table(SPACE, X, {"val": params / params.max()}).write(tmp_path / "table.csv")
+    strategies = {
+        "front": ft.strategies.get("regularized-evolution", population=10, sample_size=5),
+        "random": ft.strategies.get("random"),
+    }
+    found = run_searches(
+        table, SPACE, "val", strategies, 60, 3, tmp_path / "out", minimize=("params",)
+    )
+    assert "minimize=('params',)" in found.words_of("front")
+    shares = found.front_shares("random", [1, 20, 60])
+    assert shares.shape == (3, 3)
+    assert (np.diff(shares, axis=1) >= 0).all()
+    assert (shares <= 1 + 1e-12).all()
+
+    # every row is on this front: areas by their steps, from the median on
+    def area(rows):
+        above = np.unique(rows - [np.median(params / params.max()), -params.max()], axis=0)
+        above = above[(above > 0).all(axis=1)]
+        return float(np.diff(above[:, 0], prepend=0.0) @ above[:, 1])
+
+    F, _ = found.of("random")[0].objectives(1.0)
+    everything = np.column_stack([params / params.max(), -params])
+    assert shares[0, -1] == pytest.approx(area(F) / area(everything))
+    assert "best front" in found.summary()
+
+
+class Counted:
+    """A made-up training whose seconds are known; counts its calls in a file, and may end them."""
+
+    def __init__(self, path, most=10**9):
+        self.path, self.most = path, most
+
+    def __call__(self, x, epochs=None):
+        calls = len(self.path.read_text()) if self.path.exists() else 0
+        if calls >= self.most:
+            raise KeyboardInterrupt
+        self.path.write_text("." * (calls + 1))
+        return ft.Result({"val": float(x.sum())}, seconds=2.0)
+
+
+def test_live_searches_keep_what_was_trained(tmp_path):
+    def run(name, most=10**9):
+        live = ft.evaluator(Counted(tmp_path / f"{name}.calls", most), SPACE)
+        return run_live_searches(live, ["random", "regularized-evolution"], 12, 2, tmp_path / name,
+                                 name="made up", until_s=20.0)  # fmt: skip
+
+    whole = run("whole")
+    for record in whole.records:
+        assert record.ended_s == tuple(2.0 * k for k in range(1, 11)), "twenty seconds"
+    with pytest.raises(KeyboardInterrupt):
+        run("broken", most=15)
+    again = run("broken")
+    assert [r.values for r in again.records] == [r.values for r in whole.records]
+    calls = [len((tmp_path / f"{name}.calls").read_text()) for name in ("whole", "broken")]
+    assert calls[0] == calls[1] == 40, "no network twice"
+    assert not list((tmp_path / "whole" / "trainings").iterdir())
+    # the same rows at equal seeds
+    assert whole.of("random")[0].values != whole.of("random")[1].values
+
+
+def test_a_race_of_real_trainings(tmp_path):
+    line = ["bench", "search", "--data", "digits", "--epochs", "2", "--strategies", "random,asha"]
+    line += ["--budget", "3", "--seeds", "1", "--out", str(tmp_path / "out"), "--json"]
+    got = CliRunner().invoke(app, line)
+    assert isinstance(got.exception, SettingError)
+    assert "--space" in str(got.exception)
+    got = CliRunner().invoke(app, [*line, "--space", "tabular"])
+    assert got.exit_code == 0, got.output
+    found = json.loads(got.stdout)
+    tests = dict(zip(found["strategy"], found["test"], strict=True))
+    assert 0.2 < tests["random"] <= 1
+    asha = found["strategy"].index("asha")
+    assert set(found["epochs"][asha]) == {1, 2} or set(found["epochs"][asha]) == {1}
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "by seconds that were measured" in page

@@ -102,8 +102,17 @@ def bench_search(
         typer.Option(help="A catalog name, or file.py:Name; not needed where the table says it."),
     ] = None,
     target: Annotated[
-        str, typer.Option(help="Column or learning curve that a search may see, higher is better.")
+        str,
+        typer.Option(
+            help="Column or learning curve that a search may see, higher is better; or columns of "
+            "trainings of several lengths: 4=val_4ep,108=val_108ep."
+        ),
     ] = "val_acc",
+    data: Annotated[
+        str | None,
+        typer.Option(help="Data to really train on, as of `foretell run`; no table then."),
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each training on --data.")] = 3,
     strategies: Annotated[str, typer.Option(help="Catalog names, separated by commas.")] = (
         "foresight,regularized-evolution,random"
     ),
@@ -121,6 +130,12 @@ def bench_search(
     workers_simulated: Annotated[
         int, typer.Option(min=1, help="Networks trained at the same time, on that clock.")
     ] = 1,
+    until: Annotated[
+        str | None, typer.Option(help="Time on that clock after which no network begins: 30m.")
+    ] = None,
+    minimize: Annotated[
+        str, typer.Option(help="Costs to trade against the target: params,flops.")
+    ] = "",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Setting, e.g. regularized-evolution.population=20."),
@@ -133,34 +148,64 @@ def bench_search(
     workers: Processes = 1,
     json: Json = False,
 ) -> None:
-    """Compare search strategies on a table: curves, tests, networks needed, as tables and a report.
+    """Compare search strategies on a table, or on real trainings (--data), as tables and a report.
 
     A search sees the target alone, never a test split; `--test-target` is read when it is over.
     """
     from foretell import strategies as catalog
     from foretell.report.searches import write
-    from foretell.studies.searches import run_searches
+    from foretell.runs.budget import seconds as seconds_of
+    from foretell.studies.searches import run_live_searches, run_searches
 
     given = _by_strategy(settings, names := words(strategies))
     made = {name: catalog.scaled(name, budget, **given.get(name, {})) for name in names}
+    until_s = None if until is None else seconds_of(until, "--until")
     with console.live() as live:
-        study = run_searches(
-            table,
-            space,
-            target,
-            strategies=made,
-            budget=budget,
-            seeds=seeds,
-            out=out,
-            workers=workers,
-            test_column=test_target,
-            on_progress=lambda event: live.update(str(event)),
-            direction="min" if minimize_target else "max",
-            seconds_column=seconds,
-            workers_simulated=workers_simulated,
-            tuning=assignments(count_tuning, "--count-tuning"),
-        )
+        more: dict[str, Any] = {
+            "budget": budget,
+            "seeds": seeds,
+            "out": out,
+            "workers": workers,
+            "on_progress": lambda event: live.update(str(event)),
+            "workers_simulated": workers_simulated,
+            "tuning": assignments(count_tuning, "--count-tuning"),
+            "minimize": words(minimize),
+            "until_s": until_s,
+        }
+        if data is not None:
+            study = run_live_searches(_trainer(data, space, epochs), made, name=data, **more)
+        else:
+            study = run_searches(
+                table,
+                space,
+                _target(target),
+                strategies=made,
+                test_column=test_target,
+                direction="min" if minimize_target else "max",
+                seconds_column=seconds,
+                **more,
+            )
     _show_study(study, out, json, write(study))
+
+
+def _target(text: str) -> str | dict[int, str]:
+    """A column, or `4=val_4ep,108=val_108ep` by epochs."""
+    if "=" not in text:
+        return text
+    pairs = [word.partition("=") for word in words(text)]
+    return {whole(epochs, "--target"): column for epochs, _, column in pairs}
+
+
+def _trainer(data: str, space: str | None, epochs: int) -> Any:
+    """Trains networks of a space on data."""
+    from foretell.evaluators.trainer import Trainer
+    from foretell.spaces.parts.load import load as space_of
+    from foretell.training.data import load
+    from foretell.training.recipe import Recipe
+
+    if space is None:
+        raise SettingError("--data without --space", hint="name the space, such as mobile")
+    return Trainer(space_of(space), load(data), Recipe(epochs=epochs))
 
 
 def _by_strategy(pairs: list[str] | None, names: Sequence[str]) -> dict[str, dict[str, Any]]:

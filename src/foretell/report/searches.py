@@ -16,6 +16,7 @@ from foretell.report.page import shell
 from foretell.report.parts import facts, figures, settings_table, sortable, table, tile
 from foretell.report.units import MISSING, plural
 from foretell.studies._significance import few_seeds
+from foretell.studies._study import plus_minus
 from foretell.studies.searches import SearchStudy, checkpoints
 
 _ALPHA = 0.05
@@ -40,6 +41,7 @@ def render(study: SearchStudy) -> str:
         ("values", "Best values", _values(study)),
         ("needed", "What others need", _needed(study)),
         ("optimum", "Until the best of the table", _optimum(study)),
+        ("front", "Value and costs", _front(study)),
         ("ranks", "Are the differences real?", _ranks(study)),
         ("failed", "Failed searches", _failed(study)),
         ("protocol", "How it was measured", _protocol(study)),
@@ -50,9 +52,14 @@ def render(study: SearchStudy) -> str:
 def _shown(study: SearchStudy) -> list[Display | None]:
     return [
         draw.over_networks(study),
+        draw.over_epochs(study),
         draw.over_hours(study),
+        draw.fronts(study),
         draw.regret(study),
+        draw.multiples(study),
         draw.tests(study),
+        draw.tests_over_epochs(study),
+        draw.tests_over_hours(study),
     ]
 
 
@@ -73,7 +80,7 @@ def _header(study: SearchStudy, name: str) -> Html:
             h("div", tiles, class_="tiles"),
             facts(
                 [
-                    ("Table", settings.get("table")),
+                    ("Data" if study.settings.get("evaluator") else "Table", settings.get("table")),
                     ("Space", settings.get("space")),
                     ("Target", f"{settings.get('column')} ({_better(study)})"),
                     ("Test", settings.get("test_column")),
@@ -134,8 +141,7 @@ def _needed(study: SearchStudy) -> Html | None:
         cells = [h("td", s)]
         for n in at:
             need = study.needed(s, _mean(study.best_at(first, n)))
-            more = f"{need:,} ({need / n:.1f} x)" if need else f"> {study.budget:,}"
-            cells.append(sortable(need or np.inf, more))
+            cells.append(sortable(need or np.inf, study.needed_words(s, first, n)))
         rows.append(h("tr", cells))
     words = (
         f"Networks after which the mean best value of a strategy is that of {first} after so many, "
@@ -155,6 +161,22 @@ def _optimum(study: SearchStudy) -> Html | None:
         rows.append(h("tr", h("td", s), sortable(key, middle), h("td", tail), h("td", hits)))
     words = "Networks until a search has seen the best value of the table, over its seeds."
     return join([h("p", words), table(("Strategy", "Median", "90 %", "Found by"), rows)])
+
+
+def _front(study: SearchStudy) -> Html | None:
+    if not study.minimize:
+        return None
+    at = checkpoints(study.budget)
+    rows = []
+    for s in study.ordered:
+        shares = 100 * study.front_shares(s, at)
+        cells = [sortable(_mean(list(column)), plus_minus(list(column), 1)) for column in shares.T]
+        rows.append(h("tr", h("td", s), cells))
+    words = (
+        f"Share, %, of the hypervolume of the best front in value and {', '.join(study.minimize)}: "
+        "mean ± half of the 95 % interval. Strategies that trade no costs search by value alone."
+    )
+    return join([h("p", words), table(["Strategy", *(f"{n:,} networks" for n in at)], rows)])
 
 
 def _ranks(study: SearchStudy) -> Html | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from matplotlib.figure import Figure as Canvas
@@ -13,13 +13,14 @@ from foretell.metrics import mean_interval
 from foretell.report.display import COLOURS, Display, chart
 from foretell.report.marks import legend
 from foretell.report.units import plural, short
-from foretell.studies.searches import SearchStudy, checkpoints
+from foretell.studies.searches import SearchRecord, SearchStudy, checkpoints
 
 Floats = NDArray[np.float64]
 
 _COLOURED = 6
 _POINTS = 120  # of a curve, more are not seen
 _HOUR = 3_600.0
+_FRONTS = 24  # points of their curve
 
 
 def colours(study: SearchStudy) -> dict[str, str]:
@@ -42,25 +43,122 @@ def over_networks(study: SearchStudy) -> Display | None:
 
 def over_hours(study: SearchStudy) -> Display | None:
     """The same over the hours of the simulated clock."""
-    records = {s: [r for r in study.of(s) if r.ended_s] for s in study.ordered}
+    workers = study.settings.get("workers_simulated") or 1
+    caption = (
+        f"The same over the hours that {plural(int(workers), 'worker')} would have trained, by "
+        f"{_seconds(study)}; a curve begins where all its searches have a result, and a search "
+        "that has ended keeps its value."
+    )
+    return _over_hours(study, "hours", "Best validation value in time", caption, False)
+
+
+def tests_over_hours(study: SearchStudy) -> Display | None:
+    """The test value of the best row over those hours."""
+    caption = "The test value of the row that was the best at that hour."
+    return _over_hours(study, "tests-hours", "Test value of the choice in time", caption, True)
+
+
+def _over_hours(
+    study: SearchStudy, name: str, title: str, caption: str, tests: bool
+) -> Display | None:
+    records = _records(study, tests, lambda r: bool(r.ended_s))
     ends = [max(r.ended_s) for some in records.values() for r in some]
     if not ends or max(ends) <= 0:
         return None
-    workers = study.settings.get("workers_simulated") or 1
     firsts = [min(r.ended_s) for some in records.values() for r in some]
     at = np.geomspace(max(float(np.median(firsts)), max(ends) / 1e4), max(ends), _POINTS)
     found = {
-        s: np.stack([r.over_time(study.direction, at) for r in some])
+        s: np.stack([r.over_time(study.direction, at, tests) for r in some])
         for s, some in records.items()
-        if some
     }
+    return _lines(study, name, title, caption, at / _HOUR, found, "hours", not tests)
+
+
+def over_epochs(study: SearchStudy) -> Display | None:
+    """The same over the epochs of all trainings."""
     caption = (
-        f"The same over the hours that {plural(int(workers), 'worker')} would have trained, by the "
-        "table's seconds; a curve begins where all its searches have a result, and a search that "
-        "has ended keeps its value."
+        "The same over the epochs of all trainings together: what stops some early pays less for "
+        "them. Of values after different numbers of epochs those with most count."
+    )
+    return _over_epochs(study, "epochs", "Best validation value by epochs", caption, False)
+
+
+def tests_over_epochs(study: SearchStudy) -> Display | None:
+    """The test value of the best row over those epochs."""
+    caption = "The test value of the row that was the best after so many epochs."
+    return _over_epochs(study, "tests-epochs", "Test value of the choice by epochs", caption, True)
+
+
+def _over_epochs(
+    study: SearchStudy, name: str, title: str, caption: str, tests: bool
+) -> Display | None:
+    whole = int(study.settings.get("epochs") or 0)
+    records = _records(study, tests, lambda r: len(r.values) > 0)
+    if not whole or not records:
+        return None
+    ends = [r.spent_epochs(whole)[-1] for some in records.values() for r in some]
+    at = np.unique(np.geomspace(max(whole, max(ends) / 100), max(ends), _POINTS).round())
+    found = {
+        s: np.stack([r.over_epochs(study.direction, at, whole, tests) for r in some])
+        for s, some in records.items()
+    }
+    return _lines(study, name, title, caption, at, found, "epochs", not tests)
+
+
+def _records(
+    study: SearchStudy, tests: bool, known: Callable[[SearchRecord], bool]
+) -> dict[str, list[SearchRecord]]:
+    """Searches to draw, by strategy."""
+    found = {
+        s: [r for r in study.of(s) if known(r) and (not tests or len(r.tests) == len(r.values))]
+        for s in study.ordered
+    }
+    return {s: some for s, some in found.items() if some}
+
+
+def _seconds(study: SearchStudy) -> str:
+    measured = study.settings.get("seconds_column") == "measured"
+    return "seconds that were measured" if measured else "the table's seconds"
+
+
+def multiples(study: SearchStudy) -> Display | None:
+    """How many times the networks of the first each of the others needs for the same mean."""
+    first, at = study.ordered[0], _numbers(study.budget)
+    if not study.of(first):
+        return None
+    means = study.curves(first).mean(axis=0)
+    found = {}
+    for s in study.ordered[1:]:
+        need = [study.needed(s, means[n - 1]) if np.isfinite(means[n - 1]) else None for n in at]
+        found[s] = np.array(
+            [[np.nan if k is None else k / n for k, n in zip(need, at, strict=True)]]
+        )
+    caption = (
+        f"Networks that a strategy needs, on average, for the mean that {first} has after so many, "
+        "as a multiple; a curve ends where the budget did not suffice."
     )
     return _lines(
-        study, "hours", "Best validation value in time", caption, at / _HOUR, found, "hours"
+        study, "multiples", "What others need", caption, at, found, "networks", False, "multiple"
+    )
+
+
+def fronts(study: SearchStudy) -> Display | None:
+    """How much of the best front in value and costs has been found."""
+    if not study.minimize:
+        return None
+    at = np.unique(np.geomspace(max(study.budget // 20, 1), study.budget, _FRONTS).round())
+    found = {
+        s: 100 * study.front_shares(s, at.astype(int).tolist())
+        for s in study.ordered
+        if len(study.of(s))
+    }
+    of = "the table" if study.settings.get("front_volume") else "all searches together"
+    caption = (
+        f"Hypervolume of value and {', '.join(study.minimize)} that a search has covered, as a "
+        f"share of what the front of {of} covers, %: mean and 95 % interval."
+    )
+    return _lines(
+        study, "fronts", "Front of value and costs", caption, at, found, "networks", False, "%"
     )
 
 
@@ -106,6 +204,7 @@ def _lines(
     found: Mapping[str, Floats],
     unit: str,
     oracle: bool = True,
+    what: str | None = None,
 ) -> Display | None:
     """Mean and interval of curves (seeds, points) of each strategy."""
     if not found:
@@ -153,7 +252,8 @@ def _lines(
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.yaxis.set_major_locator(MaxNLocator(5))
         ax.set_xlabel(unit)
-        ax.set_title(str(study.settings.get("test_column" if name == "tests" else "column", "")))
+        column = "test_column" if name.startswith("tests") else "column"
+        ax.set_title(what or str(study.settings.get(column, "")))
         legend(canvas)
         return tips
 

@@ -234,7 +234,12 @@ class Loop:
         """Tell the search, when its time has come."""
         del self._out[asked.id]
         self._round.append((asked, result, now))
-        if self._out and not self.search.strategy.asynchronous:
+        if not self._out or self.search.strategy.asynchronous:
+            self.settle()
+
+    def settle(self) -> None:
+        """Tell what has ended: of a round that stays incomplete, too, once the book is over."""
+        if not self._round:
             return
         self._round.sort(key=lambda one: one[0].id)
         told, self._round = self._round, []

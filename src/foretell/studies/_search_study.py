@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from foretell.metrics import mean_interval
+from foretell.pareto import hypervolume
+from foretell.studies._search_record import SearchRecord, checkpoints
 from foretell.studies._significance import (
     critical_difference,
     few_seeds,
@@ -18,93 +21,6 @@ from foretell.studies._significance import (
     paired_t,
 )
 from foretell.studies._study import Study, markdown, plus_minus
-
-CHECKPOINTS = (10, 20, 50, 100, 130, 150, 200, 300, 500, 1_000, 2_000, 5_000, 10_000)
-
-
-@dataclass(frozen=True)
-class SearchRecord:
-    """One search: the values it saw, oldest first, and what the test column says at the end.
-
-    `values` has None for a row without a value (a failed trial, which costs a network as well);
-    `test` belongs to the row with the best value, None without a test column, and `tests` to that
-    row after each number of networks of `checkpoints`: looked up when the search was over.
-    `seconds` is processor time of the search itself. Of searches that stop trainings early,
-    `epochs` has the epochs of each value and `rows` the number of its network; with a clock,
-    `ended_s` the seconds since the beginning, of as many workers as are simulated.
-    """
-
-    strategy: str
-    settings: str
-    seed: int
-    values: tuple[float | None, ...] = ()
-    test: float | None = None
-    seconds: float = 0.0
-    error: str = ""
-    epochs: tuple[int, ...] = ()
-    rows: tuple[int, ...] = ()
-    ended_s: tuple[float, ...] = ()
-    tests: tuple[float | None, ...] = ()
-
-    def incumbents(self, direction: Literal["max", "min"]) -> NDArray[np.float64]:
-        """Best value known when 1, 2, ... networks have a result, (networks,).
-
-        Of values after different numbers of epochs those with most count.
-        """
-        y = np.array(self.values, dtype=np.float64)  # None becomes NaN
-        at, networks = best_places(y, self.epochs, self.rows, direction)
-        out = np.full(int(networks.max(initial=0)), np.nan)
-        out[networks - 1] = np.where(at >= 0, y[at], np.nan)  # the last result of each network
-        return out
-
-    def over_time(
-        self, direction: Literal["max", "min"], at_s: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Best value known after so many seconds of the clock, (times,); NaN before the first."""
-        order = np.argsort(self.ended_s, kind="stable")
-        y = np.array(self.values, dtype=np.float64)[order]
-        epochs, rows = (
-            tuple(np.array(one)[order]) if one else () for one in (self.epochs, self.rows)
-        )
-        at, _ = best_places(y, epochs, rows, direction)
-        best = np.where(at >= 0, y[at], np.nan)
-        done = np.searchsorted(np.array(self.ended_s)[order], at_s, side="right")
-        return np.where(done > 0, best[np.maximum(done - 1, 0)], np.nan)
-
-
-def best_places(
-    y: NDArray[np.float64],
-    epochs: Sequence[int],
-    rows: Sequence[int],
-    direction: Literal["max", "min"],
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """After each result which one is the best, and how many networks have one.
-
-    Of results after different numbers of epochs those with most count; -1 where none is known.
-
-    Shapes: `y` (n,); epochs and rows (n,), or empty where each network has one result.
-
-    >>> best_places(np.array([1.0, 3.0, np.nan, 2.0]), (), (), "max")[0].tolist()
-    [0, 1, 1, 1]
-    """
-    score = y if direction == "max" else -y
-    at, networks = np.full(len(y), -1), np.arange(1, len(y) + 1)
-    best, far = -1, -1
-    seen: set[int] = set()
-    for i, value in enumerate(score):
-        reach = epochs[i] if len(epochs) else 0
-        if np.isfinite(value) and (reach > far or (reach == far and value > score[best])):
-            best, far = i, reach
-        at[i] = best
-        if len(rows):
-            seen.add(rows[i])
-            networks[i] = len(seen)
-    return at, networks
-
-
-def checkpoints(budget: int) -> list[int]:
-    """Numbers of networks at which searches are compared, the last being the budget."""
-    return [n for n in CHECKPOINTS if n < budget] + [budget]
 
 
 @dataclass(frozen=True)
@@ -167,11 +83,49 @@ class SearchStudy(Study[SearchRecord]):
         there = self.sign * self.curves(strategy) >= self.sign * optimum
         return [int(np.argmax(row)) + 1 if row.any() else np.inf for row in there]
 
+    @property
+    def minimize(self) -> tuple[str, ...]:
+        """Names of costs that are traded against the value."""
+        return tuple(self.settings.get("minimize") or ())
+
     def tests_at(self, strategy: str) -> NDArray[np.float64]:
         """Test of the best row after the numbers of networks of `checkpoints`, (seeds, numbers)."""
-        n = len(checkpoints(self.budget))
-        found = [r.tests for r in self.of(strategy) if len(r.tests) == n]
-        return np.array(found, dtype=np.float64).reshape(-1, n)
+        at = checkpoints(self.budget)
+        found = [r.tested(self.direction) for r in self.of(strategy)]
+        rows = [[one[min(n, len(one)) - 1] for n in at] for one in found if len(one)]
+        return np.array(rows, dtype=np.float64).reshape(-1, len(at))
+
+    def front_shares(self, strategy: str, at: Sequence[int]) -> NDArray[np.float64]:
+        """Share of the hypervolume of the best front that a search has found, (seeds, numbers).
+
+        Args:
+            strategy: whose searches.
+            at: numbers of networks.
+
+        The best front is the table's, or what all searches together have found; volumes are over
+        the median value and the largest costs there.
+        """
+        reference, volume = self._front
+        out = []
+        for record in self.of(strategy):
+            F, networks = record.objectives(self.sign)
+            known, share = -1, 0.0
+            row = []
+            for n in at:
+                there = networks <= n - self.tuning.get(strategy, 0)
+                if (count := int(there.sum())) != known:
+                    known, share = count, hypervolume(F[there], reference) / volume
+                row.append(share)
+            out.append(row)
+        return np.array(out, dtype=np.float64).reshape(-1, len(at))
+
+    @cached_property
+    def _front(self) -> tuple[list[float], float]:
+        """A point that is worse than all of interest, and the volume to it."""
+        if known := self.settings.get("front_reference"):
+            return list(known), float(self.settings["front_volume"])
+        found = [r.objectives(self.sign)[0] for r in self.records if not r.error]
+        return best_front(np.concatenate(found))
 
     def p_against_best(self, n: int) -> dict[str, float]:
         """Paired t test of each strategy against the best after `n` networks, adjusted by Holm.
@@ -251,34 +205,47 @@ class SearchStudy(Study[SearchRecord]):
         test = any(r.test is not None for r in self.records)
         n_seeds = len({r.seed for r in self.records})
         clock = any(any(r.ended_s) for r in self.records)
+        trained = int(self.settings.get("epochs") or 0)
+        small = abs(_mean(self.best_at(names[0], self.budget))) < 1 if names else False
+        digits = 4 if small else 3  # accuracies as fractions are near each other
         rows = []
         for s in names:
-            cells = [plus_minus(self.best_at(s, n)) for n in at]
+            cells = [plus_minus(self.best_at(s, n), digits) for n in at]
             if test:
                 tests = [r.test for r in self.records if r.strategy == s]
-                cells.append(plus_minus([value for value in tests if value is not None]))
+                cells.append(plus_minus([value for value in tests if value is not None], digits))
             if clock:
                 ends = [r.ended_s for r in self.records if r.strategy == s and r.ended_s]
                 cells.append(plus_minus([max(end) for end in ends], digits=0))
+            if trained:
+                paid = [r.spent_epochs(trained) for r in self.of(s) if r.values]
+                cells.append(plus_minus([one[-1] for one in paid], digits=0))
             rows.append([s, *cells])
         header = ["strategy", *(f"{n} networks" for n in at), *(["test"] if test else [])]
-        header += ["seconds"] * clock
+        header += ["seconds"] * clock + ["epochs"] * bool(trained)
         first, optimum = names[0], self.optimum
-        reach = [
-            [s, *(self._words(s, _mean(self.best_at(first, n))) for n in at)] for s in names[1:]
-        ]
+        reach = [[s, *(self.needed_words(s, first, n) for n in at)] for s in names[1:]]
         parts = [
             "Best value seen after so many networks",
             markdown(header, rows),
             f"Mean ± half of the 95 % interval over {n_seeds} seed{'s' * (n_seeds > 1)}."
             + (" Test: of the row with the best value at the end." if test else "")
-            + (" Seconds: until all is trained, on the simulated clock." if clock else ""),
+            + (" Seconds: until all is trained, on the simulated clock." if clock else "")
+            + (" Epochs: of all trainings together." if trained else ""),
         ]
+        if self.minimize:
+            shares = {s: 100 * self.front_shares(s, at) for s in names}
+            parts += [
+                f"Share of the best front's volume, %, in value and {', '.join(self.minimize)}",
+                markdown(["strategy", *(f"{n} networks" for n in at)], [
+                    [s, *(plus_minus(list(column), 1) for column in shares[s].T)] for s in names
+                ]),
+            ]  # fmt: skip
         if cannot := few_seeds(n_seeds):
             parts.append(cannot)
         if reach:
             parts += [
-                f"Networks needed to reach the mean that {first} has at so many",
+                f"Networks needed to reach the mean that {first} has at so many, and the multiple",
                 markdown(["strategy", *(f"{n} networks" for n in at)], reach),
             ]
         if optimum is not None:
@@ -317,9 +284,11 @@ class SearchStudy(Study[SearchRecord]):
         words = [f"{n:.0f}" if np.isfinite(n) else f"> {self.budget}" for n in at]
         return [*words, f"{np.isfinite(found).sum()} of {len(found)}"]
 
-    def _words(self, strategy: str, value: float) -> str:
-        n = self.needed(strategy, value)
-        return str(n) if n is not None else f"> {self.budget}"
+    def needed_words(self, strategy: str, first: str, n: int) -> str:
+        """Networks until the mean that `first` has after `n`, and how many times as many."""
+        value = _mean(self.best_at(first, n))
+        need = self.needed(strategy, value) if np.isfinite(value) else None
+        return f"> {self.budget:,}" if need is None else f"{need:,} ({need / n:.1f} x)"
 
     def summary_rows(self) -> list[dict[str, Any]]:
         """One row for each strategy and number of networks: mean and half interval."""
@@ -331,6 +300,22 @@ class SearchStudy(Study[SearchRecord]):
                 row = {"strategy": strategy, "networks": n, "seeds": len(curves)}
                 rows.append({**row, "best": mean, "best_half95": half})
         return rows
+
+
+def best_front(F: NDArray[np.float64]) -> tuple[list[float], float]:
+    """A point that the better half of rows (n, 1 + costs) is better than; the front's volume to it.
+
+    Larger is better. It has the median of the first column, the value, and the least of others: so
+    networks that learn nothing do not count, and large ones count by what they are better.
+
+    >>> best_front(np.array([[0.0, -1.0], [50.0, -2.0], [90.0, -4.0], [80.0, -4.0], [40.0, -5.0]]))
+    ([50.0, -5.0], 40.0)
+    """
+    rows = F[np.isfinite(F).all(axis=1)]
+    if not len(rows):
+        return [0.0] * F.shape[1], 1.0
+    reference = [float(np.median(rows[:, 0])), *rows[:, 1:].min(axis=0).tolist()]
+    return reference, hypervolume(rows, reference) or 1.0
 
 
 def _mean(values: Sequence[float]) -> float:

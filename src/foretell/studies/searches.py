@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import re
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from foretell import strategies as catalog
 from foretell.errors import SettingError
+from foretell.evaluators.base import Evaluator
 from foretell.evaluators.lookup import Lookup
-from foretell.evaluators.simulated import Simulated
-from foretell.search.asktell import Search
-from foretell.search.loop import Loop
 from foretell.search.strategy import Strategy
 from foretell.spaces.base import Space
 from foretell.spaces.parts.listed import listed
-from foretell.studies._search_study import (
-    SearchRecord,
-    SearchStudy,
-    best_places,
-    checkpoints,
-)
+from foretell.studies._races import Race
+from foretell.studies._search_record import SearchRecord, best_places, checkpoints
+from foretell.studies._search_study import SearchStudy, best_front
 from foretell.studies._study import (
     Cell,
     OnProgress,
@@ -40,7 +33,15 @@ from foretell.studies._study import (
 from foretell.tables.table import Table
 from foretell.typed import Reader
 
-__all__ = ["SearchRecord", "SearchStudy", "best_places", "checkpoints", "read", "run_searches"]
+__all__ = [
+    "SearchRecord",
+    "SearchStudy",
+    "best_places",
+    "checkpoints",
+    "read",
+    "run_live_searches",
+    "run_searches",
+]
 
 _SMALL = ("loss", "err", "error", "perplexity", "ppl", "nll", "rmse", "mse", "mae", "regret")
 _LARGE = ("acc", "accuracy", "auc", "iou", "miou", "bleu", "precision", "recall")
@@ -71,7 +72,7 @@ def read(out: str | Path) -> SearchStudy:
 def run_searches(
     table_path: str | Path,
     space: Space | str | None,
-    column: str,
+    column: str | Mapping[int, str],
     strategies: Sequence[str] | Mapping[str, Strategy],
     budget: int = 100,
     seeds: int | Sequence[int] = 10,
@@ -84,13 +85,15 @@ def run_searches(
     seconds_column: str | None = None,
     workers_simulated: int = 1,
     tuning: Mapping[str, int] | None = None,
+    minimize: Sequence[str] = (),
+    until_s: float | None = None,
 ) -> SearchStudy:
     """Run each strategy on the table with each seed, and compare the best values seen.
 
     Every distinct row queried costs one network; a search sees `column` alone, and `test_column`
-    is read once, for the row with the best value at the end. When the table holds only a part of
-    the space, the searches move in that part. Strategies that stop trainings early need the
-    learning curve of `column`.
+    is read once, for the rows that were the best, when it is over. When the table holds only a part
+    of the space, the searches move in that part. Strategies that stop trainings early need the
+    learning curve of `column`, or columns of several budgets.
 
     Each search runs on workers with a virtual clock (`Simulated`): what a synchronous strategy
     finds does not depend on their number, but when it finds it does.
@@ -102,7 +105,7 @@ def run_searches(
     Args:
         table_path: file of the table.
         space: of its architectures, or a catalog name; None where the table says it.
-        column: what a search may see.
+        column: what a search may see; or epochs -> the column of trainings of that length.
         strategies: catalog names, with settings that suit the budget (`Strategy.scaled`), or
             label -> strategy.
         budget: networks that a search may query.
@@ -115,12 +118,152 @@ def run_searches(
         seconds_column: seconds of a whole training, for the clock.
         workers_simulated: networks that are trained at the same time, on that clock.
         tuning: strategy -> networks that its settings were tuned with; they are counted.
+        minimize: names of costs (`space.measure`) to trade against the value: strategies that can
+            do, and of all the front that they find is compared.
+        until_s: seconds of the clock after which no network begins; what ends later is not counted.
 
     Raises:
         RunError: `out` holds a study with another table, column, budget or direction.
         SettingError: the name of the column says another direction, or that it is of a test split;
             it has no value; or workers are simulated and nothing says how long a training takes.
     """
+    made = _made(strategies, budget, minimize)
+    spent = _tuned(tuning or {}, made)
+    names = [column] if isinstance(column, str) else list(column.values())
+    table = open_table(table_path, space, *names, test_column, seconds_column)
+    lookup = Lookup(table, column, direction, test_column, seconds_column)
+    for name in names:
+        _check_target(table, name, direction)
+    timed = workers_simulated > 1 or until_s is not None
+    if workers_simulated < 1 or (timed and seconds_column is None):
+        raise SettingError(
+            "simulated workers, or a time",
+            expected="a number from 1, and a column of seconds",
+            got=f"{workers_simulated}, {seconds_column}",
+            hint="name the seconds of a whole training: --seconds COLUMN",
+        )
+    last = lookup.objective if isinstance(column, str) else column[max(column)]
+    settings = {
+        **describe(table_path, table),
+        "column": column if isinstance(column, str) else last,
+        "budgets": None if isinstance(column, str) else {str(k): v for k, v in column.items()},
+        "test_column": test_column,
+        "optimum": _optimum(table, column if isinstance(column, str) else last, direction),
+        "seconds_column": seconds_column,
+        **_front(table, names[-1], direction, tuple(minimize)),
+    }
+    whole = len(table) >= table.space.size
+    arena = table.space if whole else listed(table.space, table.X)
+    race = Race(lookup, arena, made, budget, workers_simulated, until_s, tuple(minimize))
+    return _study(race, settings, seeds, Path(out), workers, on_progress, spent)
+
+
+def run_live_searches(
+    evaluator: Evaluator,
+    strategies: Sequence[str] | Mapping[str, Strategy],
+    budget: int = 30,
+    seeds: int | Sequence[int] = 3,
+    out: str | Path = "bench-search",
+    *,
+    name: str = "",
+    workers: int = 1,
+    on_progress: OnProgress = None,
+    workers_simulated: int = 1,
+    tuning: Mapping[str, int] | None = None,
+    minimize: Sequence[str] = (),
+    until_s: float | None = None,
+) -> SearchStudy:
+    """`run_searches` with networks that are really evaluated, in the place of a table.
+
+    Equal seeds train a row with equal seeds, whichever strategy asks. The clock adds up what
+    trainings took, as so many simulated workers would have had them at the same time; with
+    `workers` processes share the machine, which makes each of them slower. The tests are of the
+    networks that were the best and trained to the end.
+
+    A study that was broken off goes on inside its searches: finished trainings are kept, and
+    half-trained networks are, below `out/trainings`.
+
+    Args:
+        evaluator: a `Trainer`, or an own function (`ft.evaluator`); its direction and epochs hold.
+        strategies: as for `run_searches`.
+        budget: networks that a search may begin.
+        seeds: as for `run_searches`.
+        out: folder of the study.
+        name: of the data, for the report.
+        workers: as for `run_searches`.
+        on_progress: as for `run_searches`.
+        workers_simulated: as for `run_searches`.
+        tuning: as for `run_searches`.
+        minimize: as for `run_searches`.
+        until_s: as for `run_searches`; equal seconds for all.
+
+    Raises:
+        RunError: `out` holds another study.
+        SettingError: a setting is not valid.
+    """
+    made = _made(strategies, budget, minimize)
+    spent = _tuned(tuning or {}, made)
+    if workers_simulated < 1:
+        raise SettingError("simulated workers", expected="a number from 1", got=workers_simulated)
+    known = evaluator.identity()
+    settings = {
+        "table": name or type(evaluator).__name__,
+        "evaluator": known if isinstance(known, Mapping) else type(evaluator).__name__,
+        "space": evaluator.space.name,
+        "column": evaluator.objective,
+        "seconds_column": "measured",
+        "minimize": list(minimize) or None,
+    }
+    race = Race(
+        evaluator,
+        evaluator.space,
+        made,
+        budget,
+        workers_simulated,
+        until_s,
+        tuple(minimize),
+        Path(out) / "trainings",
+    )
+    return _study(race, settings, seeds, Path(out), workers, on_progress, spent)
+
+
+def _study(
+    race: Race,
+    settings: Mapping[str, Any],
+    seeds: int | Sequence[int],
+    out: Path,
+    workers: int,
+    on_progress: OnProgress,
+    spent: Mapping[str, int],
+) -> SearchStudy:
+    """Run what is missing, and write what came out."""
+    direction = race.evaluator.direction
+    settings = {
+        "study": "searches",
+        **settings,
+        "direction": direction,
+        "budget": race.budget,
+        "epochs": race.evaluator.epochs or None,
+        "workers_simulated": race.workers if race.workers > 1 else None,
+        "until_s": race.until_s,
+    }
+    cells: list[Cell] = [
+        {"strategy": name, "settings": " ".join(repr(strategy).split()), "seed": seed}
+        for seed in seeds_of(seeds)
+        for name, strategy in race.strategies.items()
+    ]
+    found = collect(out, settings, cells, race, workers, on_progress)
+    reader = Reader(out / "results.jsonl")
+    records = (reader.record(SearchRecord, cell) for cell in found)
+    study = SearchStudy(tuple(records), out, race.budget, direction, settings, spent)
+    write_summary(study.out, study.summary_rows(), study.summary())
+    return study
+
+
+def _made(
+    strategies: Sequence[str] | Mapping[str, Strategy], budget: int, minimize: Sequence[str]
+) -> dict[str, Strategy]:
+    """By label; those that can trade costs and have none trade these."""
     made: dict[str, Strategy] = (
         dict(strategies)
         if isinstance(strategies, Mapping)
@@ -132,40 +275,21 @@ def run_searches(
             expected="a strategy and a budget of at least 1",
             got=f"{len(made)} strategies, budget {budget}",
         )
-    spent = _tuned(tuning or {}, made)
-    table = open_table(table_path, space, column, test_column, seconds_column)
-    lookup = Lookup(table, column, direction, test_column, seconds_column)
-    _check_target(table, column, direction)
-    if workers_simulated < 1 or (workers_simulated > 1 and seconds_column is None):
-        raise SettingError(
-            "simulated workers",
-            expected="a number from 1, and a column of seconds",
-            got=f"{workers_simulated}, {seconds_column}",
-            hint="name the seconds of a whole training: --seconds COLUMN",
-        )
-    settings = {
-        "study": "searches",
-        **describe(table_path, table),
-        "column": column,
-        "test_column": test_column,
-        "direction": direction,
-        "budget": budget,
-        "optimum": _optimum(table, column, direction),
-        "seconds_column": seconds_column,
-        "workers_simulated": workers_simulated if workers_simulated > 1 else None,
-    }
-    cells: list[Cell] = [
-        {"strategy": name, "settings": " ".join(repr(strategy).split()), "seed": seed}
-        for seed in seeds_of(seeds)
-        for name, strategy in made.items()
-    ]
-    work = functools.partial(_search, lookup, budget, workers_simulated, made)
-    found = collect(out, settings, cells, work, workers, on_progress)
-    reader = Reader(Path(out) / "results.jsonl")
-    records = (reader.record(SearchRecord, cell) for cell in found)
-    study = SearchStudy(tuple(records), Path(out), budget, direction, settings, spent)
-    write_summary(study.out, study.summary_rows(), study.summary())
-    return study
+    for name, strategy in made.items():
+        if minimize and not getattr(strategy, "minimize", ("none",)):
+            made[name] = replace(strategy, minimize=tuple(minimize))  # type: ignore[type-var]  # all are dataclasses
+    return made
+
+
+def _front(table: Table, column: str, direction: str, minimize: tuple[str, ...]) -> dict[str, Any]:
+    """What a study says of the best front of the whole table."""
+    if not minimize:
+        return {}
+    sign = 1.0 if direction == "max" else -1.0
+    y = table.column(column) if column in table.columns else table.curves[column][:, -1]
+    F = np.column_stack([sign * y, -table.space.measure(table.X, minimize)])
+    reference, volume = best_front(F)
+    return {"minimize": list(minimize), "front_reference": reference, "front_volume": volume}
 
 
 def _tuned(tuning: Mapping[str, int], made: Mapping[str, Strategy]) -> dict[str, int]:
@@ -208,42 +332,3 @@ def _check_target(table: Table, column: str, direction: str) -> None:
     values = table.curves[column] if column in table.curves else table.column(column)
     if not np.isfinite(values).any():
         raise SettingError(f"column {column!r}", expected="a value", got="none in any row")
-
-
-def _search(
-    lookup: Lookup, budget: int, workers: int, made: Mapping[str, Strategy], cell: Cell
-) -> Cell:
-    started = time.process_time()
-    table = lookup.table
-    whole = len(table) >= table.space.size
-    space = table.space if whole else listed(table.space, table.X)
-    search = Search(
-        space,
-        made[cell["strategy"]],
-        seed=cell["seed"],
-        direction=lookup.direction,
-        max_epochs=lookup.epochs,
-    )
-    for _ in Loop(search, lookup, Simulated(lookup, workers), networks=budget).run():
-        pass
-    told = search.history.told
-    tested = lookup.test(search.best) if len(told.ok) else {}
-    tests: list[float | None] = []
-    if tested:
-        rows = told.ids.tolist()
-        at, networks = best_places(search.values, told.epochs.tolist(), rows, lookup.direction)
-        last = {int(n): int(i) for n, i in zip(networks, at, strict=True)}
-        for n in checkpoints(budget):
-            i = last[min(n, max(last))]
-            tests.append(next(iter(lookup.test(told.X[i]).values()), None) if i >= 0 else None)
-    record: Cell = {
-        "tests": tests,
-        "values": [float(v) for v in search.values],
-        "test": next(iter(tested.values()), None),
-        "seconds": time.process_time() - started,
-    }
-    if (told.epochs != lookup.epochs).any():
-        record |= {"epochs": told.epochs.tolist(), "rows": told.ids.tolist()}
-    if lookup.seconds is not None:
-        record["ended_s"] = told.ended_s.tolist()
-    return record
