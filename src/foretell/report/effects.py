@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
@@ -14,7 +15,7 @@ from foretell.metrics import mean_interval
 from foretell.report.display import COLOURS, Column, Display, chart
 from foretell.report.marks import in_unit
 from foretell.report.reading import Floats, Run
-from foretell.report.units import plural, short
+from foretell.report.units import Metric, plural, short
 from foretell.spaces.base import Rows
 
 _ROWS = 32  # lines of the figure; all of them are in its numbers
@@ -110,45 +111,78 @@ def effects(run: Run) -> Display | None:
     if found is None:
         return None
     trials = run.of("sample", "random")
-    average = float(np.mean([trial.value for trial in trials]))
-    shown = _lines(found)
-    hidden = len(set(found.decision)) - len({found.decision[i] for i in shown})
-    known = bool(np.isfinite(found.share).any())
-    caption = (
-        f"{'Left: mean' if known else 'Mean'} {run.metric.label} of the networks that take an "
-        f"option, with its 95 % interval, over the {len(trials)} sampled ones (how many, in "
+    dots = _Dots(found, run.metric, float(np.mean([trial.value for trial in trials])))
+    caption = _caption(dots, len(trials), len(run.ranking["arch"]))
+    numbers: dict[str, Column] = {
+        "decision": found.decision,
+        "option": found.option,
+        "n": found.n,
+        f"mean_{run.metric.name}": found.mean,
+        "half_interval_95": found.half,
+        "share_of_best_predicted": found.share,
+        "explained": found.explained,
+    }
+    label = f"Dot plot of main effects of {plural(len(set(found.decision)), 'decision')}. {caption}"
+    return Display(
+        "effects",
+        "What each decision contributes",
+        caption,
+        numbers,
+        lambda: chart("effects", label, dots.draw, width=420, height=dots.height),
+    )
+
+
+def _caption(dots: _Dots, trials: int, ranked: int) -> str:
+    hidden = len(set(dots.found.decision)) - len(dots.heads)
+    return (
+        f"{'Left: mean' if dots.known else 'Mean'} {dots.metric.label} of the networks that take "
+        f"an option, with its 95 % interval, over the {trials} sampled ones (how many, in "
         "brackets); the vertical line is the mean of all. Hollow marks rest on one or two networks "
         "and have no interval. Where intervals overlap, so few networks do not tell the options "
         "apart."
         + (
-            f" Right: how many of the {min(_BEST, len(run.ranking['arch']))} best predicted "
+            f" Right: how many of the {min(_BEST, ranked)} best predicted "
             "networks take it; the tick is an even share."
-            if known
+            if dots.known
             else ""
         )
         + " The percentage beside a decision is the part of the variance it explains (epsilon "
         "squared, corrected for chance), by which decisions are sorted."
         + (f" {plural(hidden, 'decision')} that explain less: in the numbers." if hidden else "")
     )
-    starts = [i for i in shown if i == 0 or found.decision[i] != found.decision[i - 1]]
 
-    def draw(canvas: Canvas) -> None:
-        at = np.empty(len(found.option))
-        line = 0.0
-        heads = []
-        for i in shown:
-            if i in starts:
-                heads.append((line, i))
-                line += 1.0
-            at[i] = line
-            line += 1.0
+
+class _Dots:
+    """The drawing: a line an option, below a line with the name of its decision."""
+
+    def __init__(self, found: Effects, metric: Metric, average: float) -> None:
+        self.found, self.metric, self.average = found, metric, average
+        self.known = bool(np.isfinite(found.share).any())  # which are the best predicted
+        self.index = np.array(_lines(found))
+        self.at = np.empty(len(found.option))  # where each option is, from above
+        self.heads: dict[int, float] = {}  # first option of a decision -> where its name is
+        lines = itertools.count()
+        for i in self.index.tolist():
+            if i == 0 or found.decision[i] != found.decision[i - 1]:
+                self.heads[i] = float(next(lines))
+            self.at[i] = next(lines)
+        self.height = 70 + 21 * next(lines)
+
+    def draw(self, canvas: Canvas) -> None:
+        """Means on the left and, where they are known, shares of the best on the right."""
         left, *rest = canvas.subplots(
-            1, 2 if known else 1, sharey=True, width_ratios=[5, 2][: 1 + known], squeeze=False
+            1, 1 + self.known, sharey=True, width_ratios=[5, 2][: 1 + self.known], squeeze=False
         )[0]
-        index = np.array(shown)
+        self._means(left)
+        self._names(left)
+        for right in rest:
+            self._shares(right)
+
+    def _means(self, ax: Axes) -> None:
+        found, at, index = self.found, self.at, self.index
         many, some = index[found.n[index] > 2], index[(found.n[index] > 0) & (found.n[index] < 3)]
-        left.axvline(average, color=COLOURS["muted"], lw=1)
-        left.errorbar(
+        ax.axvline(self.average, color=COLOURS["muted"], lw=1)
+        ax.errorbar(
             found.mean[many],
             at[many],
             xerr=found.half[many],
@@ -158,7 +192,7 @@ def effects(run: Run) -> Display | None:
             alpha=0.55,
         )
         for part, fill, gid in ((many, "sample", "means"), (some, "card", "means-few")):
-            left.plot(
+            ax.plot(
                 found.mean[part],
                 at[part],
                 linestyle="none",
@@ -168,15 +202,19 @@ def effects(run: Run) -> Display | None:
                 markeredgecolor=COLOURS["sample"],
                 gid=gid,
             )
-        _window(left, found, index)
-        labels = [f"{short(found.option[i], 20)} ({found.n[i]})" for i in shown]
-        left.set_yticks(at[index], labels)
-        left.set_ylim(line - 0.2, -0.8)
-        left.tick_params(axis="y", colors=COLOURS["ink"])
-        left.grid(visible=False, axis="y")
-        in_unit(left, run.metric, run.metric.label, "x", ticks=4)
-        for y, i in heads:
-            left.annotate(
+        _window(ax, found, index)
+
+    def _names(self, ax: Axes) -> None:
+        found, index = self.found, self.index
+        ax.set_yticks(
+            self.at[index], [f"{short(found.option[i], 20)} ({found.n[i]})" for i in index]
+        )
+        ax.set_ylim(self.at[index[-1]] + 0.8, -0.8)
+        ax.tick_params(axis="y", colors=COLOURS["ink"])
+        ax.grid(visible=False, axis="y")
+        in_unit(ax, self.metric, self.metric.label, "x", ticks=4)
+        for i, y in self.heads.items():
+            ax.annotate(
                 f"{short(found.decision[i], 20)} · {found.explained[i] * 100:.0f} %",
                 (0, y),
                 xycoords=("axes fraction", "data"),
@@ -187,42 +225,19 @@ def effects(run: Run) -> Display | None:
                 fontweight="bold",
                 annotation_clip=False,
             )
-        for right in rest:
-            right.barh(
-                at[index], np.nan_to_num(found.share[index]) * 100, height=0.6, color=COLOURS["top"]
-            )
-            options = np.array([found.decision.count(found.decision[i]) for i in shown])
-            right.plot(
-                100 / options,
-                at[index],
-                linestyle="none",
-                marker="|",
-                markersize=11,
-                color=COLOURS["ink"],
-            )
-            right.set_xlim(0, 100)
-            right.set_xticks([0, 50, 100])
-            right.grid(visible=False, axis="y")
-            right.set_xlabel("of best, %")
 
-    numbers: dict[str, Column] = {
-        "decision": found.decision,
-        "option": found.option,
-        "n": found.n,
-        f"mean_{run.metric.name}": found.mean,
-        "half_interval_95": found.half,
-        "share_of_best_predicted": found.share,
-        "explained": found.explained,
-    }
-    height = 70 + 21 * (len(shown) + len(starts))
-    label = f"Dot plot of main effects of {plural(len(set(found.decision)), 'decision')}. {caption}"
-    return Display(
-        "effects",
-        "What each decision contributes",
-        caption,
-        numbers,
-        lambda: chart("effects", label, draw, width=420, height=height),
-    )
+    def _shares(self, ax: Axes) -> None:
+        found, at = self.found, self.at[self.index]
+        share = np.nan_to_num(found.share[self.index]) * 100
+        ax.barh(at, share, height=0.6, color=COLOURS["top"])
+        options = np.array([found.decision.count(found.decision[i]) for i in self.index])
+        ax.plot(
+            100 / options, at, linestyle="none", marker="|", markersize=11, color=COLOURS["ink"]
+        )
+        ax.set_xlim(0, 100)
+        ax.set_xticks([0, 50, 100])
+        ax.grid(visible=False, axis="y")
+        ax.set_xlabel("of best, %")
 
 
 def _lines(found: Effects) -> list[int]:
@@ -237,7 +252,7 @@ def _lines(found: Effects) -> list[int]:
     return shown
 
 
-def _window(ax: Any, found: Effects, index: NDArray[np.intp]) -> None:
+def _window(ax: Axes, found: Effects, index: NDArray[np.intp]) -> None:
     """Limits from the means and at most their own span around them; long whiskers are cut."""
     mean, half = found.mean[index], np.nan_to_num(found.half[index])
     known = np.isfinite(mean)

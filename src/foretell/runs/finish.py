@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,25 +54,6 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Final:
     _comes_back(driver, data, module, result.metrics)
     metrics = known if done else {**result.metrics, **driver.evaluator.test(winner.x, path)}
 
-    def as_good(network: nn.Module) -> None:
-        for split in ("val", "test"):
-            again = driver.evaluator.validate(network, split)
-            again = {name: now for name, now in again.items() if name in metrics}  # older: fewer
-            differ = {name: now for name, now in again.items() if not _same(now, metrics[name])}
-            if not differ:
-                continue
-            # another device than that of the training may round differently, for both alike
-            same = driver.evaluator.validate(copy.deepcopy(module), split)
-            for name, now in differ.items():
-                if not _same(now, same[name]):
-                    raise RunError(
-                        f"the best network read back has another {name}",
-                        expected=same[name],
-                        got=now,
-                    )
-                was = f"{now:.6f} here, was {metrics[name]:.6f}"
-                driver.say(f"{name} of the best network is {was}", final=True)
-
     driver.say("writes the best network and reads it back")
     best.write(
         driver.folder.best,
@@ -90,7 +72,7 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Final:
                 **facts,
             },
         ),
-        as_good,
+        functools.partial(_as_good, driver, module, metrics),
     )
     if done:
         return done[-1]
@@ -106,6 +88,29 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Final:
         )
     )
     return driver.journal.of(Final)[-1]
+
+
+def _as_good(
+    driver: Driver, module: nn.Module, metrics: Mapping[str, float], network: nn.Module
+) -> None:
+    """Raises: RunError where a network that was read back is another one than `module`."""
+    for split in ("val", "test"):
+        again = driver.evaluator.validate(network, split)
+        again = {name: now for name, now in again.items() if name in metrics}  # older: fewer
+        differ = {name: now for name, now in again.items() if not _same(now, metrics[name])}
+        if not differ:
+            continue
+        # another device than that of the training may round differently, for both alike
+        same = driver.evaluator.validate(copy.deepcopy(module), split)
+        for name, now in differ.items():
+            if not _same(now, same[name]):
+                raise RunError(
+                    f"the best network read back has another {name}",
+                    expected=same[name],
+                    got=now,
+                )
+            was = f"{now:.6f} here, was {metrics[name]:.6f}"
+            driver.say(f"{name} of the best network is {was}", final=True)
 
 
 def _still_holds(final: Final, driver: Driver) -> bool:

@@ -56,6 +56,41 @@ def ranking_loss(scores: Tensor, y: Tensor) -> Tensor:
     return total
 
 
+class _Nets(nn.Module):
+    """Networks of two hidden layers side by side, each of the inputs that it `sees`.
+
+    Shapes: `sees` (members, inputs, 1); (members, n, inputs) or (n, inputs) to (members, n).
+    """
+
+    def __init__(self, sees: Tensor, hidden: int, generator: torch.Generator) -> None:
+        super().__init__()
+        members, inputs, _ = sees.shape
+        sizes = [inputs, hidden, hidden, 1]
+        self.sees = sees
+        self.weights = nn.ParameterList(
+            (torch.rand(members, a, b, generator=generator) * 2 - 1) / a**0.5
+            for a, b in itertools.pairwise(sizes)
+        )
+        self.biases = nn.ParameterList(torch.zeros(members, 1, b) for b in sizes[1:])
+
+    def maps(self) -> list[tuple[Tensor, Tensor]]:
+        """Weights and biases of each layer; weights of what is not seen are 0."""
+        first, *rest = self.weights
+        return list(zip([first * self.sees, *rest], self.biases, strict=True))
+
+    def forward(self, z: Tensor) -> Tensor:
+        for i, (w, b) in enumerate(self.maps()):
+            z = nn.functional.silu(z) @ w + b if i else z @ w + b
+        return z[..., 0]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """`weight0`, `bias0`, ... as a prior keeps them."""
+        found: dict[str, NDArray[Any]] = {}
+        for i, (w, b) in enumerate(self.maps()):
+            found |= {f"weight{i}": w.detach().numpy(), f"bias{i}": b.detach().numpy()}
+        return found
+
+
 def learn(
     sources: Sequence[Source],
     *,
@@ -107,30 +142,19 @@ def learn(
         for x, source in zip(inputs, sources, strict=True)
     ]
     generator = torch.Generator().manual_seed(derive(random_state, "prior"))
-    sizes = [len(places), hidden, hidden, 1]
-    weights = [
-        nn.Parameter((torch.rand(members, a, b, generator=generator) * 2 - 1) / a**0.5)
-        for a, b in itertools.pairwise(sizes)
-    ]
     sees = torch.ones(members, len(places), 1)
     if by_size:
         sees[2::3] = torch.tensor([[float(name in SIZE)] for name in names])
-    biases = [nn.Parameter(torch.zeros(members, 1, b)) for b in sizes[1:]]
-    optimiser = torch.optim.AdamW([*weights, *biases], lr=lr, weight_decay=weight_decay)
+    nets = _Nets(sees, hidden, generator)
+    optimiser = torch.optim.AdamW(nets.parameters(), lr=lr, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-
-    def forward(z: Tensor) -> Tensor:
-        for i, (w, b) in enumerate(zip(weights, biases, strict=True)):
-            z = z @ (w * sees if i == 0 else w) + b
-            z = nn.functional.silu(z) if i + 1 < len(weights) else z
-        return z[..., 0]
 
     rng = stream(random_state, "batches")
     for _ in range(steps):
         total = torch.zeros(())
         for x, y in data:
             at = torch.from_numpy(rng.integers(len(y), size=(members, min(batch, len(y)))))
-            scores, wanted = forward(x[at]), y[at]
+            scores, wanted = nets(x[at]), y[at]
             if loss == "mse":
                 total = total + ((scores - wanted) ** 2).mean(dim=1).sum()
             else:
@@ -140,10 +164,7 @@ def learn(
         (total / len(data)).backward()
         optimiser.step()
         schedule.step()
-    arrays = {"centre": centre, "spread": spread}
-    for i, (w, b) in enumerate(zip(weights, biases, strict=True)):
-        seen = w * sees if i == 0 else w
-        arrays[f"weight{i}"], arrays[f"bias{i}"] = seen.detach().numpy(), b.detach().numpy()
+    arrays = {"centre": centre, "spread": spread, **nets.arrays()}
     plain = {name: value.astype(np.float32) for name, value in arrays.items()}
     prior = Prior(tuple(names), plain, dict(facts or {}))
     own = [prior.score(source.numbers)[0] for source in sources]
