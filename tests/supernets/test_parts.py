@@ -39,6 +39,7 @@ from foretell.supernets.execution import Full, Gates, Single, skip_drop
 from foretell.supernets.method import Method, warnings
 from foretell.supernets.regulariser import KL, kl_to_uniform
 from foretell.supernets.selection import Magnitude, ProgressiveRemoval, SampleAndScore
+from foretell.supernets.shrinking import Shrink
 
 SOFT = (Softmax(), Concrete(), Dirichlet(), Constant())
 HARD = (GumbelST(), Categorical(), Uniform(), Controller(), Proximal())
@@ -655,6 +656,7 @@ BAD = {
         "schedule": (schedule.Stages(fresh=True), schedule.Flatness())
     },
     "share of the training rows": {"share": 0.0},
+    "Shrink with Full": {"schedule": (Shrink(),)},
 }  # fmt: skip
 
 

@@ -184,4 +184,11 @@ ROWS: tuple[Row, ...] = (
         "Chen et al., ICLR 2021",
         quick={"batch": 4, "repeats": 1},
     ),
+    Row(
+        "ofa",
+        "foretell.supernets.recipes.ofa:ofa",
+        "the largest network first, then its smaller kernels, depths and widths; then a search",
+        "Cai et al., ICLR 2020",
+        quick={"n": 20},
+    ),
 )

@@ -68,7 +68,7 @@ class Workbench(ABC):
         self._tables: dict[str, Tensor] = {}
         self._batches: dict[str, Batch] = {}
         first = torch.from_numpy(self.mixture.mask if mask is None else self.mixture.mask & mask)
-        self.mask = first.to(self.device)
+        self.mask = self.whole = first.to(self.device)
         self.net = self._build(0)
         self.arch = self._begin_arch(0)
 
@@ -111,7 +111,7 @@ class Workbench(ABC):
     def cost(self, name: str) -> Tensor:
         """Of each option at each site, (E, K)."""
         if name not in self._tables:
-            if name in ("params", "flops"):
+            if name in ("params", "flops") and self.net.plain:
                 found = counted(self.net, self.data.input_shape)
                 self._tables |= dict(zip(("params", "flops"), found, strict=True))
             else:
@@ -176,9 +176,10 @@ class Workbench(ABC):
 
     def holds(self, X: Rows) -> NDArray[np.bool_]:
         """Which rows are made of options that are there."""
-        out: NDArray[np.bool_] = ~((self.mixture.weights(X) > 0) & ~self.mask.cpu().numpy()).any(
-            axis=(1, 2)
-        )
+        X = np.asarray(X)
+        out: NDArray[np.bool_] = (self.mixture.inside(X) == X).all(axis=1)
+        taken = self.mixture.weights(X[out]) > 0
+        out[out] = ~(taken & ~self.mask.cpu().numpy()).any(axis=(1, 2))
         return out
 
     def rng(self) -> np.random.Generator:

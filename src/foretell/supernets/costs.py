@@ -68,7 +68,7 @@ def fitted(space: Space, mixture: Mixture, name: str, seed: int = 0) -> Tensor:
     """
     E, K = mixture.shape
     n = max(ROWS, 4 * E * K) if space.closed_form([name]) else 2 * E * K
-    X = space.sample(n, stream(seed))
+    X = mixture.inside(space.sample(n, stream(seed)))
     A = mixture.weights(X).reshape(len(X), E * K)
     y = space.measure(X, [name])[:, 0]
     good = np.isfinite(y)

@@ -28,6 +28,7 @@ from foretell.supernets.execution import skip_drop
 from foretell.supernets.method import Method
 from foretell.supernets.perturbation import Step
 from foretell.supernets.records import Record
+from foretell.supernets.shrinking import Shrink, Teacher
 from foretell.supernets.stages import pass_on, widen
 from foretell.supernets.state import Kept, Moving, State, copied
 from foretell.training import augment, scores
@@ -82,6 +83,9 @@ class Run(Workbench):
         self.stopped: int | None = None
         self.eigenvalues: list[tuple[int, float]] = []
         self.history: list[Record] = []
+        self.cycle: tuple[int, int, float] | None = None
+        self.paths = 1  # rows a step
+        self.teacher: Teacher | None = None
         self.epoch = 0
         self.steps = 0
         self.spent_s = 0.0
@@ -95,6 +99,10 @@ class Run(Workbench):
     def _optimisers(self) -> None:
         self.optimiser = self._sgd()
         self.alpha_optimiser = self.method.alpha.optimiser(self.arch)
+
+    def refresh(self) -> None:
+        """A fresh optimiser of the weights."""
+        self.optimiser = self._sgd()
 
     def _sgd(self) -> torch.optim.Optimizer:
         w = self.method.weights
@@ -152,6 +160,7 @@ class Run(Workbench):
     def _begin(self, epoch: int) -> None:
         self.tau, self.alpha_on = 1.0, self.alpha_optimiser is not None
         self.stage_start, self.stage_epochs, self.skip_drop = 0, self.epochs, None
+        self.cycle, self.paths = None, 1
         for part in self.method.schedule:
             part.start(self, epoch)
         share = epoch / max(1, self.epochs - 1)
@@ -177,8 +186,9 @@ class Run(Workbench):
     def _pass(self, epoch: int, epochs: int, pulse: Pulse | None = None) -> Record:
         """One epoch of steps."""
         w, update = self.method.weights, self.method.alpha
+        first, length, factor = self.cycle or (0, epochs, 1.0)
         for group in self.optimiser.param_groups:
-            group["lr"] = self._rate(epoch, epochs)
+            group["lr"] = factor * self._rate(epoch - first, length)
             group["weight_decay"] = w.weight_decay * self.decay_factor
         self.net.train()
         n = len(self.learn)
@@ -237,24 +247,34 @@ class Run(Workbench):
 
     def _weight_step(self) -> float:
         x, y = self._batches["train"]
+        smoothing = self.method.weights.label_smoothing
+        self.optimiser.zero_grad(set_to_none=True)
+        total = torch.zeros((), device=self.device)
+        for _ in range(self.paths):
+            z = self._drawn()
+            self._show(z, alpha=False)
+            board = self.net.board
+            board.scale = None if board.scale is None else board.scale.detach()
+            out = self.net(x)
+            loss = scores.loss(out, y, self.data, smoothing)
+            total = total + loss.detach() / self.paths
+            if self.teacher is not None:
+                loss = loss + self.teacher.lesson(out, x, z, self.data)
+            loss.backward()
+        self._clip_and_step()
+        return float(total)
+
+    def _drawn(self) -> Tensor:
+        """Weights for a step of the network, perturbed."""
         with torch.no_grad():
             z = self.distribution.draw(
                 self.arch, self.mask, self.mixture, self.tau, self.rngs["weights"]
             ).z
         perturbation = self.method.perturbation
-        if perturbation is not None:
-            mask, rng = self.mask, self.rngs["perturbation"]
-            z = perturbation(z, Step(mask, self.mixture, self.size, self._attack, rng))
-        self._show(z, alpha=False)
-        smoothing = self.method.weights.label_smoothing
-        self.optimiser.zero_grad(set_to_none=True)
-        with torch.no_grad():
-            board = self.net.board
-            board.scale = None if board.scale is None else board.scale.detach()
-        loss = scores.loss(self.net(x), y, self.data, smoothing)
-        loss.backward()
-        self._clip_and_step()
-        return float(loss.detach())
+        if perturbation is None:
+            return z
+        mask, rng = self.mask, self.rngs["perturbation"]
+        return perturbation(z, Step(mask, self.mixture, self.size, self._attack, rng))
 
     def _attack(self, z: Tensor) -> Tensor:
         return self.loss(z, self._batches["train"])
@@ -273,9 +293,10 @@ class Run(Workbench):
         )
         count = self.progress.get("tuned", 0)
         try:
-            self.optimiser = self._sgd()
+            self.refresh()
             for epoch in range(epochs):
                 self._begin(self.epochs - 1)
+                self.cycle = None
                 self._pass(epoch, epochs)
         finally:
             self.method = kept
@@ -306,8 +327,9 @@ class Run(Workbench):
 
     def tensors(self) -> dict[str, Tensor]:
         """All that changes: networks, optimisers, generators."""
-        mask = {"mask": copied(self.mask)}
-        return self._moving().tensors() | mask | self._kept.tensors()
+        more = {"mask": self.mask} | ({} if self.teacher is None else self.teacher.tensors())
+        copies = {name: copied(value) for name, value in more.items()}
+        return self._moving().tensors() | copies | self._kept.tensors()
 
     def facts(self) -> dict[str, Any]:
         """All else that changes, JSON-able."""
@@ -344,6 +366,10 @@ class Run(Workbench):
             self.net = self._build(self.stage)
             self._optimisers()
         self._moving().restore(tensors)
+        if any(name.startswith("teacher/") for name in tensors):
+            part = next(one for one in self.method.schedule if isinstance(one, Shrink))
+            self.teacher = part.teach(self)
+            self.teacher.restore(tensors)
         self._kept.restore(tensors)
         self.mask = tensors["mask"].to(self.device)
         if facts["baseline"] is not None:

@@ -24,6 +24,7 @@ from foretell.supernets.perturbation import PathDropout, Perturbation
 from foretell.supernets.regulariser import KL, Regulariser
 from foretell.supernets.schedule import Flatness, Schedule, Stages
 from foretell.supernets.selection import Magnitude, ProgressiveRemoval, SampleAndScore, Selection
+from foretell.supernets.shrinking import Shrink
 from foretell.supernets.source import Shared, Source
 
 _SOFT = "Softmax, Concrete, Dirichlet or Constant"
@@ -163,6 +164,9 @@ def _faults(m: Method) -> Sequence[tuple[str, str, str]]:
     if run.edge_norm and not isinstance(m.selection, Magnitude | ProgressiveRemoval):
         out.append(("edge normalisation, whose beta nobody reads", "Magnitude",
                     "choose by Magnitude(), which multiplies by it"))  # fmt: skip
+    if any(isinstance(s, Shrink) for s in m.schedule) and not run.needs_hard:
+        out.append((f"Shrink with {name[run]}: parts of the largest network run one at a time",
+                    "Single", "take Uniform() and Single()"))  # fmt: skip
     stages = [s for s in m.schedule if isinstance(s, Stages)]
     back = [s for s in m.schedule if isinstance(s, Flatness)]
     if back and any(stage.fresh for stage in stages):

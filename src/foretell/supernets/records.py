@@ -42,8 +42,9 @@ def record(run: Workbench, look: int | None) -> Record:
 
 
 def weighted(net: Supernet, mixture: Mixture) -> NDArray[np.bool_]:
-    """Which options have weights to learn, (E, K)."""
+    """Which options have weights to learn, (E, K): all, where a site is a number."""
     found = np.zeros(mixture.shape, dtype=bool)
+    found[sorted(set(range(len(found))) - {mixed.site for mixed in net.mixed()})] = True
     for mixed in net.mixed():
         for k, name in enumerate(mixed.keys):
             if name in mixed.ops:

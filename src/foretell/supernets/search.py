@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import nn
 
 from foretell._rng import derive
 from foretell.errors import DataError
 from foretell.spaces.base import Rows, Space
+from foretell.supernets.inherit import inherit
 from foretell.supernets.loop import Run
 from foretell.supernets.method import Method, warnings
 from foretell.supernets.records import Record
 from foretell.supernets.wrapper import Alone, Member, Wrapper
+from foretell.training import statistics
 from foretell.training.data import Data, load
 
 OnRecord = Callable[[str, Record], None]
@@ -166,6 +170,29 @@ class SupernetSearch:
             if held.any():
                 out[held] = run.score(rows[held], batches)
         return out
+
+    def network(self, x: ArrayLike) -> nn.Module:
+        """The network of a row with the weights that it has here, ready to be used or trained on.
+
+        Its normalisation layers have statistics of its own on the rows that the weights learn
+        from: those of other rows say nothing of it.
+
+        Args:
+            x: a row (d,).
+
+        References: Cai et al., Once-for-All, ICLR 2020 (statistics of each part anew).
+        """
+        rows = self.space_.canonical_form(self.space_.check(np.asarray(x)[None]))
+        run = next(run for _, run in reversed(self.runs_) if run.holds(rows).all())
+        module: nn.Module = self.space_.build(
+            rows[0], self.data_.input_shape, self.data_.n_outputs
+        ).to(run.device)
+        run.net.board.show(torch.from_numpy(run.mixture.weights(rows)[0]).to(run.device))
+        n, size = len(run.learn), run.method.weights.batch_size
+        parts = torch.arange(n).tensor_split(max(1, min(n // size, n // 2)))
+        inherit(run.net, module, run.learn.batch(parts[0])[0])
+        statistics.estimate(module, (run.learn.batch(at)[0] for at in parts))
+        return module
 
     def description(self) -> dict[str, Any]:
         """What was searched and how, JSON-able."""

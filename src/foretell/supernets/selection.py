@@ -264,13 +264,15 @@ class Evolve(Selection):
             X = ask.ask(min(left, ask.round_size or left))
             if not len(X):
                 break
-            score = np.where(search.holds(X), 0.0, -1.0)
-            score[score == 0] = search.score(X[score == 0], self.batches)
+            near = search.mixture.inside(X)
+            score = np.where(search.holds(near), 0.0, -1.0)
+            score[score == 0] = search.score(near[score == 0], self.batches)
             ask.tell(X, score)
-            rows.append(X)
+            rows.append(near)
             values.append(score)
         X, found = np.concatenate(rows), np.concatenate(values)
-        X = X[np.argsort(-found, kind="stable")[: self.best]]
+        X = X[np.argsort(-found, kind="stable")]
+        X = X[np.sort(np.unique(X, axis=0, return_index=True)[1])][: self.best]
         return X[np.argsort(-search.score(X), kind="stable")]
 
 
@@ -284,9 +286,10 @@ def candidates(search: Chooser, n: int) -> Rows:
     rng = search.rng()
     if small:
         X: Rows = np.concatenate(list(space.enumerate()))
+        X = X[(search.mixture.inside(X) == X).all(axis=1)]
     else:
         drawn = [space.sample(2 * n, rng) for _ in range(10)]
-        X = np.concatenate(drawn)
+        X = search.mixture.inside(np.concatenate(drawn))
         X = X[np.sort(np.unique(X, axis=0, return_index=True)[1])]
     held = X[search.holds(X)]
     if not len(held):  # a part of the space that few random rows hit

@@ -167,6 +167,11 @@ class Supernet(nn.Module):
         """All mixed operations, in the order of the network."""
         return [module for module in self.net.modules() if isinstance(module, Mixed)]
 
+    @property
+    def plain(self) -> bool:
+        """Whether all sites are mixed operations, and none is a number."""
+        return {mixed.site for mixed in self.mixed()} >= set(range(len(self.board.options)))
+
 
 class Options:
     """All options of a decision, in the place of one of them: `mixed` makes an operation of it."""

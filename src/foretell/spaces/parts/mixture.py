@@ -67,6 +67,10 @@ class Mixture(ABC):
         Shapes: (n, E, K) to (n, d).
         """
 
+    def inside(self, X: Rows) -> Rows:
+        """The rows of this supernet that are most like some rows; by default themselves."""
+        return X
+
     @property
     def shape(self) -> tuple[int, int]:
         """Sites and the most options of one, (E, K)."""
@@ -163,6 +167,13 @@ class Columns(Mixture):
             )
         picked = X[:, list(self.columns)]
         return np.asarray(picked[:, :, None] == np.arange(self.shape[1])).astype(np.float32)
+
+    def inside(self, X: Rows) -> Rows:
+        """With the columns that are not mixed as in `at`."""
+        X = X.copy()
+        rest = [j for j in range(len(self.at)) if j not in self.columns]
+        X[:, rest] = np.array(self.at, dtype=X.dtype)[rest]
+        return X
 
     def rows(self, weights: Weights) -> Rows:
         """The option of each site in its column."""
