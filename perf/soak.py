@@ -108,7 +108,7 @@ def main() -> int:
         )  # fmt: skip
         nas.fit((X, y), on_event=watch)
     done, seconds, driver, workers, files, theirs, shm = np.array(watch.rows).T
-    late = (done >= 200) & (done <= trials - TOP)  # then a forest is fitted
+    late = (done >= 200) & (done < trials - TOP)  # then processes and a forest are fitted
     met = True
     for name, values in (("driver", driver), ("workers", workers)):
         slope = 1e3 * np.polyfit(done[late], values[late], 1)[0]

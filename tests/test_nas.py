@@ -288,3 +288,18 @@ def test_under_synchronous_halving_the_further_networks_come_in_one_round(small)
     ft.NAS(**{**small, "top_k": 3, "halving": {"kind": "sync", "eta": 2}}).fit(arrays())
     written = json.loads((small["out"] / "run.json").read_text())["strategy"]
     assert written["batch"] == 3
+
+
+def test_a_search_that_asks_after_each_result_ranks_anew_when_a_tenth_more_are_known(tmp_path):
+    """Each network was foretold all the same, before it was trained."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 3))
+    out = tmp_path / "run"
+    nas = ft.NAS(space="tabular", workers=0, n_train=21, top_k=6, epochs=1, out=out)
+    nas.fit((X, (X[:, 0] > X[:, 1]).astype(int)))
+    said = [json.loads(line) for line in (out / "trials.jsonl").read_text().splitlines()]
+    assert [one["n_known"] for one in said if one["event"] == "rank"] == [21, 23, 25]
+    rows = [line.split(",") for line in (out / "predictions.csv").read_text().splitlines()[1:]]
+    foretold = [row for row in rows if row[-3] == "top"]
+    assert len(foretold) == 6
+    assert np.isfinite([float(row[-2]) for row in foretold]).all()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -80,6 +81,15 @@ def test_each_job_has_its_result(kind, tmp_path):
             assert done[1].seed == 101
             assert results(workers, []) == {}
         assert pool.submit(int).result() == 0, "an executor that was given stays open"
+
+
+def test_a_task_that_no_worker_can_read_says_what_it_lacks(tmp_path, monkeypatch):
+    module = types.ModuleType("only_here")
+    module.Own = type("Own", (Scripted,), {"__module__": "only_here"})
+    monkeypatch.setitem(sys.modules, "only_here", module)
+    with Workers(module.Own(tmp_path), workers=1) as workers:
+        done = results(workers, jobs(0))
+    assert "cannot read the task: ModuleNotFoundError: No module named 'only_here'" in done[0].error
 
 
 def test_dead_workers_take_no_other_trial_with_them(tmp_path):

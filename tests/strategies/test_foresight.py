@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.optimize import check_grad
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 from sklearn.linear_model import BayesianRidge, Ridge
@@ -14,6 +13,7 @@ import foretell as ft
 from foretell._rng import stream
 from foretell.errors import SettingError
 from foretell.pareto import nondominated
+from foretell.predictors.parts.exact import optimum, squares
 from foretell.search.history import History
 from foretell.strategies.foresight import Foresight
 from foretell.strategies.parts.candidates import around, drawn, everything
@@ -21,8 +21,6 @@ from foretell.strategies.parts.outlook import (
     Believing,
     Committee,
     Process,
-    _squares,
-    minus_log_posterior,
     shares,
 )
 
@@ -41,7 +39,8 @@ def features(n, seed=0):
 @pytest.fixture(scope="module")
 def process():
     z = np.random.default_rng(1).normal(size=20)
-    return Process(z, features(20)), z
+    distances = [squares(F, F) for F in features(20)]
+    return Process(z, features(20), optimum("matern", distances, z)[1]), z
 
 
 def by_scikit_learn(process, known, z):
@@ -82,16 +81,20 @@ def test_a_row_that_is_out_narrows_deviations_as_its_result_would(process):
     assert believing.variance[rest] == pytest.approx(std[rest] ** 2, abs=1e-5)
 
 
-def test_the_gradient_of_the_posterior_is_that_of_differences():
-    distances = [_squares(F, F) for F in features(12)]
-    z = np.random.default_rng(3).normal(size=12)
-    theta = np.array([1.0, 2.5, 0.3, -1.5])
-    off = check_grad(
-        lambda t: minus_log_posterior(t, distances, z)[0],
-        lambda t: minus_log_posterior(t, distances, z)[1],
-        theta,
-    )
-    assert off < 1e-4
+def test_hyperparameters_are_searched_with_the_first_results_and_found_again():
+    X = SPACE.sample(64, rng=0)
+    y = counted(X) + 0.01 * np.arange(64)
+    theta = [
+        [one.theta for one in Committee(standard, X[:n], y[:n]).processes]
+        for standard in (everything(SPACE).standard, everything(ft.spaces.get("nb201")).standard)
+        for n in (59, 60, 62, 63)  # every third from 60 results on
+    ]
+    assert np.array_equal(theta[:4], theta[4:]), "whatever has been asked before"
+    assert np.array_equal(theta[1], theta[2])
+    assert not np.array_equal(theta[0], theta[1])
+    assert not np.array_equal(theta[2], theta[3])
+    late = np.append(np.zeros(58), 1.0)
+    assert Committee(everything(SPACE).standard, X[:59], late).processes, "58 equal ones"
 
 
 def test_scales_do_not_depend_on_how_skewed_results_are():

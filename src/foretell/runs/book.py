@@ -19,6 +19,7 @@ from foretell.spaces.base import Rows
 from foretell.strategies.parts.brackets import Fidelities
 
 FURTHER = "further"  # phase of an ask for more epochs of known networks
+_ANEW = 10  # a ranking is written down again when one of so many more results is known
 
 
 class RunBook:
@@ -149,22 +150,43 @@ class RunBook:
 
     def _ranked(self, X: Rows, proposal: Proposal) -> None:
         """Write down what a predictor foretold, before any of it is measured."""
-        desk, known = self.desk, self.search.history.ok.latest
-        event, oof = ranks.scores(proposal, self.space, known, desk.plan.seed, desk.plan.strategy)
-        ranking, oof = ranks.foretold(proposal, known, oof, desk.evaluator.objective)
-        tables.write_ranking(desk.folder, self.space, ranking)
-        ids = [self._of_row[key] for key in self.space.row_key(known.X).tolist()]
-        tables.predicted(desk.folder, self.space.to_str(known.X), oof, "sample", ids)
+        desk, known, ranking = self.desk, self.search.history.ok.latest, proposal.ranking
+        assert ranking is not None  # the caller has looked
+        if self._due(len(known)):
+            event, oof = ranks.scores(
+                proposal, self.space, known, desk.plan.seed, desk.plan.strategy
+            )
+            ranking, oof = ranks.foretold(proposal, known, oof, desk.evaluator.objective)
+            tables.write_ranking(desk.folder, self.space, ranking)
+            ids = [self._of_row[key] for key in self.space.row_key(known.X).tolist()]
+            tables.predicted(desk.folder, self.space.to_str(known.X), oof, "sample", ids)
+            if not self._broken_off():
+                desk.append(event)
+            note = f" ({event.note})" if event.note else ""
+            once = not self.search.strategy.asynchronous or len(desk.journal.of(events.Rank)) == 1
+            desk.say(f"{event.chosen} ranked {event.n_scored:,} networks{note}", final=once)
+        else:
+            ranking, _ = ranks.foretold(proposal, known, np.zeros(0), desk.evaluator.objective)
         mean = dict(zip(self.space.row_key(ranking.X), ranking.mean, strict=True))
         foretold = np.array([mean.get(key, math.nan) for key in self.space.row_key(X)])
         ids = list(range(desk.all.next_id, desk.all.next_id + len(X)))
         tables.predicted(desk.folder, self.space.to_str(X), foretold, "top", ids)
-        said = [one for one in desk.journal.records if one.kind not in ("session", "cost")]
-        if not said or not isinstance(said[-1], events.Rank):  # else the run was broken off here
-            desk.append(event)
-        note = f" ({event.note})" if event.note else ""
-        once = not self.search.strategy.asynchronous or len(desk.journal.of(events.Rank)) == 1
-        desk.say(f"{event.chosen} ranked {event.n_scored:,} networks{note}", final=once)
+
+    def _due(self, n: int) -> bool:
+        """Whether a ranking is to be written down and cross-validated, `n` results being known.
+
+        That of each round is; of a search that asks after each result, when a tenth more are known.
+        """
+        written = self.desk.journal.of(events.Rank)
+        if not self.search.strategy.asynchronous or not written:
+            return True
+        before = written[-1].n_known or 0
+        return n - before >= max(before // _ANEW, 1) or n < before
+
+    def _broken_off(self) -> bool:
+        """Whether the run was, between the ranking and the ask that follows from it."""
+        said = [one for one in self.desk.journal.records if one.kind not in ("session", "cost")]
+        return bool(said) and isinstance(said[-1], events.Rank)
 
 
 def rows_of(event: events.Ask, search: Search, desk: Desk) -> Rows:

@@ -61,6 +61,13 @@ class Local(Backend):
         alarm = guard.timeout_s is not None and codes and "SIGALRM" in codes[1]
         if guard.timeout_s is not None and (alarm or future in self._late):
             return Lost(f"took longer than {guard.timeout_s:g} s, and did not stop", alone=False)
+        if "un-serialize" in str(error):
+            said = str(error.__cause__ or error).strip(' \n"').splitlines()[-1]
+            return Lost(
+                f"its worker process cannot read the task: {said}; write what the space needs into "
+                "a module that every process can import, or into the script itself",
+                alone=True,
+            )
         why = f" ({codes[1]}): out of memory, or a crash in compiled code" if codes else ""
         return Lost(f"its worker process died {attempts} times{why}", alone=True)
 

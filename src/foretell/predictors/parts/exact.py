@@ -165,7 +165,7 @@ class Exact(Predictor):
         self.loss_ = np.inf
         for subset in self._subsets(len(distances)):
             some = [distances[g] for g in subset]
-            loss, theta = _optimum(self.kernel, some, scores, self.spread, self.amounts_)
+            loss, theta = optimum(self.kernel, some, scores, self.spread, self.amounts_)
             if loss < self.loss_:
                 self.loss_, self.theta_, self.subset_ = loss, theta, subset
         K = self._covariance(distances, None)
@@ -347,17 +347,29 @@ def _prior(count: int, spread: float, amounts: Amounts | None) -> tuple[Floats, 
     return np.concatenate([start, START[1:]]), spread * np.concatenate([own, np.ones(2)])
 
 
-def _optimum(
-    kernel: Kernel, distances: list[Floats], y: Floats, spread: float, amounts: Amounts | None
+def optimum(
+    kernel: Kernel,
+    distances: list[Floats],
+    y: Floats,
+    spread: float = SPREAD,
+    amounts: Amounts | None = None,
+    *,
+    start: Floats | None = None,
+    steps: int = 60,
 ) -> tuple[float, Floats]:
-    start, _ = _prior(len(distances), spread, amounts)
-    low = start - _REACH
+    """The least of `minus_log_posterior`, and its theta, searched from `start` or the prior's mean.
+
+    Shapes: `distances` (n, n) each, `y` (n,).
+    """
+    middle, _ = _prior(len(distances), spread, amounts)
+    low = middle - _REACH
     if kernel == "linear":
         low[: len(distances)] = 0.0
     found = minimize(
-        minus_log_posterior, start, (kernel, distances, y, spread, amounts), jac=True,
-        method="L-BFGS-B", bounds=list(zip(low, start + _REACH, strict=True)),
-        options={"maxiter": 60},
+        minus_log_posterior, middle if start is None else start,
+        (kernel, distances, y, spread, amounts), jac=True,
+        method="L-BFGS-B", bounds=list(zip(low, middle + _REACH, strict=True)),
+        options={"maxiter": steps},
     )  # fmt: skip
     return float(found.fun), found.x
 

@@ -31,13 +31,12 @@ class Standard:
 
     Args:
         encodings: of one space.
-        X: rows of reference; no results are needed.
+        X: rows of reference, (n, d); no results are needed.
     """
 
     def __init__(self, encodings: Sequence[Encoding], X: Rows) -> None:
         self.encodings = list(encodings)
         self.centres, self.weights = [], []
-        self.features: list[Floats] = []
         for one in self.encodings:
             F = one.encode(X).astype(np.float64)
             std = F.std(axis=0)
@@ -46,7 +45,6 @@ class Standard:
             weight[keep] = 1.0 / (std[keep] * np.sqrt(max(keep.sum(), 1)))
             self.centres.append(F.mean(axis=0))
             self.weights.append(weight)
-            self.features.append((F - self.centres[-1]) * weight)
 
     def __call__(self, X: Rows) -> list[Floats]:
         """Features (n, f) of rows, an array an encoding."""
@@ -80,8 +78,8 @@ class Candidates:
         rows = space.canonical_form(X)
         keys, first = np.unique(_key(space, repeats)(rows), return_index=True)
         rows = rows[first]
-        standard = Standard(resolve(FEATURES, space, rows), rows)
-        return cls(space, rows, keys, standard, standard.features, repeats)
+        standard = _standard(space)
+        return cls(space, rows, keys, standard, standard(rows), repeats)
 
     def key(self, X: Rows) -> NDArray[np.uint64]:
         """What makes rows (n, d) different here, (n,)."""
@@ -117,14 +115,12 @@ def _key(space: Space, repeats: bool) -> Callable[[Rows], NDArray[np.uint64]]:
 
 
 _SEEN: WeakKeyDictionary[Space, dict[bool, Candidates]] = WeakKeyDictionary()
+_STANDARD: WeakKeyDictionary[Space, Standard] = WeakKeyDictionary()
 
 
 def everything(space: Space, repeats: bool = False) -> Candidates | None:
     """All of a space, encoded once a process; None where it is too large for that."""
-    try:
-        if space.size > WHOLE:
-            return None
-    except SpaceError:  # too large to count
+    if not _small(space):
         return None
     seen = _SEEN.setdefault(space, {})
     if repeats not in seen:
@@ -132,8 +128,28 @@ def everything(space: Space, repeats: bool = False) -> Candidates | None:
     return seen[repeats]
 
 
+def _small(space: Space) -> bool:
+    try:
+        return space.size <= WHOLE
+    except SpaceError:  # too large to count
+        return False
+
+
+def _standard(space: Space) -> Standard:
+    """Encodings standardised on all functions of a space, or on random rows of a large one."""
+    if space not in _STANDARD:
+        if _small(space):
+            X = np.concatenate(list(space.enumerate()))
+        else:
+            X = space.sample(_DRAWN, np.random.default_rng(0))
+        X = space.canonical_form(X)
+        X = X[np.unique(space.canonical(X), return_index=True)[1]]
+        _STANDARD[space] = Standard(resolve(FEATURES, space, X), X)
+    return _STANDARD[space]
+
+
 def drawn(space: Space, also: Rows, rng: np.random.Generator, repeats: bool = False) -> Candidates:
-    """Random rows of a large space, and `also`, encoded as the random ones are spread."""
+    """Random rows of a large space, and `also`."""
     return Candidates.of(space, space.sample(_DRAWN, rng), repeats).and_of(also)
 
 

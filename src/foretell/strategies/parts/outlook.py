@@ -8,14 +8,15 @@ neighbours without a new fit.
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
-from scipy.optimize import minimize
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.special import ndtri
 
-from foretell.predictors.parts.exact import SPREAD, START
+from foretell.predictors.parts.exact import JITTER, covariance, optimum, squares
 from foretell.predictors.parts.predicted import has_std, predicted
 from foretell.predictors.parts.targets import Scale
 from foretell.search.history import Floats
@@ -23,10 +24,10 @@ from foretell.spaces.base import Rows
 from foretell.strategies.parts.candidates import Candidates, Standard
 
 _BLOCK = 4_096  # rows at once: the kernel to 200 known ones fits a cache
-_JITTER = 1e-6
 _LEAST = 1e-9  # a variance
-_REACH = 6.0  # logarithms are searched so far from START
-_STEPS = 30  # of that search
+_STEPS = 30  # of the search for hyperparameters
+_ANEW = 0.05  # they are searched again when so many more results are known
+_KEPT = 64  # of them, a space
 WIDE = 1_024  # candidates whose deviations are looked at
 
 
@@ -82,71 +83,22 @@ def shares(y: Floats) -> Floats:
     return found
 
 
-def _squares(A: Floats, B: Floats) -> Floats:
-    both = (A * A).sum(axis=1)[:, None] + (B * B).sum(axis=1) - 2.0 * (A @ B.T)
-    positive: Floats = np.maximum(both, 0.0)
-    return positive
-
-
-def _matern(q: Floats) -> tuple[Floats, Floats]:
-    """Matern-3/2 of squared distances, and minus its derivative."""
-    r = np.sqrt(3.0 * q)
-    decay = np.exp(-r)
-    return (1.0 + r) * decay, 1.5 * decay
-
-
-def minus_log_posterior(theta: Floats, distances: list[Floats], z: Floats) -> tuple[float, Floats]:
-    """Minus the log posterior of hyperparameters (up to a constant), and its gradient.
-
-    `theta` are the logarithms of a length scale a distance, of the variance of the signal and of
-    that of the noise; each has a normal prior.
-    """
-    q = sum(D * np.exp(-2 * t) for D, t in zip(distances, theta, strict=False))
-    f, slope = _matern(np.asarray(q))
-    signal, noise = np.exp(theta[-2:])
-    K = signal * f
-    try:
-        L = cho_factor(K + (noise + _JITTER) * np.eye(len(z)), lower=True, check_finite=False)
-    except LinAlgError:
-        return 1e25, np.zeros_like(theta)
-    away = (theta - _start(len(distances))) / SPREAD
-    inverse = cho_solve(L, np.eye(len(z)), check_finite=False)
-    a = inverse @ z
-    loss = 0.5 * z @ a + np.log(np.diag(L[0])).sum() + 0.5 * (away**2).sum()
-    outer = 0.5 * (inverse - np.outer(a, a))  # d loss / d K
-    weighted = outer * slope * signal
-    gradient = [
-        2.0 * np.exp(-2 * t) * np.vdot(weighted, D) for D, t in zip(distances, theta, strict=False)
-    ]
-    gradient += [np.vdot(outer, K), noise * np.trace(outer)]
-    return float(loss), np.array(gradient) + away / SPREAD
-
-
-def _start(count: int) -> Floats:
-    return np.array([START[0]] * count + [START[1], START[2]])
-
-
 class Process:
     """A Gaussian process on one scale of the results, given the features of the known rows.
 
     Args:
         z: standardised scores, (n,).
         features: of the known rows, one array (n, f) an encoding.
-        start: logarithms of the hyperparameters from which the search begins.
+        theta: logarithms of a length scale an encoding, of the variance of the signal and of that
+            of the noise.
     """
 
-    def __init__(self, z: Floats, features: list[Floats], start: Floats | None = None) -> None:
-        distances = [_squares(one, one) for one in features]
-        middle = _start(len(distances))
-        self.theta: Floats = minimize(
-            minus_log_posterior, middle if start is None else start, (distances, z), jac=True,
-            method="L-BFGS-B", bounds=list(zip(middle - _REACH, middle + _REACH, strict=True)),
-            options={"maxiter": _STEPS},
-        ).x  # fmt: skip
-        self.signal, self.noise = np.exp(self.theta[-2:])
+    def __init__(self, z: Floats, features: list[Floats], theta: Floats) -> None:
+        self.theta = theta
+        self.signal, self.noise = np.exp(theta[-2:])
         self.known = self.scaled(features)
         K = self.between(self.known, self.known)
-        K[np.diag_indices_from(K)] += self.noise + _JITTER
+        K[np.diag_indices_from(K)] += self.noise + JITTER
         factor = cho_factor(K, lower=True)
         self.lower: Floats = np.tril(factor[0])
         self.weights: Floats = cho_solve(factor, z)
@@ -162,8 +114,7 @@ class Process:
 
     def between(self, A: Floats, B: Floats) -> Floats:
         """The kernel (n, m) of scaled features (n, f) and (m, f)."""
-        kernel: Floats = self.signal * _matern(_squares(A, B))[0]
-        return kernel
+        return covariance("matern", [squares(A, B)], np.append(0.0, self.theta[-2:]))[0]
 
     def mean(self, features: list[Floats]) -> Floats:
         """The posterior mean (n,)."""
@@ -229,16 +180,11 @@ class Committee:
     chosen_ = "gp committee"
 
     def __init__(self, standard: Standard, X: Rows, y: Floats) -> None:
-        features = standard(X)
-        u = shares(y)
-        self.processes: list[Process] = []
-        scores = []
-        for scale in SCALES if np.ptp(y) > 0 else ():
-            z = scale(u)
-            z = (z - z.mean()) / z.std()
-            start = self.processes[0].theta if self.processes else None
-            self.processes.append(Process(z, features, start))
-            scores.append(z)
+        features, scores = standard(X), _scores(y)
+        thetas = _hyperparameters(standard, X, y) if scores else []
+        self.processes = [
+            Process(z, features, theta) for z, theta in zip(scores, thetas, strict=True)
+        ]
         self._scale = Scale.of(y, "rank")
         if scores:
             _, first = np.unique(y, return_index=True)
@@ -265,6 +211,39 @@ class Committee:
     def value(self, mean: Floats, std: Floats) -> tuple[Floats, Floats | None]:
         """In the unit of the results."""
         return self._scale.value(mean), self._scale.spread(mean, std)
+
+
+def _scores(y: Floats) -> list[Floats]:
+    """Results on each scale, standardised; none where all are equal."""
+    scores = [scale(shares(y)) for scale in SCALES if np.ptp(y) > 0]
+    return [(z - z.mean()) / z.std() for z in scores]
+
+
+_FOUND: WeakKeyDictionary[Standard, dict[bytes, list[Floats]]] = WeakKeyDictionary()
+
+
+def _hyperparameters(standard: Standard, X: Rows, y: Floats) -> list[Floats]:
+    """Those of a process a scale, given known rows (n, d) and results (n,), not all equal.
+
+    They are searched with the first results alone, all but less than a share of `_ANEW`, and kept:
+    a search that asks after each result pays for them seldom, and one that is replayed finds the
+    same ones.
+    """
+    m = len(y) - len(y) % max(int(len(y) * _ANEW), 1)
+    if np.ptp(y[:m]) > 0:
+        X, y = X[:m], y[:m]
+    kept = _FOUND.setdefault(standard, {})
+    key = blake2b(X.tobytes() + y.tobytes()).digest()
+    if key not in kept:
+        distances = [squares(F, F) for F in standard(X)]
+        found: list[Floats] = []
+        for z in _scores(y):
+            start = found[0] if found else None
+            found.append(optimum("matern", distances, z, start=start, steps=_STEPS)[1])
+        while len(kept) >= _KEPT:
+            kept.pop(next(iter(kept)), None)
+        kept[key] = found
+    return kept[key]
 
 
 class CommitteeOutlook:
