@@ -72,7 +72,10 @@ def test_from_the_command_line(tmp_path):
         app, [*args, "--epochs", "1,3", "--seeds", "1", "--out", str(tmp_path / "s")]
     )
     assert done.exit_code == 0, done.output
-    assert "<svg" in (tmp_path / "s" / "report.html").read_text()
+    page = (tmp_path / "s" / "report.html").read_text()
+    assert "<svg" in page
+    assert CliRunner().invoke(app, ["report", str(tmp_path / "s")]).exit_code == 0
+    assert (tmp_path / "s" / "report.html").read_text() == page
     asked = ["recommend", "--init-time", "1m", "--query-time", "10s", "--out", str(tmp_path / "s")]
     told = CliRunner().invoke(app, asked)
     assert told.exit_code == 0, told.output

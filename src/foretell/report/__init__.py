@@ -11,11 +11,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from foretell.errors import RunError
-from foretell.report import page, searches, study, supernet
+from foretell.report import budgets, page, searches, study, supernet
 from foretell.runs.folder import settings_of
 from foretell.spaces.base import Space
-from foretell.studies.predictors import read
-from foretell.studies.searches import read as read_searches
+from foretell.studies import budgets as budgets_study
+from foretell.studies import predictors as predictors_study
+from foretell.studies import searches as searches_study
 
 __all__ = ["write"]
 
@@ -35,12 +36,14 @@ def write(folder: str | Path, space: Space | None = None) -> Path:
     kind = settings_of(folder).get("study")
     if kind is None:
         return page.write(folder, space)
+    if kind == "predictors":
+        return study.write(predictors_study.read(folder))
     if kind == "searches":
-        return searches.write(read_searches(folder))
-    if kind != "predictors":
-        raise RunError(
-            f"{folder} is a study of {kind}, which has no page",
-            expected="a run, or a study of predictors or of searches",
-            hint="its tables are summary.md and summary.csv",
-        )
-    return study.write(read(folder))
+        return searches.write(searches_study.read(folder))
+    if kind == "budgets":
+        return budgets.write(budgets_study.read(folder))
+    raise RunError(
+        f"{folder} is a study of {kind}, which has no page",
+        expected="a run, or a study of predictors, of searches or of budgets",
+        hint="its tables are summary.md and summary.csv",
+    )

@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Rectangle
 
-from foretell._files import write_text
 from foretell._version import __version__
 from foretell.report.display import COLOURS, Display, chart
-from foretell.report.html import Html, h, join
+from foretell.report.html import Html, h
 from foretell.report.page import shell
-from foretell.report.parts import facts, figures, settings_table, sortable, table, tile
+from foretell.report.parts import figures, settings_table, sortable, table, tile
+from foretell.report.studies import head, title, written
 from foretell.report.units import plural, short
 from foretell.studies.budgets import FAMILIES, BudgetStudy
 
@@ -23,19 +23,12 @@ _COLOURS = {"model": "kind-0", "curve": "kind-1", "zero-cost": "kind-2", "hybrid
 
 
 def write(study: BudgetStudy) -> Path:
-    """Write `report.html` into the folder of the study and return its path.
-
-    The file needs nothing from outside, and equal studies give equal bytes.
-    """
-    path = study.out / "report.html"
-    write_text(path, render(study))
-    return path
+    """Write `report.html` into the folder of the study and return its path."""
+    return written(study.out, render(study))
 
 
 def render(study: BudgetStudy) -> str:
     """The whole page."""
-    settings = study.settings
-    name = f"{settings.get('table', '')} · {settings.get('column', '')}"
     families = [one for one in FAMILIES if any(study.family(m) == one for m in study.names)]
     sections = [
         ("grid", "Who wins where", figures([grid(study)])),
@@ -44,7 +37,7 @@ def render(study: BudgetStudy) -> str:
         ("methods", "All cells", _cells(study)),
         ("protocol", "How it was measured", settings_table(study.settings)),
     ]
-    return shell(name, _header(study, name), sections, __version__)
+    return shell(title(study.settings), _header(study), sections, __version__)
 
 
 def grid(study: BudgetStudy, family: str | None = None) -> Display:
@@ -115,7 +108,7 @@ def _query(study: BudgetStudy, e: int) -> str:
     return f"{e}\n{np.median(costs):.2g} s" if costs else str(e)
 
 
-def _header(study: BudgetStudy, name: str) -> Html:
+def _header(study: BudgetStudy) -> Html:
     share = study.omni_share()
     tiles = [
         tile("methods", str(len(study.names)), "of every family that the table has"),
@@ -123,22 +116,12 @@ def _header(study: BudgetStudy, name: str) -> Html:
         tile("OMNI", "n/a" if np.isnan(share) else f"{share:.0%}", "cells at or above its parts"),
     ]
     settings = study.settings
-    return join(
-        [
-            h("p", "foretell", h("span", " study of two budgets"), class_="brand"),
-            h("h1", name),
-            h("div", tiles, class_="tiles"),
-            facts(
-                [
-                    ("Table", settings.get("table")),
-                    ("Space", settings.get("space")),
-                    ("Target", settings.get("column")),
-                    ("Rows", settings.get("split")),
-                    ("Test rows", settings.get("n_test")),
-                ]
-            ),
-        ]
-    )
+    known = [
+        ("Target", settings.get("column")),
+        ("Rows", settings.get("split")),
+        ("Test rows", settings.get("n_test")),
+    ]
+    return head("two budgets", settings, tiles, known)
 
 
 def _omni(study: BudgetStudy) -> Html | None:

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from foretell._files import write_text
 from foretell._version import __version__
-from foretell.metrics import mean_interval
 from foretell.report import searches_figures as draw
 from foretell.report.display import Display
 from foretell.report.html import Html, h, join
 from foretell.report.page import shell
-from foretell.report.parts import facts, figures, settings_table, sortable, table, tile
+from foretell.report.parts import figures, settings_table, sortable, table, tile
+from foretell.report.studies import better, head, said, title, written
 from foretell.report.units import MISSING, plural
 from foretell.studies._significance import few_seeds
 from foretell.studies._study import plus_minus
@@ -23,19 +22,12 @@ _ALPHA = 0.05
 
 
 def write(study: SearchStudy) -> Path:
-    """Write `report.html` into the folder of the study and return its path.
-
-    The file needs nothing from outside, and equal studies give equal bytes.
-    """
-    path = study.out / "report.html"
-    write_text(path, render(study))
-    return path
+    """Write `report.html` into the folder of the study and return its path."""
+    return written(study.out, render(study))
 
 
 def render(study: SearchStudy) -> str:
     """The whole page."""
-    settings = study.settings
-    name = f"{settings.get('table', '')} · {settings.get('column', '')}"
     sections = [
         ("curves", "The best on the way", figures(_shown(study))),
         ("values", "Best values", _values(study)),
@@ -46,7 +38,7 @@ def render(study: SearchStudy) -> str:
         ("failed", "Failed searches", _failed(study)),
         ("protocol", "How it was measured", _protocol(study)),
     ]
-    return shell(name, _header(study, name), sections, __version__)
+    return shell(title(study.settings), _header(study), sections, __version__)
 
 
 def _shown(study: SearchStudy) -> list[Display | None]:
@@ -63,7 +55,7 @@ def _shown(study: SearchStudy) -> list[Display | None]:
     ]
 
 
-def _header(study: SearchStudy, name: str) -> Html:
+def _header(study: SearchStudy) -> Html:
     settings = study.settings
     optimum = study.optimum
     tiles = [
@@ -72,23 +64,12 @@ def _header(study: SearchStudy, name: str) -> Html:
         tile("seeds", str(len(study.seeds)), "searches of each strategy"),
         tile("best of the table", f"{optimum:.6g}" if optimum is not None else MISSING, "target"),
     ]
-    return join(
-        [
-            h("p", "foretell", h("span", " study of searches"), class_="brand"),
-            h("h1", name),
-            h("p", _verdict(study), class_="verdict"),
-            h("div", tiles, class_="tiles"),
-            facts(
-                [
-                    ("Data" if study.settings.get("evaluator") else "Table", settings.get("table")),
-                    ("Space", settings.get("space")),
-                    ("Target", f"{settings.get('column')} ({_better(study)})"),
-                    ("Test", settings.get("test_column")),
-                    ("Clock", _clock(study)),
-                ]
-            ),
-        ]
-    )
+    known = [
+        ("Target", f"{settings.get('column')} ({better(study.direction)})"),
+        ("Test", settings.get("test_column")),
+        ("Clock", _clock(study)),
+    ]
+    return head("searches", settings, tiles, known, _verdict(study))
 
 
 def _verdict(study: SearchStudy) -> str:
@@ -226,20 +207,11 @@ def _protocol(study: SearchStudy) -> Html:
 
 
 def _said(values: list[float]) -> str:
-    known = [value for value in values if np.isfinite(value)]
-    if not known:
-        return MISSING
-    mean, half = mean_interval(known)
-    digits = 4 if abs(mean) < 1 else 3
-    return f"{mean:.{digits}f}" + (f" ± {half:.{digits}f}" if np.isfinite(half) else "")
+    return said(values, lambda mean: 4 if mean < 1 else 3)
 
 
 def _mean(values: list[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
-
-
-def _better(study: SearchStudy) -> str:
-    return "higher is better" if study.direction == "max" else "lower is better"
 
 
 def _clock(study: SearchStudy) -> str | None:

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from foretell._files import write_text
 from foretell._version import __version__
-from foretell.metrics import mean_interval
 from foretell.report import study_figures as draw
 from foretell.report.html import Html, h, join
 from foretell.report.page import shell
-from foretell.report.parts import facts, figures, settings_table, sortable, table, tile
-from foretell.report.units import MISSING, plural
+from foretell.report.parts import figures, settings_table, sortable, table, tile
+from foretell.report.studies import better, head, said, title, written
+from foretell.report.units import plural
 from foretell.studies._predictor_study import ALPHA, PredictorStudy, rank_words
 from foretell.studies._scoring import CALIBRATION
 from foretell.studies._significance import few_seeds
@@ -27,19 +26,12 @@ _SPLITS = {
 
 
 def write(study: PredictorStudy) -> Path:
-    """Write `report.html` into the folder of the study and return its path.
-
-    The file needs nothing from outside, and equal studies give equal bytes.
-    """
-    path = study.out / "report.html"
-    write_text(path, render(study))
-    return path
+    """Write `report.html` into the folder of the study and return its path."""
+    return written(study.out, render(study))
 
 
 def render(study: PredictorStudy) -> str:
     """The whole page."""
-    settings = study.settings
-    name = f"{settings.get('table', '')} · {settings.get('column', '')}"
     sections = [
         ("correlation", "Rank correlation", _correlation(study)),
         ("time", "The best within a time", _time(study)),
@@ -49,10 +41,10 @@ def render(study: PredictorStudy) -> str:
         ("failed", "Failed cells", _failed(study)),
         ("protocol", "How it was measured", _protocol(study)),
     ]
-    return shell(name, _header(study, name), sections, __version__)
+    return shell(title(study.settings), _header(study), sections, __version__)
 
 
-def _header(study: PredictorStudy, name: str) -> Html:
+def _header(study: PredictorStudy) -> Html:
     settings = study.settings
     cells, failed = len(study.records), len(study.failed)
     tiles = [
@@ -61,24 +53,12 @@ def _header(study: PredictorStudy, name: str) -> Html:
         tile("seeds", str(len(study.seeds)), f"{settings.get('n_test', '')} test rows each"),
         tile("cells", str(cells), f"{failed} failed" if failed else "none failed"),
     ]
-    return join(
-        [
-            h("p", "foretell", h("span", " study of predictors"), class_="brand"),
-            h("h1", name),
-            h("p", _verdict(study), class_="verdict"),
-            h("div", tiles, class_="tiles"),
-            facts(
-                [
-                    ("Table", settings.get("table")),
-                    ("Space", settings.get("space")),
-                    ("Target", f"{settings.get('column')} ({_better(study)})"),
-                    ("Rows", _SPLITS[settings.get("split") or "uniform"]),
-                    ("Tuning", _tuning(study)),
-                ]
-            ),
-            [h("p", note, class_="note") for note in study.notes],
-        ]
-    )
+    known = [
+        ("Target", f"{settings.get('column')} ({better(settings.get('direction'))})"),
+        ("Rows", _SPLITS[settings.get("split") or "uniform"]),
+        ("Tuning", _tuning(study)),
+    ]
+    return head("predictors", settings, tiles, known, _verdict(study), study.notes)
 
 
 def _verdict(study: PredictorStudy) -> str:
@@ -217,16 +197,7 @@ def _table(study: PredictorStudy, n: int, scores: Sequence[str], names: Sequence
 
 
 def _said(study: PredictorStudy, p: str, n: int, score: str = "kendall") -> str:
-    values = study.values(p, n, score)
-    if not values:
-        return MISSING
-    mean, half = mean_interval(values)
-    digits = 3 if abs(mean) < 10 else 2 if abs(mean) < 100 else 1
-    return f"{mean:.{digits}f}" + (f" ± {half:.{digits}f}" if np.isfinite(half) else "")
-
-
-def _better(study: PredictorStudy) -> str:
-    return "higher is better" if study.settings.get("direction") == "max" else "lower is better"
+    return said(study.values(p, n, score), lambda mean: 3 if mean < 10 else 2 if mean < 100 else 1)
 
 
 def _tuning(study: PredictorStudy) -> str:
