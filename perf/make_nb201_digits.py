@@ -88,11 +88,18 @@ def trained(by: Trainer, arch: str, seed: int) -> list[str]:
     return [arch, str(seed), *(f"{value:.4g}" for value in numbers)]
 
 
+def read(path: Path, width: int) -> list[list[str]]:
+    """Whole rows of a file of this script, without its header; none where it is not there."""
+    if not path.exists():
+        return []
+    lines = (gzip.decompress if path.suffix == ".gz" else bytes)(path.read_bytes()).decode()
+    rows = csv.reader(lines.splitlines())
+    return [row for row in rows if len(row) == width and row[0] != "arch"]
+
+
 def known() -> dict[tuple[str, str], list[str]]:
-    if not LINES.exists():
-        return {}
-    with LINES.open(newline="") as file:
-        rows = [row for row in csv.reader(file) if len(row) == len(FIELDS) and row[0] != "arch"]
+    """Trainings that ship, and later ones."""
+    rows = read(SHIPPED, len(FIELDS)) + read(LINES, len(FIELDS))
     return {(row[0], row[1]): row for row in rows}
 
 
@@ -130,10 +137,8 @@ def score() -> None:
 
 
 def scored() -> list[list[str]]:
-    if not SCORES.exists():
-        return []
-    with SCORES.open(newline="") as file:
-        return [row for row in csv.reader(file) if len(row) == len(proxies()) + 2]
+    """Scores that ship, and later ones."""
+    return [row for path in (SHIPPED_SCORES, SCORES) for row in read(path, len(proxies()) + 2)]
 
 
 def pack() -> None:
@@ -155,8 +160,7 @@ def pack() -> None:
 
 
 def check(n: int) -> None:
-    with gzip.open(SHIPPED, "rt", newline="") as file:
-        rows = list(csv.reader(file))[1:]
+    rows = read(SHIPPED, len(FIELDS))
     by, off = trainer(), []
     for i in np.random.default_rng(1).permutation(len(rows))[:n]:
         new = np.array(trained(by, rows[i][0], int(rows[i][1]))[2:], dtype=float)
