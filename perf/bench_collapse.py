@@ -1,6 +1,7 @@
 """Collapse and flatness of searches by shared weights, on a space of 64 networks in seconds.
 
     python perf/bench_collapse.py [--cells 2] [--seeds 5] [--epochs 30] [--systems darts,gdas]
+    python perf/bench_collapse.py alarm --cells 4 [--each 20]
 
 Data and space are those of `tests/supernets/toy.py`. Printed are, for each system, how many of six
 edges are convolutions, in how many seeds all six are identities (a collapse: a linear network, at
@@ -9,6 +10,11 @@ and for soft systems where the search has ended: the rise of the validation loss
 the weights of operations, on taking the chosen network alone, and the largest eigenvalue of its
 second derivative in the 12 logits. Then what must hold, and whether it does. Results are kept in
 --out, and a seed that is there is not run again.
+
+With `alarm` searches are run until --each of them have collapsed, which is that the chosen network
+trained anew has a test accuracy below .7, and as many have not; then it is counted what the alarm
+has said of each: at the end, with the choice, and of the records alone, epoch after epoch. Those
+that do not are of DARTS+PT (whose supernets do), DrNAS, GDAS, SNAS and RSWS in turn.
 """
 
 from __future__ import annotations
@@ -143,10 +149,12 @@ def one(system: str, cells: int, seed: int, epochs: int) -> dict[str, Any]:
         found = {"flat": flatness(run)} if soft else {}
         rows, history = method.selection.select(run), run.history
     seconds = time.perf_counter() - start
+    said = [alarm(history[: i + 1]).level for i in range(len(history))]
     skips = [[round(r["skip_weight"], 4) for r in history][i] for i in (0, len(history) // 2, -1)]
     return found | {
         "row": rows[0].tolist(), "conv": int(rows[0].sum()), "seconds": seconds, "skip": skips,
-        "test": retrain(space, rows[0], data, seed),
+        "test": retrain(space, rows[0], data, seed), "said": said,
+        "alarm": alarm(history, int(rows[0].sum())).level,
     }  # fmt: skip
 
 
@@ -159,11 +167,16 @@ def main() -> None:
     parser.add_argument("--systems", default=",".join(SYSTEMS))
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--out", type=Path, default=Path("collapse.json"))
+    parser.add_argument("what", nargs="?", choices=("table", "alarm"), default="table")
+    parser.add_argument("--each", type=int, default=20)
     args = parser.parse_args()
     torch.set_num_threads(1)
     known = json.loads(args.out.read_text()) if args.out.exists() else {}
     names = [name.strip() for name in args.systems.split(",")]
     end = time.monotonic() + 60 * args.minutes
+    if args.what == "alarm":
+        ring(known, args, end)
+        return
     for seed in range(args.first, args.first + args.seeds):
         for system in names:
             key = f"{system}|{args.cells}|{seed}|{args.epochs}"
@@ -172,6 +185,42 @@ def main() -> None:
                 args.out.write_text(json.dumps(known))
                 print(key, known[key], file=sys.stderr)
     table(known, args.cells, args.epochs)
+
+
+def ring(known: dict[str, Any], args: argparse.Namespace, end: float) -> None:
+    """Searches until enough of both kinds are there, and what the alarm has said of them."""
+    fell: list[dict[str, Any]] = []
+    stood: list[dict[str, Any]] = []
+    steady = ("darts + pt", "drnas", "gdas", "snas", "rsws")
+    plan = [("darts", seed) for seed in range(args.first, args.first + 3 * args.each)]
+    plan += [(steady[i % 5], args.first + i // 5) for i in range(2 * args.each)]
+    for system, seed in plan:
+        if len(fell if system == "darts" else stood) >= args.each:
+            continue
+        key = f"{system}|{args.cells}|{seed}|{args.epochs}"
+        if "alarm" not in known.get(key, {}):
+            if time.monotonic() > end:
+                break
+            known[key] = one(system, args.cells, seed, args.epochs)
+            args.out.write_text(json.dumps(known))
+            print(key, {k: known[key][k] for k in ("test", "alarm", "seconds")}, file=sys.stderr)
+        side = fell if known[key]["test"] < SOLVED else stood
+        if len(side) < args.each:
+            side.append(known[key] | {"system": system})
+    missed = [run for run in fell if run["alarm"] != "collapsed"]
+    wrong = [run for run in stood if run["alarm"] == "collapsed"]
+    print(f"{args.cells} cells: {len(fell)} searches collapsed, {len(missed)} of them missed; "
+          f"{len(stood)} did not, {len(wrong)} false alarms")  # fmt: skip
+    rang = [run for run in fell if run["said"][-1] != "calm"]
+    print(f"of the records alone, without the choice: {len(rang)} of {len(fell)} collapses said")
+    firsts = [next(i for i, level in enumerate(run["said"]) if level != "calm") for run in rang]
+    if firsts:
+        print(f"first word of it after epoch {np.median(firsts) + 1:.0f} in the median of "
+              f"{args.epochs}, at the latest {max(firsts) + 1}")  # fmt: skip
+    for system in sorted({run["system"] for run in stood}):
+        mine = [run for run in stood if run["system"] == system]
+        leaning = sum(run["alarm"] == "leaning" for run in mine)
+        print(f"  {system:<12}{len(mine):3d} not collapsed, {leaning} said to be leaning")
 
 
 def table(known: dict[str, Any], cells: int, epochs: int) -> None:

@@ -9,9 +9,10 @@ from typer.testing import CliRunner
 import foretell as ft
 from foretell import metrics
 from foretell.cli import app
-from foretell.errors import SettingError
+from foretell.errors import ForetellError, SettingError
 from foretell.studies import budgets
 from foretell.studies._splits import split
+from foretell.training.data import load
 
 METHODS = ("bayes-lin", "early-stop-acc", "sotl-e", "lcsvr")
 
@@ -82,6 +83,28 @@ def test_from_the_command_line(tmp_path):
     assert told.stdout.split()[0] in ("sotl-e", "bayes-lin")
     wrong = CliRunner().invoke(app, [*asked[:2], "soon", *asked[3:]])
     assert wrong.exit_code != 0
+
+
+def test_supernets_join_with_what_their_training_costs(tmp_path):
+    """Nothing of the table is trained for them: their time is their own."""
+    digits = load("digits", fractions=(0.2, 0.05, 0.75))
+    study = budgets.run_budgets(
+        "nb201-digits", None, "val_acc", ("rsws", "few-shot:rsws"), (10, 30), (1, 3), 1, tmp_path,
+        data=digits, supernet_epochs=1,
+    )  # fmt: skip
+    assert not [r for r in study.records if r.error]
+    assert {(r.method, r.family, r.n_train, r.epochs) for r in study.records} == {
+        ("rsws", "weight-sharing", 0, 0), ("few-shot:rsws", "weight-sharing", 0, 0)
+    }  # fmt: skip
+    table = ft.Table.open("nb201-digits")
+    one = split("uniform", table.space, table.X, table.column("val_acc"), 33, 200, 0)
+    search = ft.supernets.get("rsws", space=table.space, epochs=1, random_state=0, look=1)
+    want = metrics.kendall(one.y_test, search.train(digits).score(one.X_test))
+    record = study.records[0] if study.records[0].method == "rsws" else study.records[1]
+    assert record.kendall == pytest.approx(want)
+    assert 0 < record.query_s < record.init_s == record.fit_s
+    with pytest.raises(ForetellError, match="without data"):
+        budgets.run_budgets("nb201-digits", None, "val_acc", ("rsws",), (10,), (1,), 1, tmp_path)
 
 
 def test_wrong_grids(tmp_path):

@@ -49,6 +49,13 @@ def bench_predictors(
             "and OMNI join, and all families are compared on the grid of both budgets."
         ),
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="With --epochs: what supernets (one-shot, rsws) learn, as of a run."),
+    ] = None,
+    supernet_epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of their training; else those of the methods.")
+    ] = None,
     out: StudyOut = Path("bench-predictors"),
     workers: Processes = 1,
     json: Json = False,
@@ -74,8 +81,12 @@ def bench_predictors(
             direction="min" if minimize else "max",
             split_by=split,
             json=json,
+            data=data,
+            supernet_epochs=supernet_epochs,
         )
         return
+    if data is not None:
+        raise SettingError("--data without --epochs", hint="add --epochs 1,3,6")
     with console.live() as live:
         study = run_predictors(
             table,

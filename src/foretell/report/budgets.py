@@ -19,7 +19,13 @@ from foretell.report.studies import head, title, written
 from foretell.report.units import plural, short
 from foretell.studies.budgets import FAMILIES, BudgetStudy
 
-_COLOURS = {"model": "kind-0", "curve": "kind-1", "zero-cost": "kind-2", "hybrid": "kind-4"}
+_COLOURS = {
+    "model": "kind-0",
+    "curve": "kind-1",
+    "zero-cost": "kind-2",
+    "weight-sharing": "kind-3",
+    "hybrid": "kind-4",
+}
 
 
 def write(study: BudgetStudy) -> Path:

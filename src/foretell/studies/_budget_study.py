@@ -11,8 +11,8 @@ import numpy as np
 
 from foretell.studies._study import Study, markdown, plus_minus
 
-Family = Literal["model", "curve", "zero-cost", "hybrid"]
-FAMILIES: tuple[Family, ...] = ("model", "curve", "zero-cost", "hybrid")
+Family = Literal["model", "curve", "zero-cost", "weight-sharing", "hybrid"]
+FAMILIES: tuple[Family, ...] = ("model", "curve", "zero-cost", "weight-sharing", "hybrid")
 PARTS = ("sotl-e", "jacob-cov", "ngb-path")  # of OMNI
 
 

@@ -7,18 +7,19 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from foretell import _catalog, metrics
+from foretell import _catalog, metrics, supernets
 from foretell.errors import SettingError
 from foretell.evaluators.lookup import Lookup
 from foretell.evidence import Curve, Evidence, Told, curves
 from foretell.predictors import get
 from foretell.predictors.omni import Omni
+from foretell.spaces.base import Space
 from foretell.studies._budget_study import FAMILIES, BudgetRecord, BudgetStudy, Family
 from foretell.studies._splits import KINDS, Split, split
 from foretell.studies._study import (
@@ -33,11 +34,13 @@ from foretell.studies._study import (
     write_summary,
 )
 from foretell.tables.table import Table
+from foretell.training.data import Data, load
 
 __all__ = ["FAMILIES", "BudgetRecord", "BudgetStudy", "read", "run_budgets"]
 
 N_TEST = 200
 ABLATIONS = ("omni", "omni-no-curve", "omni-no-score", "omni-no-path")
+WEIGHT_SHARING = ("one-shot", "rsws")
 _JACOBIAN = ("jacob-cov", "jacob_cov", "jacov")  # what tables call it
 _AGAIN = 1.1  # training rows of an update, in those of the first fit
 
@@ -57,12 +60,16 @@ def run_budgets(
     direction: Literal["max", "min"] = "max",
     split_by: str = "uniform",
     seconds_column: str | None = None,
+    data: Any = None,
+    supernet_epochs: int | None = None,
 ) -> BudgetStudy:
     """Measure every family of predictors on a grid of two budgets.
 
     Initialisation is n trained networks, a query the first e epochs of the network that is asked
     for. Predictors of the catalog use the former; methods on curves the latter, those that learn
     from whole curves both; columns of the table that are named as proxies neither; OMNI all.
+    A supernet is trained instead of networks, and asked by its weights: initialisation is its
+    training, a query the evaluation of one network.
     With n or e of no use to a method it is measured once. Test rows are 200 of each seed.
 
     Every finished cell is a line of `out/results.jsonl`; the same call goes on.
@@ -72,7 +79,8 @@ def run_budgets(
         space: of its architectures, or a catalog name; None where the table says it.
         column: what to predict, the result of whole trainings.
         methods: names of predictors, of methods on curves, of columns; "omni" and its ablations
-            "omni-no-curve", "omni-no-score", "omni-no-path"; "ngb-path" for its trees; "all".
+            "omni-no-curve", "omni-no-score", "omni-no-path"; "ngb-path" for its trees; with `data`
+            names of supernets; "all", of supernets "one-shot" and "rsws".
         train_sizes: rows of the grid, each at least 2.
         epochs: columns of the grid, each at least 1.
         seeds: a number of seeds from 0 on, or the seeds.
@@ -82,6 +90,8 @@ def run_budgets(
         direction: "min" where small values are good.
         split_by: "uniform" or "mutation".
         seconds_column: seconds of a whole training; None for "train_s" where it is there.
+        data: that supernets learn, as `foretell.training.data.load` takes it; None for none.
+        supernet_epochs: of their training; None for those of the methods.
 
     References: White et al., How Powerful are Performance Predictors in Neural Architecture
     Search?, NeurIPS 2021, sections 3 and 4.
@@ -110,7 +120,8 @@ def run_budgets(
             expected=f"2 to {int((len(y) - n_test) / _AGAIN)}",
             got=list(train_sizes),
         )
-    names = _methods(methods, table)
+    names = _methods(methods, table, data is not None)
+    shared = None if data is None else Shared(load(data, seed=0), supernet_epochs)
     settings = {
         "study": "budgets",
         **describe(table_path, table),
@@ -120,6 +131,8 @@ def run_budgets(
         "seconds_column": seconds,
         "n_test": n_test,
     }
+    if shared is not None:
+        settings |= {"data": shared.data.digest, "supernet_epochs": supernet_epochs}
     listed = seeds_of(seeds)
     cells = [
         {"method": name, "family": family, "n_train": n, "epochs": e, "seed": seed}
@@ -131,7 +144,7 @@ def run_budgets(
     splits = {
         seed: split(kind, table.space, table.X[rows], y, extra, n_test, seed) for seed in listed
     }
-    work = functools.partial(_measure, table, column, sign, seconds, longest, splits)
+    work = functools.partial(_measure, table, column, sign, seconds, longest, splits, shared)
     found = collect(out, settings, cells, work, workers, on_progress)
     study = BudgetStudy(tuple(BudgetRecord(**cell) for cell in found), Path(out), settings)
     write_summary(study.out, study.summary_rows(), study.summary())
@@ -154,7 +167,16 @@ def read(out: str | Path) -> BudgetStudy:
     return BudgetStudy(tuple(found), Path(out), settings)
 
 
-def _methods(wanted: Sequence[str], table: Table) -> dict[str, tuple[Family, bool, bool]]:
+class Shared(NamedTuple):
+    """What supernets learn, and how long."""
+
+    data: Data
+    epochs: int | None
+
+
+def _methods(
+    wanted: Sequence[str], table: Table, shared: bool
+) -> dict[str, tuple[Family, bool, bool]]:
     """Method -> family, and whether it uses training rows, and epochs."""
     scores = [name for name in table.columns if name in _proxies()]
     lines = [
@@ -170,6 +192,7 @@ def _methods(wanted: Sequence[str], table: Table) -> dict[str, tuple[Family, boo
             continue
         listed += ["gp", "gp-wl", "bayes-lin", "rf", *lines, *scores]
         listed += ["ngb-path", *ABLATIONS] if trees else []
+        listed += WEIGHT_SHARING if shared else []
     found: dict[str, tuple[Family, bool, bool]] = {}
     for name in listed:
         if name in ABLATIONS:
@@ -179,6 +202,13 @@ def _methods(wanted: Sequence[str], table: Table) -> dict[str, tuple[Family, boo
         elif name in curves.names():
             method = curves.get(name)
             found[name] = "curve", method.learns, True
+        elif name.partition(":")[0] in supernets.names():
+            if not shared:
+                raise SettingError(
+                    f"supernet {name!r} without data", expected="what it shall learn",
+                    hint="--data NAME, the data that the table's networks were trained on",
+                )  # fmt: skip
+            found[name] = "weight-sharing", False, False
         else:
             if name != "ngb-path":
                 _catalog.row("predictor", name).load()  # unknown: say so at once
@@ -197,6 +227,7 @@ def _measure(
     seconds: str | None,
     longest: int,
     splits: Mapping[int, Split],
+    shared: Shared | None,
     cell: Cell,
 ) -> Cell:
     """The fields of `BudgetRecord` for one cell."""
@@ -205,7 +236,7 @@ def _measure(
     more = one.X_train[: int(np.ceil(n * _AGAIN))], one.y_train[: int(np.ceil(n * _AGAIN))]
     with threadpool_limits(limits=1):
         start = time.process_time()
-        model = _model(table, column, sign, name, e, cell["seed"])
+        model = _model(table, column, sign, name, e, cell["seed"], shared)
         model.fit(X, y)
         fitted = time.process_time()
         said = model.predict(one.X_test)
@@ -228,9 +259,13 @@ def _measure(
     }
 
 
-def _model(table: Table, column: str, sign: float, name: str, e: int, seed: int) -> Any:
+def _model(
+    table: Table, column: str, sign: float, name: str, e: int, seed: int, shared: Shared | None
+) -> Any:
     """What fits rows and targets, and predicts rows."""
     space = table.space
+    if shared is not None and name.partition(":")[0] in supernets.names():
+        return _Inherited(space, name, shared, seed)
     if name in ABLATIONS:
         evidence: list[Evidence] = []
         score = next((one for one in _JACOBIAN if one in table.columns), None)
@@ -273,6 +308,23 @@ class _OnCurves:
     def _of(self, X: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
         at = self.table.find(X)
         return {k: v[at] for k, v in self.table.curves.items() if not k.startswith("test")}
+
+
+class _Inherited:
+    """A supernet as if it were a predictor of rows: what they do with its weights."""
+
+    def __init__(self, space: Space, name: str, shared: Shared, seed: int) -> None:
+        self.data = shared.data
+        self.search = supernets.get(
+            name, space=space, epochs=shared.epochs, random_state=seed, device="cpu", look=1
+        )
+
+    def fit(self, X: NDArray[Any], y: NDArray[np.float64]) -> None:
+        """No row is trained for it; the supernet is."""
+        self.search.train(self.data)
+
+    def predict(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        return self.search.score(X)
 
 
 class _Score:
