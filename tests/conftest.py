@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -29,3 +32,26 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}: set FORETELL_DATA to a folder that has it")
     return folder
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A card that is not there, see `pretend.py`: `torch.cuda` for one test, on the CPU."""
+    import torch
+
+    from foretell.training import lead, replay
+
+    file = Path(__file__).with_name("pretend.py")
+    spec = importlib.util.spec_from_file_location("pretend", file)
+    assert spec is not None
+    assert spec.loader is not None
+    pretend = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pretend)
+    cuda = pretend.Cuda()
+    for name in ("get_rng_state", "set_rng_state"):  # torch keeps the module for itself
+        monkeypatch.setattr(torch.cuda, name, getattr(cuda, name))
+    monkeypatch.setattr(torch, "cuda", cuda)
+    monkeypatch.setattr(replay, "_said", set())
+    monkeypatch.setattr(lead, "_cards", {})
+    with pretend.Moved(cuda):
+        yield cuda

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 import foretell as ft
-from foretell.errors import SettingError
+from foretell.errors import RunError, SettingError
 from foretell.evaluators import together
 from foretell.evaluators.base import Job
 from foretell.evaluators.together import Together
@@ -154,7 +155,7 @@ def test_want_of_memory_beside_others_is_tried_again(data, monkeypatch):
 
 
 def test_how_many_pay_is_measured(data, monkeypatch):
-    """Steps a second that grow with k up to 3: k goes on to 4, and stays there."""
+    """Steps a second that grow with k up to 3: k goes on to 4, and stays there; waits count not."""
     clock = [0.0]
     monkeypatch.setattr(together.time, "monotonic", lambda: clock[0])
     tr = trainer(data)
@@ -162,7 +163,8 @@ def test_how_many_pay_is_measured(data, monkeypatch):
     def steps(x, seed, device, **files):
         for _ in range(4000):
             clock[0] += 0.01 / min(workers.room, 3)
-            yield
+            yield True
+            yield False
         return ft.Result({"val_acc": 1.0}, seed=seed)
 
     monkeypatch.setattr(tr, "training", steps)
@@ -174,5 +176,96 @@ def test_how_many_pay_is_measured(data, monkeypatch):
 def test_wrong_numbers(data):
     with pytest.raises(SettingError, match="networks"):
         Together(trainer(data), 0)
+    with pytest.raises(SettingError, match="1 to 32"):
+        Together(trainer(data), 33)
     with pytest.raises(SettingError, match="timeout_s"):
         Together(trainer(data), 1, timeout_s=0)
+
+
+# -- on a card that is not there ------------------------------------------------------------------
+
+
+class Pictures(ft.Space):
+    """Networks that can be recorded, some that cannot, one that the card's driver gives up on."""
+
+    kind = ft.choice(["small", "wide", "dropout", "branch", "fatal"])
+
+    def build(self, x, input_shape, n_outputs):
+        kind = self.decode(x)["kind"]
+        width = 8 if kind == "wide" else 4
+        more = {"dropout": torch.nn.Dropout(0.4), "branch": Branch(), "fatal": Fatal()}
+        return torch.nn.Sequential(
+            torch.nn.Conv2d(input_shape[0], width, 3, padding=1),
+            torch.nn.BatchNorm2d(width),
+            more.get(kind, torch.nn.ReLU()),
+            torch.nn.Flatten(),
+            torch.nn.Linear(width * input_shape[1] * input_shape[2], n_outputs),
+        )
+
+
+class Branch(torch.nn.Module):
+    def forward(self, x):
+        return x * 2 if float(x.detach().mean()) > 0.5 else x
+
+
+class Fatal(torch.nn.Module):
+    def forward(self, x):
+        if self.training and torch.cuda.is_available():
+            torch.cuda.broken = "CUDA error: device-side assert triggered"
+            torch.cuda.synchronize()
+        return x
+
+
+def on_card(epochs=4):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (92, 1, 6, 6), dtype=np.uint8)
+    settings = Recipe(epochs=epochs, batch_size=16, augment="crop+flip", device="cuda")
+    return Trainer(Pictures(), load((x, rng.integers(0, 3, 92))), settings)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_on_a_card_each_has_a_stream_and_the_results_of_one_by_one(k, card):
+    tr, kinds = on_card(), (0, 1, 2, 3, 0, 1)
+    workers = Together(tr, k)
+    state = card.default_generators[0].state
+    found = {job.id: result for job, result in workers.run(jobs(*kinds))}
+    assert card.default_generators[0].state is state
+    assert len(workers._streams) == k  # used again, not made anew
+    assert len({one.id for one in workers._streams}) == k
+    # steps, looks and statistics of four; dropout's, of which the steps are not true
+    assert [one.error for one in found.values()] == [""] * 6
+    assert len(card.graphs) == 4 * 3 + 3
+    for job in jobs(*kinds):
+        expected = tr.evaluate(job.x, job.seed)
+        assert found[job.id].error == expected.error == ""
+        assert found[job.id].curve == expected.curve
+    busy = [result.usage.busy_s for result in found.values()]
+    assert min(busy) > 0
+
+
+def test_when_a_card_is_gone_what_is_left_is_trained_elsewhere(card, monkeypatch):
+    """It and those beside it again, each in a process; then the run is to be continued."""
+    tr, asked = on_card(), []
+
+    class Alone:
+        def __init__(self, evaluator, workers, timeout_s):
+            assert (evaluator, workers, timeout_s) == (tr, 1, None)
+
+        def run(self, source):
+            for job in source:
+                asked.append(job.id)
+                yield job, ft.Result({"val_acc": 0.5}, seed=job.seed)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            return None
+
+    monkeypatch.setattr(together, "Workers", Alone)
+    monkeypatch.setattr(tr, "_sound", lambda *any: None)
+    found = Together(tr, 2).run(jobs(0, 4, 1))
+    assert sorted(job.id for job, _ in itertools.islice(found, 3)) == [0, 1, 2]
+    assert sorted(asked) == [0, 1, 2]
+    with pytest.raises(RunError, match=r"does not answer .*device-side assert.*same command"):
+        next(found)

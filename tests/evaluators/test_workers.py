@@ -18,6 +18,7 @@ from pathlib import Path
 import cloudpickle
 import numpy as np
 import pytest
+import torch
 
 import foretell as ft
 from foretell.errors import RunError, SettingError
@@ -679,3 +680,37 @@ def test_a_process_far_above_its_memory_ends():
         "    time.sleep(20)\n"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == -signal.SIGKILL
+
+
+class OnCard(Evaluator):
+    """Tells the share of the card's memory that it may have, or that the driver has given up."""
+
+    space = ft.Space.from_choices({"a": [0, 1]}, build=torch.nn.Identity)
+    objective, device = "val_acc", "cuda"
+
+    def evaluate(self, x, seed=0, **files):
+        if x[0]:
+            raise RuntimeError("CUDA error: device-side assert triggered")
+        return Result({"val_acc": torch.cuda.shares[-1]}, seed=seed)
+
+
+def test_a_limit_on_memory_is_one_on_the_cards_too(card):
+    """Of 80 GB, 1 in use: 4 more are a sixteenth."""
+    outcome = evaluate(OnCard(), Job(0, np.array([0]), 0), guard.Guard(memory_gb=4))
+    assert outcome.result.metrics == {"val_acc": 5 / 80}
+    assert card.shares == [5 / 80, 1.0]
+
+
+def test_a_process_that_has_lost_its_card_ends(card, monkeypatch):
+    """Else whatever it is given next fails as well; an error of a network alone ends nothing."""
+    ended = []
+    monkeypatch.setattr(guard.os, "_exit", ended.append)
+    job = Job(0, np.array([1]), 0)
+    limits = guard.Guard(ends=True)
+    assert "CUDA error" in evaluate(OnCard(), job, limits).result.error
+    assert ended == []
+    card.broken = "CUDA error: device-side assert triggered"
+    evaluate(OnCard(), job, replace(limits, ends=False))
+    assert ended == []
+    evaluate(OnCard(), job, limits)
+    assert ended == [1]

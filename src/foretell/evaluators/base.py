@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from foretell.errors import ForetellError
 from foretell.spaces.base import Rows, Space
+from foretell.training.usage import Usage
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
@@ -32,6 +33,7 @@ class Result:
         seed: the seed of this trial.
         error: empty when all went well, else why the trial failed, in one line.
         epochs: how far it was trained; the length of the curve unless said.
+        usage: where the seconds of this attempt went, of what is really trained.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -40,6 +42,7 @@ class Result:
     seed: int = 0
     error: str = ""
     epochs: int = 0
+    usage: Usage | None = None
 
     def __post_init__(self) -> None:
         if not self.epochs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import time
 from collections.abc import Generator, Iterable, Iterator
@@ -15,12 +16,17 @@ import torch
 from torch import Tensor
 
 from foretell._rng import derive
-from foretell.errors import SettingError
+from foretell.errors import RunError, SettingError
 from foretell.evaluators.base import Job, Result, TrialTimeout, deadline
-from foretell.evaluators.trainer import Trainer
+from foretell.evaluators.parts.guard import gone
+from foretell.evaluators.trainer import Trainer, reason
+from foretell.evaluators.workers import Workers
 from foretell.nets.devices import pick_device
+from foretell.training.replay import index_of
 
 MOST = 8  # networks at once, where nobody says how many
+STREAMS = 32  # that a card has: two networks on one would share what libraries keep for it
+IDLE_S = 1e-4  # between two looks at a card that has all that it may be given
 WINDOW_S = 2.0  # how long a number of networks is measured
 GAIN = 1.05  # steps a second that one network more must bring
 SPARE = 1.5  # times what a network takes must be free for one more
@@ -33,7 +39,10 @@ class Together:
     Each network has its own stream, its own random numbers and its own deadline: what it computes
     depends on k only as far as kernels do whose sums have no order (cuDNN's weight gradients). One
     that fails, diverges or takes too long ends by itself. One that runs out of memory beside
-    others waits until there is room and is tried once more, with one network fewer at a time.
+    others waits until there is room and is tried once more, with one network fewer at a time. One
+    that the card's driver gives up over (an index out of range in a kernel) takes this process's
+    use of the card with it: it and those beside it are trained again in a process of their own, as
+    is what comes after, and in the end a `RunError` says that the run is to be continued.
 
     Args:
         trainer: what trains one network; its recipe says the device.
@@ -48,13 +57,15 @@ class Together:
 
     Raises:
         SettingError: a number is out of range.
+
+    Differs: steps are counted when they are started; a training is at most `lead.AHEAD` ahead.
     """
 
     def __init__(
         self, trainer: Trainer, networks: int | None = None, timeout_s: float | None = None
     ) -> None:
-        if networks is not None and networks < 1:
-            raise SettingError("networks", expected="at least 1", got=networks)
+        if networks is not None and not 1 <= networks <= STREAMS:
+            raise SettingError("networks", expected=f"1 to {STREAMS}", got=networks)
         if timeout_s is not None and not timeout_s > 0:
             raise SettingError("timeout_s", expected="a number above 0", got=timeout_s)
         self.trainer, self.timeout_s = trainer, timeout_s
@@ -67,6 +78,8 @@ class Together:
         self._began = time.monotonic()
         self._window = _Window(self._began)
         self._rate = 0.0  # steps a second with one network fewer
+        self._streams: list[Any] = []  # that no network has
+        self._gone = ""  # why this process cannot use its card any more
 
     @property
     def now_s(self) -> float:
@@ -77,12 +90,12 @@ class Together:
         """The result of each job, in the order in which they end; see `Workers.run`.
 
         Raises:
-            RunError: weights cannot be written.
+            RunError: weights cannot be written, or the card does not answer this process any more.
         """
         source, live, again = iter(jobs), list[_Network](), list[Job]()
         ask = True  # whether anything has happened since there was nothing to do
         with _threads(self.trainer.recipe.threads):
-            while True:
+            while not self._gone:
                 while len(live) < self.room and (again or ask):
                     job = again.pop(0) if again else next(source, None)
                     if job is None:
@@ -92,26 +105,62 @@ class Together:
                         self._window = _Window(time.monotonic())
                 if not live:
                     return
-                for one in tuple(live):
-                    began = time.monotonic()
-                    result = self._step(one)
-                    for other in live:
-                        other.ends += 0.0 if other is one else time.monotonic() - began
-                    if result is None:
-                        continue
-                    live.remove(one)
-                    self._window = _Window(time.monotonic())
-                    if self._crowded(one.job, result, live):
-                        again.append(one.job)
-                        continue
+                one, result = self._turn(live)
+                if result is None:
+                    self._measure(live)
+                    continue
+                live.remove(one)
+                if self._end(one, result):
+                    again = [one.job, *again, *self._given_up(live)]
+                elif self._crowded(one.job, result, live):
+                    again.append(one.job)
+                else:
                     ask = True
                     yield one.job, result
-                    break
-                self._measure(live)
+        with Workers(self.trainer, workers=1, timeout_s=self.timeout_s) as alone:
+            yield from alone.run(itertools.chain(again, source))
+        raise RunError(
+            f"the card does not answer this process any more: {self._gone}",
+            hint="finished trainings are kept: run the same command again",
+        )
+
+    def _turn(self, live: list[_Network]) -> tuple[_Network, Result | None]:
+        """A step of each network, until one has ended; that one, or the last."""
+        waits = True
+        for one in live:
+            began, before = time.monotonic(), self._window.steps
+            result = self._step(one)
+            for other in live:
+                other.ends += 0.0 if other is one else time.monotonic() - began
+            if result is not None:
+                return one, result
+            waits = waits and self._window.steps == before
+        if waits:
+            time.sleep(IDLE_S)
+        return one, None
+
+    def _end(self, one: _Network, result: Result) -> str:
+        """A network has ended: what was its own is free. Why the card is gone, if it is."""
+        self._window = _Window(time.monotonic())
+        if one.stream is not None:
+            self._streams.append(one.stream)
+        if "CUDA error" in result.error:
+            self._gone = gone(self.device)
+        return self._gone
+
+    def _given_up(self, live: list[_Network]) -> list[Job]:
+        """The jobs of networks whose card is gone, in the middle of what they do."""
+        jobs = [one.job for one in live]
+        for one in live:
+            with contextlib.suppress(Exception):  # whatever they end with asks the card
+                one.steps.close()
+        live.clear()
+        return jobs
 
     def _begin(self, job: Job) -> _Network:
-        cuda = self.device.type == "cuda"
-        stream = torch.cuda.Stream(self.device) if cuda else None
+        stream = None
+        if self.device.type == "cuda":
+            stream = self._streams.pop() if self._streams else torch.cuda.Stream(self.device)
         steps = self.trainer.training(
             job.x, job.seed, self.device, epochs=job.epochs, state=job.state, weights=job.weights
         )
@@ -123,16 +172,19 @@ class Together:
         token: Token[float | None] = deadline.set(one.ends)
         try:
             with one.stream_on(), one.randomness:
-                next(one.steps)
+                self._window.steps += next(one.steps)
         except StopIteration as stop:
             result: Result = stop.value
             return result
         except TrialTimeout:
             limit = self.timeout_s or 0.0
             return Result(seed=one.job.seed, error=f"took longer than {limit:g} s", seconds=limit)
+        except RunError:
+            raise
+        except RuntimeError as error:  # of the card, between two steps
+            return Result(seed=one.job.seed, error=reason(error))
         finally:
             deadline.reset(token)
-        self._window.steps += 1
         return None
 
     def _crowded(self, job: Job, result: Result, live: list[_Network]) -> bool:
@@ -184,7 +236,7 @@ class _Network:
     """A network in training."""
 
     job: Job
-    steps: Generator[None, None, Result]
+    steps: Generator[bool, None, Result]
     stream: Any  # torch.cuda.Stream, None on a CPU
     randomness: _Randomness
     ends: float
@@ -209,9 +261,8 @@ class _Randomness:
         self._cpu: Tensor = own.get_state()
         self._card: Any = None
         if device.type == "cuda":
-            index = torch.cuda.current_device() if device.index is None else device.index
             torch.cuda.init()
-            self._of_card: Any = torch.cuda.default_generators[index]
+            self._of_card: Any = torch.cuda.default_generators[index_of(device)]
             self._card = self._of_card.clone_state()
             self._card.manual_seed(derive(seed, "weights"))
 
@@ -226,6 +277,7 @@ class _Randomness:
         self._cpu = torch.default_generator.get_state()
         torch.default_generator.set_state(self._outer)
         if self._card is not None:
+            self._card = self._of_card.graphsafe_get_state()  # it may have another one by now
             self._of_card.graphsafe_set_state(self._outer_card)
 
 

@@ -25,6 +25,7 @@ from foretell.training import checkpoint, loop, scores, soundness
 from foretell.training.data import Data, batches
 from foretell.training.recipe import Recipe
 from foretell.training.replay import beside
+from foretell.training.usage import Parts
 
 _TURN = threading.RLock()
 
@@ -117,29 +118,32 @@ class Trainer(Evaluator):
         state: Path | None = None,
         weights: Path | None = None,
         on_epoch: OnEpoch | None = None,
-    ) -> Generator[None, None, Result]:
+    ) -> Generator[bool, None, Result]:
         """What `evaluate` does, a little at a time, so that several networks share a device.
 
         Whoever goes on with it sees to it that torch's generators are this training's own then,
-        seeded before it began.
+        seeded before it began. Yields False while it only waits for the device.
         """
         if epochs is not None and (isinstance(epochs, bool) or int(epochs) != epochs or epochs < 1):
             raise SettingError("epochs", expected="a whole number from 1", got=epochs)
-        start = time.perf_counter()
+        start, parts = time.perf_counter(), Parts()
         kept = None
         try:
             for path in (weights, state):
                 if path is not None:
                     sweep(path)
             model = self._build(x)
+            yield True
             if state is None or not state.exists():
                 self._sound(model, x, device)
+                yield True
             if state is not None:
                 kept = checkpoint.State(state, self._identity(x, seed), self.state_every_s)
             fit = yield from loop.training(
                 model, self.data, self.recipe, seed, device, on_epoch,
-                on_step=pulse, state=kept, until=epochs,
+                on_step=pulse, state=kept, until=epochs, parts=parts,
             )  # fmt: skip
+            parts.to("save")
             if weights is not None and fit.ended:
                 _write(model, weights)
         except (TrialTimeout, RunError):
@@ -147,7 +151,8 @@ class Trainer(Evaluator):
         except Exception as error:
             result = Result(seed=seed, error=reason(error))
         else:
-            result = Result(fit.metrics, fit.curve, seed=seed)
+            usage = replace(fit.usage, parts=parts.seconds())
+            result = Result(fit.metrics, fit.curve, seed=seed, usage=usage)
         seconds = time.perf_counter() - start + (kept.before if kept else 0.0)
         return replace(result, seconds=seconds)
 
@@ -240,7 +245,7 @@ class Trainer(Evaluator):
         """Fail before training where what is trained could not be read back."""
         loop.prepare(model, self.data, device)
         at = torch.arange(min(2, self.data.sizes[0]))
-        inputs, _ = batches.Split(self.data, "train", device).batch(at)
+        inputs, _ = batches.resident(self.data, "train", device).batch(at)
         devices = [device] if device.type == "cuda" else []
 
         def again() -> nn.Module:

@@ -52,8 +52,8 @@ class Workers:
         timeout_s: seconds that one attempt may take, as far as the evaluator asks `pulse()`. A
             process that does not answer is ended after a fifth of it, or 5 s, more (local workers
             and Ray only).
-        memory_gb: main memory that one trial may take, in 10^9 bytes; on Linux, in workers that
-            are processes and have one trial at a time.
+        memory_gb: main memory that one trial may take, and as much of its card's, in 10^9 bytes; on
+            Linux, in workers that are processes and have one trial at a time.
         devices: what local workers share out, as CUDA_VISIBLE_DEVICES says it; None to ask.
 
     Attributes:
@@ -95,6 +95,7 @@ class Workers:
             os.getpid(),
             kill_s=timeout_s + max(5.0, 0.2 * timeout_s) if timeout_s and ends else None,
             token="" if self._backend.sees_disk else uuid.uuid4().hex,
+            ends=ends,
         )
         self.places, self.warnings = self._backend.places, self._backend.warnings
 

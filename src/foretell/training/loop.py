@@ -11,8 +11,8 @@ What validation sees are the weights with statistics of normalisation layers tha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Generator
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +22,12 @@ from foretell.errors import ForetellError
 from foretell.training import scores, statistics
 from foretell.training.checkpoint import Curve, Moving, State
 from foretell.training.data import Data
-from foretell.training.data.batches import Split, balanced
+from foretell.training.data.batches import Split, balanced, resident
+from foretell.training.lead import Lead
 from foretell.training.recipe import Recipe
-from foretell.training.replay import beside, pool_of
+from foretell.training.replay import beside, index_of, pool_of
 from foretell.training.step import Looks, Settles, Steps, batches, optimiser_of, records
+from foretell.training.usage import Parts, Usage
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 T = TypeVar("T")
@@ -38,13 +40,14 @@ class DivergedError(ForetellError, ArithmeticError):
 class Fit(NamedTuple):
     """One training: validation metrics of the epoch whose weights are kept (from 0), and curves.
 
-    `ended` is False where `until` broke it off.
+    `ended` is False where `until` broke it off; `usage` is of this call.
     """
 
     metrics: dict[str, float]
     curve: Curve
     epoch: int
     ended: bool = True
+    usage: Usage = Usage()
 
 
 def fit(
@@ -96,9 +99,15 @@ def training(
     on_step: Callable[[], None] | None = None,
     state: State | None = None,
     until: int | None = None,
-) -> Generator[None, None, Fit]:
-    """What `fit` does, a little at a time: between two times others may use the card."""
-    train, val = Split(data, "train", device), Split(data, "val", device)
+    parts: Parts | None = None,
+) -> Generator[bool, None, Fit]:
+    """What `fit` does, a little at a time: between two times others may use the card.
+
+    `parts` is what counts the seconds, where that has begun before. Yields False while it only
+    waits for the card.
+    """
+    parts, lead = parts or Parts(), Lead(device)
+    train, val = resident(data, "train", device), resident(data, "val", device)
     prepare(model, data, device)
     optimiser = optimiser_of(model, recipe, device)
     by_class = recipe.sampler == "balanced" and data.task == "classification"
@@ -107,8 +116,7 @@ def training(
     shifts = torch.Generator().manual_seed(derive(seed, "augment"))
     generators = {"order": order, "augment": shifts, "torch": torch.default_generator}
     if device.type == "cuda":
-        at_device = torch.cuda.current_device() if device.index is None else device.index
-        generators["cuda"] = torch.cuda.default_generators[at_device]
+        generators["cuda"] = torch.cuda.default_generators[index_of(device)]
     moving = Moving(model, optimiser, generators)
     curve: Curve = {}
     weights: dict[str, Tensor] = {}
@@ -123,68 +131,99 @@ def training(
     last = min(recipe.epochs, until or recipe.epochs)
     again = torch.randperm(n, generator=torch.Generator().manual_seed(derive(seed, "again")))
     measured: statistics.Statistics = {}
+    seen = 0
 
-    def looked_at(epoch: int) -> Tensor:
-        return again[: statistics.plan(n, recipe.epochs, last=epoch + 1 == recipe.epochs)]
+    def settled(epoch: int) -> Generator[bool, None, None]:
+        least = statistics.plan(n, recipe.epochs, last=epoch + 1 == recipe.epochs)
+        with settle.estimate:
+            for at in settle.batches(again[:least]):
+                with lead:
+                    settle(at)
+                yield from lead.turns()
 
-    for epoch in range(len(curve.get("val_loss", ())), last):
-        if _ended(curve, recipe):
-            break
-        model.train()
-        if callable(progress := getattr(model, "progress", None)):
-            progress(epoch / recipe.epochs)
-        steps.total.zero_()
-        moves = steps.draw(sizes, shifts)
-        rows = torch.randperm(n, generator=order) if classes is None else balanced(classes, order)
-        if train.held is not None:
-            rows = rows.to(device)
-        for i, at in enumerate(batches(rows, recipe.batch_size, same)):
+    try:
+        for epoch in range(len(curve.get("val_loss", ())), last):
+            if _ended(curve, recipe):
+                break
+            parts.to("data")
+            model.train()
+            if callable(progress := getattr(model, "progress", None)):
+                progress(epoch / recipe.epochs)
+            steps.total.zero_()
+            moves = steps.draw(sizes, shifts)
+            rows = (
+                torch.randperm(n, generator=order) if classes is None else balanced(classes, order)
+            )
+            if train.held is not None:
+                rows = rows.to(device)
+            for i, at in enumerate(batches(rows, recipe.batch_size, same)):
+                if on_step is not None:
+                    on_step()
+                parts.to("data")
+                steps.put(at, moves[i] if moves else None)
+                parts.to("train")
+                with lead:
+                    steps(len(at), recipe.lr_at(epoch * len(sizes) + i, n_steps))
+                yield from lead.turns()
+            seen += sum(sizes)
+            yield from _waiting(lead, on_step)
+
+            parts.to("validate")
+            with statistics.aside(model):
+                yield from settled(epoch)
+                model.eval()
+                for i in range(len(looks.batches)):
+                    with lead:
+                        looks(i)
+                    yield from lead.turns()
+                yield from _waiting(lead, on_step)
+                row = {"train_loss": float(steps.total) / sum(sizes)}
+                found = _judged(looks, data)
+                if recipe.keep == "best" and found["loss"] < min(
+                    curve.get("val_loss", ()), default=math.inf
+                ):
+                    weights = {key: value.clone() for key, value in model.state_dict().items()}
+                measured = statistics.read(model)
+            row |= {f"val_{key}": value for key, value in found.items()}
+            if not (math.isfinite(row["train_loss"]) and math.isfinite(row["val_loss"])):
+                which = "training" if not math.isfinite(row["train_loss"]) else "validation"
+                raise DivergedError(f"the {which} loss is not a number in epoch {epoch + 1}")
+            for key, value in row.items():
+                curve.setdefault(key, []).append(value)
+            parts.to("save")
+            if state is not None:
+                on = not _ended(curve, recipe)  # somebody will go on from here
+                state.save(moving, curve, weights, now=on and epoch + 1 == last)
+            if on_epoch is not None:
+                on_epoch(epoch, row)
+
+        curve = {key: values[:last] for key, values in curve.items()}  # the state may be further on
+        ended = _ended(curve, recipe)
+        epoch = _best(curve) if recipe.keep == "best" else len(curve["val_loss"]) - 1
+        if ended and weights:
+            model.load_state_dict(weights)
+        elif ended and measured:
+            statistics.put(model, measured)
+        elif ended:  # all epochs were in `state`
+            yield from settled(epoch)
+    finally:
+        for one in (steps, settle, looks):
+            one.close()
+    metrics = {key: values[epoch] for key, values in curve.items() if key.startswith("val_")}
+    usage = Usage(device.type, seen, lead.busy_s, parts.seconds())
+    return Fit(metrics, curve, epoch, ended, usage)
+
+
+def _waiting(lead: Lead, on_step: Callable[[], None] | None) -> Generator[bool, None, None]:
+    """Until the card has done all that it was given."""
+    for done in lead.turns(0):
+        if not done:
             if on_step is not None:
                 on_step()
-            rate = recipe.lr_at(epoch * len(sizes) + i, n_steps)
-            steps(at, moves[i] if moves else None, rate)
-            yield
-
-        with statistics.aside(model):
-            yield from settle(looked_at(epoch))
-            model.eval()
-            for i in range(len(looks.batches)):
-                looks(i)
-                yield
-            yield from done(device)
-            row = {"train_loss": float(steps.total) / sum(sizes)}
-            found = _judged(looks, data)
-            if recipe.keep == "best" and found["loss"] < min(
-                curve.get("val_loss", ()), default=math.inf
-            ):
-                weights = {key: value.clone() for key, value in model.state_dict().items()}
-            measured = statistics.read(model)
-        row |= {f"val_{key}": value for key, value in found.items()}
-        if not (math.isfinite(row["train_loss"]) and math.isfinite(row["val_loss"])):
-            which = "training" if not math.isfinite(row["train_loss"]) else "validation"
-            raise DivergedError(f"the {which} loss is not a number in epoch {epoch + 1}")
-        for key, value in row.items():
-            curve.setdefault(key, []).append(value)
-        if state is not None:
-            on = not _ended(curve, recipe)  # somebody will go on from here
-            state.save(moving, curve, weights, now=on and epoch + 1 == last)
-        if on_epoch is not None:
-            on_epoch(epoch, row)
-
-    curve = {key: values[:last] for key, values in curve.items()}  # the state may be further on
-    ended = _ended(curve, recipe)
-    epoch = _best(curve) if recipe.keep == "best" else len(curve["val_loss"]) - 1
-    if ended and weights:
-        model.load_state_dict(weights)
-    elif ended and measured:
-        statistics.put(model, measured)
-    elif ended:  # all epochs were in `state`
-        yield from settle(looked_at(epoch))
-    metrics = {key: values[epoch] for key, values in curve.items() if key.startswith("val_")}
-    return Fit(metrics, curve, epoch, ended)
+            yield False
 
 
-def exhausted(steps: Generator[None, None, T]) -> T:
+def exhausted(steps: Generator[object, None, T]) -> T:
     """What a generator gives at its end."""
     while True:
         try:
@@ -192,15 +231,6 @@ def exhausted(steps: Generator[None, None, T]) -> T:
         except StopIteration as stop:
             found: T = stop.value
             return found
-
-
-def done(device: torch.device) -> Iterator[None]:
-    """Lets others go on until the card has done what it was given; nothing to wait for on a CPU."""
-    if device.type == "cuda":
-        event: Any = torch.cuda.Event()
-        event.record()
-        while not event.query():
-            yield
 
 
 def _judged(looks: Looks, data: Data) -> dict[str, float]:
@@ -242,4 +272,5 @@ def _looked(model: nn.Module, part: Split, data: Data, recipe: Recipe) -> Looks:
     looks = Looks(model, part, data, recipe)
     for i in range(len(looks.batches)):
         looks(i)
+    looks.close()
     return looks

@@ -8,7 +8,7 @@ same functions run as they are.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
@@ -96,20 +96,27 @@ class Steps:
         """How the images of an epoch's batches are moved: one tensor each, none without."""
         if not (self.largest or self.flip):
             return []
-        moves = [augment.draw(n, self.largest, self.flip, rng) for n in sizes]
-        return [one.to(self.total.device, non_blocking=True) for one in moves]
+        moves = torch.cat([augment.draw(n, self.largest, self.flip, rng) for n in sizes], dim=1)
+        return list(moves.to(self.total.device).split(list(sizes), dim=1))  # one copy of all
 
-    def __call__(self, at: Tensor, moves: Tensor | None, lr: float) -> None:
-        """One step on the rows at positions `at`, (n,), moved by `moves`, (3, n, 1)."""
+    def put(self, at: Tensor, moves: Tensor | None) -> None:
+        """The next step is on the rows at positions `at`, (n,), moved by `moves`, (3, n, 1)."""
         self._inputs.put(at)
         if moves is not None:
             self._moves[:, : len(at)].copy_(moves)
+
+    def __call__(self, n: int, lr: float) -> None:
+        """One step on the `n` rows that were put."""
         for group in self.optimiser.param_groups:
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(lr)
             else:
                 group["lr"] = lr
-        self._replays[len(at)]()
+        self._replays[n]()
+
+    def close(self) -> None:
+        """There are no more steps."""
+        _close(self._replays)
 
     def _step(self, n: int) -> None:
         recipe = self.recipe
@@ -155,7 +162,8 @@ class Looks:
     ) -> None:
         self.model, self.part, self.data, self.recipe = model, part, data, recipe
         size = min(4 * recipe.batch_size, len(part))
-        self.batches = torch.arange(len(part)).split(size)
+        where = part.device if part.held is not None else torch.device("cpu")
+        self.batches = torch.arange(len(part), device=where).split(size)
         self.whole = records(recipe, part.device)  # else the last batch is a smaller one
         self._inputs = Inputs(part, size)
         self._out = torch.zeros(size, data.n_outputs, device=part.device)
@@ -172,8 +180,12 @@ class Looks:
         n = len(self.batches[0]) if self.whole else len(at)
         self._inputs.put(at)  # behind them are rows that were looked at before
         self._replays[n]()
-        first = int(at[0])
+        first = i * len(self.batches[0])
         self.outputs[first : first + len(at)].copy_(self._out[: len(at)])
+
+    def close(self) -> None:
+        """There are no more looks."""
+        _close(self._replays)
 
     def _look(self, n: int) -> None:
         x, y = self._inputs.batch(n)
@@ -197,27 +209,37 @@ class Settles:
         self._inputs: dict[int, Inputs] = {}
         self._replays: dict[int, Replay] = {}
 
-    def __call__(self, rows: Tensor) -> Iterator[None]:
-        """Estimate them on rows (n,) of the split, a batch at a time."""
-        with self.estimate:
+    def batches(self, rows: Tensor) -> list[Tensor]:
+        """Rows (n,) of the split as they are looked at; none where nothing is estimated."""
+        same = records(self.recipe, self.train.device)
+        return batches(rows, self.recipe.batch_size, same) if self.estimate.layers else []
+
+    @torch.no_grad()
+    def __call__(self, at: Tensor) -> None:
+        """Look at a batch, inside of `estimate`."""
+        n = len(at)
+        if n not in self._replays:
             same = records(self.recipe, self.train.device)
-            parts = batches(rows, self.recipe.batch_size, same) if self.estimate.layers else []
-            for at in parts:
-                n = len(at)
-                if n not in self._replays:
-                    self._inputs[n] = Inputs(self.train, n)
-                    self._replays[n] = Replay(
-                        partial(self._look, n), self.train.device, same, "a look", self.pool
-                    )
-                self._inputs[n].put(at)
-                with torch.no_grad():
-                    self._replays[n]()
-                yield
+            self._inputs[n] = Inputs(self.train, n)
+            self._replays[n] = Replay(
+                partial(self._look, n), self.train.device, same, "a look", self.pool
+            )
+        self._inputs[n].put(at)
+        self._replays[n]()
+
+    def close(self) -> None:
+        """There are no more estimates."""
+        _close(self._replays)
 
     def _look(self, n: int) -> None:
         x, _ = self._inputs[n].batch(n)
         with autocast(self.recipe, x.device):
             self.model(x)
+
+
+def _close(replays: Mapping[int, Replay]) -> None:
+    for one in replays.values():
+        one.close()
 
 
 def records(recipe: Recipe, device: torch.device) -> bool:

@@ -34,10 +34,12 @@ class Guard:
 
     Args:
         timeout_s: seconds; asked by `pulse()`.
-        memory_gb: main memory that it may take in addition to what its process has, 10^9 bytes.
+        memory_gb: main memory that it may take in addition to what its process has, 10^9 bytes; on
+            a card as much of the card's.
         driver: id of the process that started it.
         kill_s: seconds after which the process is ended, where it has no other work.
         token: what the driver wrote beside the weights.
+        ends: whether the process may be ended: another one takes its place.
     """
 
     timeout_s: float | None = None
@@ -45,6 +47,7 @@ class Guard:
     driver: int = 0
     kill_s: float | None = None
     token: str = ""
+    ends: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ def evaluate(evaluator: Evaluator, job: Job, guard: Guard = Guard()) -> Outcome:
         else:
             error = result.error
         if error:
+            if guard.ends and _alone(guard) and gone_after(error, evaluator.device):
+                os._exit(1)  # whatever came next here would fail as well
             if guard.memory_gb and error.startswith("out of memory"):
                 error = f"{error} (a trial may take {guard.memory_gb:g} GB)"
             result = Result(seed=job.seed, seconds=time.perf_counter() - started, error=error)
@@ -136,7 +141,7 @@ def _memory(guard: Guard, device: str) -> Iterator[None]:
     """A limit on the private memory of this process: what it has now, and `memory_gb`.
 
     The system holds it, by address space. A driver of CUDA reserves more of that than there is
-    memory, so there the memory in use is watched.
+    memory, so there the memory in use is watched, and torch holds the same limit on the card's.
     """
     if guard.memory_gb is None:
         yield
@@ -151,7 +156,8 @@ def _memory(guard: Guard, device: str) -> Iterator[None]:
             hint="use local workers or Ray, or the limit that your executor has",
         )
     if _reserves(device):
-        with _watched(int(guard.memory_gb * 1e9)):
+        more = int(guard.memory_gb * 1e9)
+        with _watched(more), _of_card(device, more):
             yield
         return
     import resource
@@ -195,6 +201,23 @@ def _watched(more: int) -> Iterator[None]:
         overdrawn.reset(token)
 
 
+@contextlib.contextmanager
+def _of_card(device: str, more: int) -> Iterator[None]:
+    """A limit on the memory that torch takes of a card: what it has now, and `more` bytes."""
+    import torch
+
+    from foretell.nets.devices import pick_device
+
+    card = pick_device(device)
+    whole = torch.cuda.get_device_properties(card).total_memory
+    share = (torch.cuda.memory_reserved(card) + more) / whole
+    torch.cuda.set_per_process_memory_fraction(min(1.0, share), card)
+    try:
+        yield
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, card)
+
+
 def _reserves(device: str) -> bool:
     """Whether what trains on `device` reserves address space that it does not use."""
     if device != "auto" and not device.startswith("cuda"):
@@ -202,6 +225,30 @@ def _reserves(device: str) -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
+
+
+def gone_after(error: str, device: str) -> bool:
+    """Whether a trial's error has left this process without its card."""
+    if "CUDA error" not in error or not _reserves(device):
+        return False
+    from foretell.nets.devices import pick_device
+
+    return bool(gone(pick_device(device)))
+
+
+def gone(device: Any) -> str:
+    """Why this process cannot use a card any more, in a line; empty while it can.
+
+    Args:
+        device: a `torch.device` of type "cuda".
+    """
+    import torch
+
+    try:
+        torch.cuda.synchronize(device)
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    return ""
 
 
 def _bytes_in_use() -> int:

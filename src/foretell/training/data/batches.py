@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import torch
 from torch import Tensor
 
@@ -16,11 +18,12 @@ class Split:
     def __init__(self, data: Data, part: str, device: torch.device) -> None:
         self.rows = data.split[part]
         self.device = device
-        self.data = data
         self.y: Tensor = torch.from_numpy(data.y[self.rows]).to(device)
         self.held = None
+        self._x = data.x  # where it is on disk
         if self.rows.size * data.x[:1].nbytes <= _room(device):
             self.held = torch.from_numpy(data.x[self.rows]).to(device)
+            del self._x
         shape = (1, -1, *(1,) * (data.x.ndim - 2))
         scale, shift = 1 / (255 * data.std), data.mean / data.std  # of bytes
         self.scale = torch.tensor(scale, dtype=torch.float32, device=device).view(shape)
@@ -39,11 +42,34 @@ class Split:
 
     def rows_at(self, at: Tensor) -> Tensor:
         """Inputs as the data has them, from disk, at positions `at` (a CPU tensor)."""
-        return torch.from_numpy(self.data.x[self.rows[at.numpy()]]).to(self.device)
+        return torch.from_numpy(self._x[self.rows[at.numpy()]]).to(self.device)
 
     def normalised(self, x: Tensor) -> Tensor:
         """Bytes as float32 of mean 0 and spread 1; numbers as they are."""
         return x.float().mul_(self.scale).sub_(self.shift) if x.dtype == torch.uint8 else x
+
+
+_resident: weakref.WeakKeyDictionary[Data, dict[tuple[str, str], Split]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def resident(data: Data, part: str, device: torch.device) -> Split:
+    """A split, of which a card has one copy for all networks, as long as there is the data.
+
+    It is copied before this returns, so that every stream may read it.
+    """
+    if device.type != "cuda":
+        return Split(data, part, device)
+    key = (part, str(device))
+    kept = _resident.setdefault(data, {})
+    if key not in kept:
+        found = Split(data, part, device)
+        torch.cuda.current_stream(device).synchronize()
+        if found.held is None:
+            return found
+        kept[key] = found
+    return kept[key]
 
 
 def balanced(y: Tensor, generator: torch.Generator) -> Tensor:
