@@ -93,6 +93,8 @@ def report(
 
     path = write(folder, load(space) if space else None)
     if json:
-        console.show_json({"report": str(path)})
+        from foretell.report import throughput
+
+        console.show_json({"report": str(path), "throughput": throughput(folder)})
     else:
         console.show(f"report: {path}   next: open it in a browser")

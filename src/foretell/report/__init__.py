@@ -11,14 +11,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from foretell.errors import RunError
-from foretell.report import budgets, page, searches, study, supernet
+from foretell.report import budgets, page, reading, searches, study, supernet
 from foretell.runs.folder import settings_of
 from foretell.spaces.base import Space
 from foretell.studies import budgets as budgets_study
 from foretell.studies import predictors as predictors_study
 from foretell.studies import searches as searches_study
 
-__all__ = ["write"]
+__all__ = ["throughput", "write"]
 
 
 def write(folder: str | Path, space: Space | None = None) -> Path:
@@ -47,3 +47,16 @@ def write(folder: str | Path, space: Space | None = None) -> Path:
         expected="a run, or a study of predictors, of searches or of budgets",
         hint="its tables are summary.md and summary.csv",
     )
+
+
+def throughput(folder: str | Path) -> dict[str, object] | None:
+    """How fast the networks of a run trained; None of other folders, and where it is not known.
+
+    Args:
+        folder: of `foretell run`.
+    """
+    folder = Path(folder)
+    if (folder / "search.json").exists() or settings_of(folder).get("study") is not None:
+        return None
+    found = reading.read(folder).throughput
+    return None if found is None else found.to_dict()

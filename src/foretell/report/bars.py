@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.figure import Figure as Canvas
 
 from foretell.report.display import COLOURS, Display, chart
 from foretell.report.reading import Run, number
 from foretell.report.units import plural, seconds, short
+from foretell.runs.throughput import noun_of
 
 
 def baselines(run: Run) -> Display | None:
@@ -102,23 +105,53 @@ def time_spent(run: Run) -> Display | None:
     parts = time_parts(run)
     if not parts:
         return None
-    names, spent = list(parts), np.array(list(parts.values()))
-    share = spent / spent.sum()
     caption = (
         "Times are added over the workers: with several of them, the clock on the wall shows less. "
         f"{_on_the_clock(run)}"
     ).strip()
+    return _shares("time", "Where the time went", caption, parts, _ROLES)
+
+
+_PARTS = {
+    "train": ("steps", "top"),
+    "validate": ("validation", "sample"),
+    "data": ("data", "kind-0"),
+    "save": ("checkpoints", "kind-1"),
+    "setup": ("setting up", "grid"),
+}
+
+
+def trainings(run: Run) -> Display | None:
+    """Shares of the time of trainings, and how many rows a second went through them."""
+    fast = run.throughput
+    if fast is None or not fast.parts:
+        return None
+    said = fast.words(noun_of(run.record.data.input_shape or ()))
+    caption = (
+        "Seconds of all trainings, added. Validation is statistics of normalisation layers, looks "
+        f"and metrics; setting up is building, checking and recording. {'; '.join(said)}."
+    )
+    parts = {words: fast.parts[name] for name, (words, _) in _PARTS.items() if name in fast.parts}
+    return _shares("trainings", "Inside of a training", caption, parts, dict(_PARTS.values()))
+
+
+def _shares(
+    key: str, title: str, caption: str, parts: Mapping[str, float], roles: Mapping[str, str]
+) -> Display:
+    """Parts of some seconds, as one bar and their numbers."""
+    names, spent = list(parts), np.array(list(parts.values()))
+    share = spent / spent.sum()
 
     def draw(canvas: Canvas) -> None:
         bar, words = canvas.subplots(2, 1, height_ratios=[1, 0.62 * len(names)])
         start = np.cumsum(share) - share
         for name, left, wide in zip(names, start, share, strict=True):
-            bar.barh(0, wide, left=left, height=1.0, color=COLOURS[_ROLES[name]], lw=0)
+            bar.barh(0, wide, left=left, height=1.0, color=COLOURS[roles[name]], lw=0)
         bar.set_xlim(0, 1)
         words.set_xlim(0, 1)
         words.set_ylim(len(names) - 0.5, -0.5)
         for i, name in enumerate(names):
-            words.barh(i, 0.035, height=0.6, color=COLOURS[_ROLES[name]], lw=0)
+            words.barh(i, 0.035, height=0.6, color=COLOURS[roles[name]], lw=0)
             words.text(0.06, i, name, va="center")
             words.text(0.84, i, seconds(float(spent[i])), va="center", ha="right")
             words.text(1.0, i, f"{100 * share[i]:.1f} %", va="center", ha="right")
@@ -126,11 +159,11 @@ def time_spent(run: Run) -> Display | None:
             ax.set_axis_off()
 
     return Display(
-        "time",
-        "Where the time went",
+        key,
+        title,
         caption,
         {"phase": names, "seconds": spent, "share": share},
-        lambda: chart("time", f"Stacked bar. {caption}", draw, height=70 + 26 * len(names)),
+        lambda: chart(key, f"Stacked bar. {caption}", draw, height=70 + 26 * len(names)),
     )
 
 

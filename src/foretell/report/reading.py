@@ -18,6 +18,7 @@ from foretell.runs.events import Final, Rank, Rival, Session
 from foretell.runs.folder import settings_of
 from foretell.runs.record import RunRecord, SpaceRecord
 from foretell.runs.settings import meant
+from foretell.runs.throughput import Throughput, throughput
 from foretell.runs.trial import Trial
 from foretell.spaces.base import Rows, Space
 from foretell.spaces.parts.load import named
@@ -37,6 +38,7 @@ class Run:
     again: tuple[Trial, ...]  # trainings with other seeds, for the verdict
     ranks: tuple[Rank, ...]  # one a round
     sessions: tuple[Session, ...]
+    throughput: Throughput | None  # where that was written down
     spreads: dict[str, dict[str, float]]  # of measured costs: name -> architecture -> spread
     stopped_by: str  # which budget ended the search
     final: Final | None
@@ -140,6 +142,7 @@ def read(folder: Path, space: Space | None = None) -> Run:
     said = _Said(path)
     final = next(iter(reversed(said.of(events.Final))), None)
     latest = {event.id: Trial.told(event, metric.name) for event in said.of(events.Trial)}
+    sessions = said.of(events.Session)
     last_stop = [stop.reason for stop in said.of(events.Stop)][-1:]
     return Run(
         folder=folder,
@@ -147,7 +150,8 @@ def read(folder: Path, space: Space | None = None) -> Run:
         trials=tuple(trial for trial in latest.values() if trial.phase != "verdict"),
         again=tuple(trial for trial in latest.values() if trial.phase == "verdict"),
         ranks=tuple(said.of(events.Rank)),
-        sessions=tuple(said.of(events.Session)),
+        sessions=tuple(sessions),
+        throughput=throughput([*said.of(events.Rung), *said.of(events.Trial)], sessions),
         spreads=_spreads(said.of(events.Cost)),
         stopped_by=(final and final.stopped_by) or "".join(last_stop),
         final=final,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from foretell import typed
-from foretell.report.bars import baselines, time_spent
+from foretell.report.bars import baselines, time_spent, trainings
 from foretell.report.data import confusion, data
 from foretell.report.display import PHASES, cell, table_csv
 from foretell.report.drawing import network
@@ -278,7 +278,7 @@ def _failures(run: Run) -> Html | None:
 
 
 def _time(run: Run) -> Html | None:
-    return figures([time_spent(run)])
+    return figures([time_spent(run), trainings(run)])
 
 
 def _next(run: Run) -> Html | None:

@@ -12,6 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
 from foretell.evaluators.base import Result
+from foretell.training.usage import Usage
 from foretell.typed import REST, Reader, plain
 
 Numbers = dict[str, float | None]
@@ -78,13 +79,14 @@ class Trained(Record):
     curve: dict[str, tuple[float | None, ...]]
     epochs: int = 0
     ended_s: float | None = None  # since the search began
+    usage: Usage | None = field(default=None, metadata=_OMIT)
 
     @property
     def result(self) -> Result:
         """As an evaluator gave it."""
         metrics = {name: _number(value) for name, value in self.metrics.items()}
         curve = {name: [_number(v) for v in values] for name, values in self.curve.items()}
-        return Result(metrics, curve, self.seconds, self.seed, self.error, self.epochs)
+        return Result(metrics, curve, self.seconds, self.seed, self.error, self.epochs, self.usage)
 
 
 @dataclass(frozen=True)

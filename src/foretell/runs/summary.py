@@ -11,7 +11,8 @@ import numpy as np
 from foretell._console import duration
 from foretell.metrics import welch
 from foretell.runs.driver import Driver
-from foretell.runs.events import Final, Rank
+from foretell.runs.events import Final, Rank, Rung, Session, Trial
+from foretell.runs.throughput import noun_of, throughput
 from foretell.training import scores
 from foretell.training.data import Data
 from foretell.typed import plain
@@ -32,6 +33,8 @@ def summary(driver: Driver, final: Final, data: Data) -> dict[str, Any]:
     trials = driver.ended
     rank = driver.journal.of(Rank)
     random = final.random
+    trained = [*driver.journal.of(Rung), *driver.journal.of(Trial)]
+    fast = throughput(trained, driver.journal.of(Session))
     return {
         "folder": str(driver.folder.path),
         "report": str(driver.folder.report),
@@ -59,6 +62,9 @@ def summary(driver: Driver, final: Final, data: Data) -> dict[str, Any]:
         "verdict": _verdict(driver, final),
         "stopped_by": driver.stopped_by,
         "train_s": sum(trial.result.seconds for trial in trials if trial.result),
+        "throughput": None
+        if fast is None
+        else fast.to_dict() | {"words": fast.words(noun_of(data.input_shape))},
     }
 
 
@@ -94,6 +100,8 @@ def lines(summary: Mapping[str, Any]) -> list[str]:
     params = f", {summary['params']:,} parameters" if summary["params"] is not None else ""
     trained_s = duration(summary["train_s"])
     lines = [f"{summary['trials']} networks trained{failed}, {trained_s} of training"]
+    if summary["throughput"]:
+        lines += summary["throughput"]["words"]
     if summary["predictor"]:
         note = f": {summary['predictor_note']}" if summary["predictor_note"] else ""
         lines.append(f"predictor {summary['predictor']}{note}")

@@ -126,6 +126,7 @@ class Trial:
             curve=_tuples(result),
             epochs=result.epochs,
             ended_s=ended_s,
+            usage=result.usage,
             value=value,
         )
 
@@ -144,6 +145,7 @@ class Trial:
             curve=_tuples(result),
             seconds=result.seconds,
             ended_s=ended_s,
+            usage=result.usage,
             epochs=self.epochs,
             stopped=self.stopped,
             replicate=self.replicate,
