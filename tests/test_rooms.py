@@ -194,7 +194,7 @@ def imports(src: Path) -> Imports:
     graph: dict[str, set[str]] = {}
     for name, tree in trees.items():
         found = {_file(target, trees, faces) for target in _targets(tree, name in faces)}
-        graph[name] = {file for file in found if file not in (None, name)}  # type: ignore[misc]
+        graph[name] = {file for file in found if file not in (None, name)}
     return graph
 
 

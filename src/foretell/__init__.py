@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from foretell.evaluators.own import evaluator as evaluator
     from foretell.evaluators.trainer import Trainer as Trainer
     from foretell.evidence import curves as curves
-    from foretell.evidence import zero_cost as proxies  # noqa: F401
+    from foretell.evidence import zero_cost as proxies  # noqa: F401  # handed on by another name
     from foretell.nas import NAS as NAS
     from foretell.search.asktell import Search as Search
     from foretell.search.history import History as History

@@ -60,9 +60,9 @@ def _word(key: int | str) -> int:
 @contextlib.contextmanager
 def own_global(seed: int) -> Iterator[None]:
     """numpy's global generator at `seed`, and put back after: SVRs draw from it, it is not ours."""
-    before = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
+    before = np.random.get_state()
+    np.random.seed(seed)
     try:
         yield
     finally:
-        np.random.set_state(before)  # noqa: NPY002
+        np.random.set_state(before)

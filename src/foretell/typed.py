@@ -49,9 +49,10 @@ class Reader:
 
     def record(self, kind: type[R], raw: Mapping[str, Any], path: str = "") -> R:
         """A dataclass of type `kind` from an object; what the object lacks keeps its default."""
-        hints: dict[str, Any] = _hints(kind)  # type: ignore[arg-type]  # classes are hashable
+        of: Any = kind  # which mypy takes neither for hashable nor for a dataclass
+        hints: dict[str, Any] = _hints(of)
         found: dict[str, Any] = {}
-        known = [one for one in dataclasses.fields(kind) if one.init]  # type: ignore[arg-type]  # R is a dataclass
+        known = [one for one in dataclasses.fields(of) if one.init]
         for one in known:
             if one.metadata.get("rest"):
                 taken = {other.name for other in known}

@@ -107,7 +107,9 @@ def test_candidates_are_mutants_of_the_best():
 
 
 def test_an_inner_evolution_finds_what_its_score_likes_best():
-    score = lambda X: (X == 3).sum(axis=1).astype(float)  # noqa: E731
+    def score(X):
+        return (X == 3).sum(axis=1).astype(float)
+
     start = SPACE.sample(10, rng=0)
     found = evolved(SPACE, score, start, stream(0), 20, 15)
     assert found[0].tolist() == [3] * 6

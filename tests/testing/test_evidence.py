@@ -74,8 +74,8 @@ class OfTheProcess(Faulty):
 
 class OfTheGlobalGenerator(Faulty):
     def compute(self, X):
-        np.random.seed(0)  # noqa: NPY002
-        return np.random.rand(len(X))  # noqa: NPY002
+        np.random.seed(0)
+        return np.random.rand(len(X))
 
 
 class OfTheOtherRows(Faulty):

@@ -28,7 +28,7 @@ class OfTheGlobalGenerator(Proxy):
     """Torch's own is put back, and seeded by nobody: another number each time."""
 
     def score(self, look):
-        return float(np.random.rand())  # noqa: NPY002
+        return float(np.random.rand())
 
 
 class SeedsTheGlobalOne(Proxy):

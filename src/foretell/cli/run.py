@@ -40,11 +40,10 @@ def _with_options(function: Callable[..., None]) -> Callable[..., None]:
     *before, after, _ = inspect.signature(function, eval_str=True).parameters.values()
     first = ("space", "strategy", "predictor")
     found = sorted(settings.flags(), key=lambda one: one[0] not in first)
-    function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # read by inspect
-        [*before, *(_parameter(flag) for _, _, flag in found), after]
-    )
-    each = function.__signature__.parameters.values()  # type: ignore[attr-defined]
-    function.__annotations__ = {one.name: one.annotation for one in each}
+    each = [*before, *(_parameter(flag) for _, _, flag in found), after]
+    read: Any = function  # by inspect, of which the types of functions know nothing
+    read.__signature__ = inspect.Signature(each)
+    read.__annotations__ = {one.name: one.annotation for one in each}
     return function
 
 

@@ -85,7 +85,7 @@ class Runs(Protocol):
         """
 
 
-class TrialTimeout(ForetellError, TimeoutError):  # noqa: N818 - the builtin is TimeoutError
+class TrialTimeout(ForetellError, TimeoutError):  # noqa: N818  # as the builtin, whose name says it
     """A trial took longer than it may."""
 
 

@@ -57,7 +57,7 @@ def trace(module: nn.Module, example: Any, *, way: str = "watch") -> Computation
     module.eval()
     try:
         with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # the network warns its user when it is run
             if way == "export":
                 return _exported(module, inputs)
             return _watched(module, inputs)

@@ -44,11 +44,15 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
 
     has_std: bool = False  # whether `_predict` gives an uncertainty
     fewest: ClassVar[int] = 1  # results that it learns from
-    leaves_out: bool = False  # whether a fit says in `unseen_` what parts of it make of the rows
-    unseen_: tuple[Floats, Floats] | None = None  # they have not seen: mean and deviation, (n,)
+    unseen_: tuple[Floats, Floats] | None = None  # see `leaves_out`: mean and deviation, (n,)
     ranges: ClassVar[Mapping[str, Any]] = {}  # settings worth trying, for random search
     space: Space
     random_state: int | None
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether a fit says in `unseen_` what parts of it make of rows they have not seen."""
+        return False
 
     @abstractmethod
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:

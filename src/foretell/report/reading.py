@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,14 +164,14 @@ def read(folder: Path, space: Space | None = None) -> Run:
     )
 
 
-def number(value: object) -> float:
+def number(value: Any) -> float:
     """A finite number, or NaN for anything else.
 
     >>> number("0.5"), number(""), number(None)
     (0.5, nan, nan)
     """
     try:
-        result = float(value)  # type: ignore[arg-type]  # whatever the file holds
+        result = float(value)
     except (TypeError, ValueError):
         return math.nan
     return result if np.isfinite(result) else math.nan

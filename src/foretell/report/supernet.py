@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +218,5 @@ def _lines(
         if len(known) > 1:
             legend(canvas)
 
-    render: Callable[[], str] = lambda: chart(name, f"{title}: {caption}", draw)  # noqa: E731
     numbers = {"epoch": epochs, **{key: list(values) for key, values in known.items()}}
-    return Display(name, title, caption, numbers, render)
+    return Display(name, title, caption, numbers, lambda: chart(name, f"{title}: {caption}", draw))

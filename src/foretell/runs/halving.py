@@ -44,9 +44,10 @@ class Halving:
         if setting is None or isinstance(setting, cls):
             return setting
         if isinstance(setting, str):
-            return cls(kind=setting)  # type: ignore[arg-type]  # checked when made
+            setting = {"kind": setting}
+        given: Any = setting  # its values are checked when it is made
         try:
-            return cls(**setting)  # type: ignore[arg-type]  # as above
+            return cls(**given)
         except TypeError:
             raise SettingError(
                 "halving", expected="'sync', 'asha', or eta, min_epochs and kind", got=setting

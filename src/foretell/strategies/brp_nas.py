@@ -11,7 +11,7 @@ import numpy as np
 from foretell.errors import SettingError
 from foretell.search.history import History
 from foretell.search.strategy import Proposal, Strategy
-from foretell.spaces.base import Space
+from foretell.spaces.base import Rows, Space
 from foretell.strategies.parts.fresh import fresh
 from foretell.strategies.parts.guided import best_of, fitted, opening, top
 
@@ -90,7 +90,10 @@ class BRPNAS(Strategy):
         if n_upper:
             drawn = space.sample(max(self.ranked, n_upper), rng)
             upper = best_of(drawn, model.predict(drawn), max(len(drawn) >> i, n_upper))
-            draw = lambda k: upper[rng.integers(len(upper), size=k)]  # noqa: E731
+
+            def draw(k: int) -> Rows:
+                return upper[rng.integers(len(upper), size=k)]
+
             rest = fresh(space, out, n_upper, draw, rng, self.repeats)
             X = np.concatenate([X, rest])
         return Proposal(X, model=model)

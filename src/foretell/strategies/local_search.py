@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -80,8 +79,10 @@ class LocalSearch(Strategy):
         climb = self._climb(space, history.told.latest)
         around = climb.open[rng.permutation(len(climb.open))] if not climb.due else climb.open[:0]
         given = [around]
-        draw = partial(space.sample, rng=rng)
-        first = lambda k: given.pop() if given else draw(k)  # noqa: E731
+
+        def first(k: int) -> Rows:
+            return given.pop() if given else space.sample(k, rng=rng)
+
         return Proposal(fresh(space, history, n, first, rng, self.repeats))
 
     def _climb(self, space: Space, known: History) -> _Climb:

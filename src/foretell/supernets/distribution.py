@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -285,21 +285,18 @@ class Constant(Distribution):
         return _softmax(torch.zeros_like(arch.alpha), mask)
 
 
-Context = torch.autograd.function.FunctionCtx
-
-
 class _Dirichlet(torch.autograd.Function):
     """A draw with its own generator, which torch.distributions has no place for."""
 
     @staticmethod
-    def forward(ctx: Context, beta: Tensor, rng: torch.Generator) -> Tensor:
+    def forward(ctx: Any, beta: Tensor, rng: torch.Generator) -> Tensor:
         z: Tensor = torch._sample_dirichlet(beta.cpu(), generator=rng)
         ctx.save_for_backward(z, beta)
         return z.to(beta.device)
 
     @staticmethod
-    def backward(ctx: Context, *grads: Tensor) -> tuple[Tensor, None]:
-        z, beta = ctx.saved_tensors  # type: ignore[attr-defined]  # of save_for_backward
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        z, beta = ctx.saved_tensors
         grad, total = grads[0].cpu(), beta.cpu().sum(-1, keepdim=True)
         slope = torch._dirichlet_grad(z, beta.cpu(), total.expand_as(z))
         return (slope * (grad - (z * grad).sum(-1, keepdim=True))).to(beta.device), None

@@ -50,10 +50,10 @@ class Course(Protocol):
 class Schedule(ABC):  # noqa: B024  # each hook may be left out
     """Hooks before and after an epoch; several are applied in their order."""
 
-    def start(self, course: Course, epoch: int) -> None:  # noqa: B027
+    def start(self, course: Course, epoch: int) -> None:  # noqa: B027  # as above
         """Before an epoch, counted from 0."""
 
-    def end(self, course: Course, epoch: int) -> None:  # noqa: B027
+    def end(self, course: Course, epoch: int) -> None:  # noqa: B027  # as above
         """After it."""
 
     @property

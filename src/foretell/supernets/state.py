@@ -130,7 +130,8 @@ class State:
                 header = file.metadata() or {}
                 if header.get("of") != self.of:
                     return None
-                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118  # no iterator
+                names = file.keys()  # it has no iterator
+                tensors = {name: file.get_tensor(name).clone() for name in names}
             facts: Facts = json.loads(header["facts"])
         except Exception:  # torn or foreign: start anew
             return None

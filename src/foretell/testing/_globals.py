@@ -13,7 +13,7 @@ import numpy as np
 
 def global_states() -> dict[str, object]:
     """States of the global generators of random, numpy and (when it is loaded) torch."""
-    legacy: Any = np.random.get_state(legacy=False)  # noqa: NPY002  # read, never drawn from
+    legacy: Any = np.random.get_state(legacy=False)  # read, never drawn from
     key, position = legacy["state"]["key"].tobytes(), legacy["state"]["pos"]
     states: dict[str, object] = {"random": random.getstate(), "numpy": (key, position)}
     torch = sys.modules.get("torch")
@@ -29,15 +29,15 @@ def shaken() -> Iterator[None]:
     Who seeds one and draws from it leaves the state that it left before: here it does not.
     """
     torch = sys.modules.get("torch")
-    known = random.getstate(), np.random.get_state(), torch and torch.get_rng_state()  # noqa: NPY002
+    known = random.getstate(), np.random.get_state(), torch and torch.get_rng_state()
     try:
         random.random()
-        np.random.random()  # noqa: NPY002
+        np.random.random()
         if torch is not None:
             torch.rand(1)
         yield
     finally:
         random.setstate(known[0])
-        np.random.set_state(known[1])  # noqa: NPY002
+        np.random.set_state(known[1])
         if torch is not None:
             torch.set_rng_state(known[2])

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import joblib
 import numpy as np
 from sklearn.base import clone
@@ -92,9 +94,10 @@ def _gaps(method: CurveMethod, curves: dict[str, Floats]) -> None:
 
 
 def _refuses(method: CurveMethod, curves: dict[str, Floats]) -> None:
-    for epochs in (method.least - 1, EPOCHS + 1, 2.5):
+    wrong: list[Any] = [method.least - 1, EPOCHS + 1, 2.5]
+    for epochs in wrong:
         try:
-            method.predict(curves, epochs=epochs)  # type: ignore[arg-type]
+            method.predict(curves, epochs=epochs)
         except SettingError:
             continue
         raise AssertionError(f"{epochs} epochs are taken")

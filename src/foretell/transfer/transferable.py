@@ -149,7 +149,7 @@ class Transferable(Predictor):
                     expected="modules and their input_shape",
                     hint="predict([module], input_shape=(3, 32, 32)), or Transferable(space)",
                 )
-            return super().predict(X, return_std)  # type: ignore[call-overload,no-any-return]
+            return super().predict(X, return_std=True) if return_std else super().predict(X)
         if not hasattr(self, "line_"):
             raise NotFittedError("call fit, or take Transferable.pretrained()")
         scores, spread = (self.prior or shipped()).score(numbers(X, input_shape))

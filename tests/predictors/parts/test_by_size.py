@@ -23,7 +23,7 @@ def test_a_build_without_its_library_does_not_remove_a_baseline(name):
     """Numbers of the space stand for its sizes; with words alone there is nothing to go by."""
 
     def build(decisions, input_shape, n_outputs):
-        import no_such_library  # noqa: F401
+        import no_such_library  # noqa: F401  # it fails
 
     space = ft.Space.from_choices(
         {"width": ft.choice(["16ch", "32ch"], repeat=3), "op": ["a", "b"]}, build=build

@@ -75,7 +75,7 @@ def test_the_loss_is_that_of_a_loop(positives) -> None:
 
 def test_an_unknown_kind_of_positives_is_refused() -> None:
     with pytest.raises(SettingError, match="soft, literal or hard"):
-        contrastive_loss(torch.eye(3), torch.ones(3, 3), positives="other")  # type: ignore[arg-type]
+        contrastive_loss(torch.eye(3), torch.ones(3, 3), positives="other")
 
 
 def test_pretraining_draws_near_what_has_near_spectra() -> None:

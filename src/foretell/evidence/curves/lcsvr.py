@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.special import ndtri
 from scipy.stats import rankdata
@@ -55,20 +57,20 @@ class LcSVR(CurveMethod):
     def _learn(self, whole: Floats, y: Floats) -> None:
         self.whole_, self.ends_ = whole, np.sort(y)
         self.scores_ = ndtri((rankdata(y) - 0.5) / len(y))
-        self.machines_: dict[int, object] = {}
+        self.machines_: dict[int, Any] = {}
 
     def _predict(self, seen: Floats, horizon: int) -> tuple[Floats, None]:
         t = seen.shape[1]
         if t not in self.machines_:
             self.machines_[t] = self._machine(min(t, self.whole_.shape[1]))
-        said = self.machines_[t].predict(self._features(seen))  # type: ignore[attr-defined]
+        said = self.machines_[t].predict(self._features(seen))
         return beyond(said, np.sort(self.scores_), self.ends_), None
 
     def _features(self, seen: Floats) -> Floats:
         parts = [statistics(seen), seen] if self.whole else [statistics(seen)]
         return np.concatenate(parts, axis=1)
 
-    def _machine(self, t: int) -> object:
+    def _machine(self, t: int) -> Any:
         F = self._features(self.whole_[:, :t])
         y = self.scores_
         rng = stream(self.random_state, "lcsvr", t)

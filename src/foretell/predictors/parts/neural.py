@@ -93,7 +93,7 @@ class Neural(Predictor):
     left_out: ClassVar[float] = 0.25  # of the rows, by each of several members
 
     @property
-    def leaves_out(self) -> bool:  # type: ignore[override]  # it depends on the settings
+    def leaves_out(self) -> bool:
         """Whether each row is left out by one of the members."""
         return self.members * self.left_out >= 1.0 and self.loss != "bce"
 

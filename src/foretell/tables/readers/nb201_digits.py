@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from foretell.tables.files import plain
 
 FOLDER = Path(__file__).parents[1] / "shipped"
 SCORES = FOLDER / "nb201_digits_scores.csv.gz"
-SETTINGS: Mapping[str, object] = {"channels": 4, "n_cells": 1, "input_shape": (1, 8, 8)}
+SETTINGS: Mapping[str, Any] = {"channels": 4, "n_cells": 1, "input_shape": (1, 8, 8)}
 _CURVES = ("train_loss", "val_loss", "val_acc")
 
 
@@ -46,7 +47,7 @@ class NB201DigitsFiles(Reader):
     def read(self, path: Path, repeat: int | None) -> Benchmark:
         """All cells; `repeat` is the seed."""
         columns, _ = plain.read(path)
-        space = NB201(**SETTINGS)  # type: ignore[arg-type]  # of their kinds
+        space = NB201(**SETTINGS)
         X = space.from_str(columns["arch"].tolist())
         first, group = grouped(space, X)
 

@@ -148,7 +148,8 @@ def _restore(
 ) -> list[float]:
     try:
         with safe_open(str(file), framework="pt") as opened:
-            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            keys = opened.keys()  # it has no iterator
+            state = {name: opened.get_tensor(name) for name in keys}
         with torch.no_grad():
             for name, w in weights.items():
                 if state[f"weight.{name}"].shape != w.shape:

@@ -83,7 +83,8 @@ class Prior:
         try:
             with safe_open(str(file), framework="numpy") as opened:
                 facts = json.loads((opened.metadata() or {})[_FACTS])
-                arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+                keys = opened.keys()  # it has no iterator
+                arrays = {name: opened.get_tensor(name) for name in keys}
             names = tuple(facts.pop("names"))
             _places(names)
         except (OSError, SafetensorError, KeyError, ValueError) as error:

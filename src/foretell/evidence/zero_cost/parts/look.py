@@ -195,7 +195,7 @@ class Look:
         has, so that nothing is between the two but what the Hessian says; to differentiate twice
         instead takes three times as long.
         """
-        self.seen  # noqa: B018  # notes the sides
+        _ = self.seen  # notes the sides
         above, below = (self._gradients_at(1 + step) for step in (_STEP, -_STEP))
         return [(a - b) / (2 * _STEP) for a, b in zip(above, below, strict=True)]
 
