@@ -11,15 +11,8 @@ from torch.nn import functional
 import foretell as ft
 from foretell.errors import SpaceError
 from foretell.nets.ops import chained, conv_bn, linear
-from foretell.nets.supernet.elastic import (
-    Elastic,
-    ElasticConv,
-    alike,
-    elastic,
-    of,
-    sort_channels,
-    times,
-)
+from foretell.nets.supernet.elastic import Elastic, alike, elastic, of, times
+from foretell.nets.supernet.elastic_layers import ElasticConv, sort_channels
 from foretell.nets.supernet.mixed import Board
 from foretell.supernets.inherit import inherit
 

@@ -7,16 +7,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from foretell.nets.supernet.elastic import (
+from foretell.nets.supernet.elastic import Elastic, Size, alike, most
+from foretell.nets.supernet.elastic_layers import (
     Cut,
-    Elastic,
     ElasticConv,
     ElasticLinear,
     ElasticNorm,
     Shared,
-    Size,
-    alike,
-    most,
 )
 
 

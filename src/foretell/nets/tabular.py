@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from foretell.nets.ops import linear
-from foretell.nets.supernet.elastic import Cut, Elastic, ElasticLinear, Size, most
+from foretell.nets.supernet.elastic import Elastic, Size, most
+from foretell.nets.supernet.elastic_layers import Cut, ElasticLinear
 from foretell.nets.supernet.mixed import mixed
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from foretell.errors import SpaceError
-from foretell.nets.supernet.elastic import ElasticLayer
+from foretell.nets.supernet.elastic_layers import ElasticLayer
 from foretell.nets.supernet.mixed import Supernet, untracked
 
 _NORM = nn.modules.batchnorm._BatchNorm

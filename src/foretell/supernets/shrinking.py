@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from foretell.errors import SettingError
-from foretell.nets.supernet.elastic import Elastic, sort_channels
+from foretell.nets.supernet.elastic import Elastic
+from foretell.nets.supernet.elastic_layers import sort_channels
 from foretell.nets.supernet.mixed import Supernet
 from foretell.spaces.parts.mixture import Mixture
 from foretell.supernets.schedule import Course, Schedule

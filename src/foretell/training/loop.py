@@ -111,13 +111,8 @@ def training(
     prepare(model, data, device)
     optimiser = optimiser_of(model, recipe, device)
     by_class = recipe.sampler == "balanced" and data.task == "classification"
-    classes = train.y.cpu() if by_class else None
-    order = torch.Generator().manual_seed(derive(seed, "order"))
-    shifts = torch.Generator().manual_seed(derive(seed, "augment"))
-    generators = {"order": order, "augment": shifts, "torch": torch.default_generator}
-    if device.type == "cuda":
-        generators["cuda"] = torch.cuda.default_generators[index_of(device)]
-    moving = Moving(model, optimiser, generators)
+    draws = _Draws(seed, device, train.y.cpu() if by_class else None)
+    moving = Moving(model, optimiser, draws.generators)
     curve: Curve = {}
     weights: dict[str, Tensor] = {}
     if state is not None:
@@ -150,10 +145,7 @@ def training(
             if callable(progress := getattr(model, "progress", None)):
                 progress(epoch / recipe.epochs)
             steps.total.zero_()
-            moves = steps.draw(sizes, shifts)
-            rows = (
-                torch.randperm(n, generator=order) if classes is None else balanced(classes, order)
-            )
+            moves, rows = steps.draw(sizes, draws.shifts), draws.rows(n)
             if train.held is not None:
                 rows = rows.to(device)
             for i, at in enumerate(batches(rows, recipe.batch_size, same)):
@@ -177,17 +169,12 @@ def training(
                         looks(i)
                     yield from lead.turns()
                 yield from _waiting(lead, on_step)
-                row = {"train_loss": float(steps.total) / sum(sizes)}
-                found = _judged(looks, data)
-                if recipe.keep == "best" and found["loss"] < min(
+                row = _row(float(steps.total) / sum(sizes), looks, data, epoch)
+                if recipe.keep == "best" and row["val_loss"] < min(
                     curve.get("val_loss", ()), default=math.inf
                 ):
                     weights = {key: value.clone() for key, value in model.state_dict().items()}
                 measured = statistics.read(model)
-            row |= {f"val_{key}": value for key, value in found.items()}
-            if not (math.isfinite(row["train_loss"]) and math.isfinite(row["val_loss"])):
-                which = "training" if not math.isfinite(row["train_loss"]) else "validation"
-                raise DivergedError(f"the {which} loss is not a number in epoch {epoch + 1}")
             for key, value in row.items():
                 curve.setdefault(key, []).append(value)
             parts.to("save")
@@ -231,6 +218,38 @@ def exhausted(steps: Generator[object, None, T]) -> T:
         except StopIteration as stop:
             found: T = stop.value
             return found
+
+
+class _Draws:
+    """What is random in a training: the order of rows and shifts, and all that a state keeps."""
+
+    def __init__(self, seed: int, device: torch.device, classes: Tensor | None) -> None:
+        self.classes = classes  # of rows that are drawn in balance
+        self.order = torch.Generator().manual_seed(derive(seed, "order"))
+        self.shifts = torch.Generator().manual_seed(derive(seed, "augment"))
+        self.generators = {
+            "order": self.order, "augment": self.shifts, "torch": torch.default_generator,
+        }  # fmt: skip
+        if device.type == "cuda":
+            self.generators["cuda"] = torch.cuda.default_generators[index_of(device)]
+
+    def rows(self, n: int) -> Tensor:
+        """The rows of an epoch, in their order."""
+        if self.classes is not None:
+            return balanced(self.classes, self.order)
+        return torch.randperm(n, generator=self.order)
+
+
+def _row(train_loss: float, looks: Looks, data: Data, epoch: int) -> dict[str, float]:
+    """The metrics of an epoch.
+
+    Raises: DivergedError where a loss is not a number.
+    """
+    judged = {f"val_{key}": value for key, value in _judged(looks, data).items()}
+    for which, loss in (("training", train_loss), ("validation", judged["val_loss"])):
+        if not math.isfinite(loss):
+            raise DivergedError(f"the {which} loss is not a number in epoch {epoch + 1}")
+    return {"train_loss": train_loss, **judged}
 
 
 def _judged(looks: Looks, data: Data) -> dict[str, float]:

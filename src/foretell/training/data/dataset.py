@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -28,8 +28,6 @@ _MOST_COUNTED = 1000  # classes whose rows are counted in a description
 _KINDS = {2: "features", 3: "signal"}
 _SHOWN = 20  # columns that one line names
 _ARRAYS = ("x", "y", "index")
-Moments = NDArray[np.float64]  # of each channel, feature or target
-Where = Callable[[int], str]  # names a row
 
 
 class Reading(TypedDict, total=False):
@@ -249,10 +247,11 @@ def load(
         notes.append(note)
     digest = _sha(x, y, index, *found.labels, *(str(column) for column in columns or ()))
     scale = 255.0 if images and (x.dtype == np.uint8 or _is_unit(x)) else None
-    x, mean, std = _inputs(x, train, columns, raw.where)
+    one_hot = None if columns is None else sheets.is_one_hot(columns)
+    x, mean, std = scaling.inputs(x, train, one_hot, raw.where)
     target_mean = target_std = np.zeros(0)
     if found.task == "regression":
-        y, target_mean, target_std = _numbers(y, train, raw.where)
+        y, target_mean, target_std = scaling.targets(y, train, raw.where)
     return Data(
         name=name or raw.name,
         task=found.task,
@@ -295,36 +294,6 @@ def _unseen(found: targets.Targets, train: NDArray[np.int64]) -> str:
     there = (found.y[train] >= 0.5).any(axis=0)
     never = [found.labels[k] for k in np.flatnonzero(~there)]
     return f"no training example has the label {', '.join(never[:20])}" if never else ""
-
-
-def _inputs(
-    x: NDArray[Any],
-    train: NDArray[np.int64],
-    columns: Sequence[dict[str, Any]] | None,
-    where: Where,
-) -> tuple[NDArray[Any], Moments, Moments]:
-    """Normalised inputs with their moments; bytes are normalised in batches, one-hot never."""
-    mean, std = scaling.moments(x, train, 255.0 if x.dtype == np.uint8 else 1.0, "inputs")
-    if columns is not None:
-        one_hot = sheets.is_one_hot(columns)
-        mean, std = np.where(one_hot, 0.0, mean), np.where(one_hot, 1.0, std)
-    return x if x.dtype == np.uint8 else scaling.normalised(x, mean, std, where), mean, std
-
-
-def _numbers(
-    y: NDArray[Any], train: NDArray[np.int64], where: Where
-) -> tuple[NDArray[Any], Moments, Moments]:
-    """Normalised targets with their moments.
-
-    Raises: DataError where there is nothing to learn.
-    """
-    mean, std = scaling.moments(y, train, 1.0, "targets")
-    if (y[train] == y[train[0]]).all(axis=0).any():
-        raise DataError(
-            "a target is the same in all training rows", expected="numbers that differ",
-            got=y[train[0]].tolist(),
-        )  # fmt: skip
-    return scaling.normalised(y, mean, std, where), mean, std
 
 
 def _counts(

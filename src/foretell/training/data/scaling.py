@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from foretell.errors import DataError
 
+Moments = NDArray[np.float64]  # of each channel, feature or target
+Where = Callable[[int], str]  # names a row
+
 
 def moments(
     x: NDArray[Any], rows: NDArray[np.int64], scale: float, what: str
@@ -60,3 +63,32 @@ def normalised(
     if not finite.all():
         raise DataError(f"{where(int(np.argmin(finite)))} is far out of the training range")
     return result
+
+
+def inputs(
+    x: NDArray[Any],
+    train: NDArray[np.int64],
+    one_hot: NDArray[np.bool_] | None,
+    where: Where,
+) -> tuple[NDArray[Any], Moments, Moments]:
+    """Normalised inputs with their moments; bytes are normalised in batches, one-hot never."""
+    mean, std = moments(x, train, 255.0 if x.dtype == np.uint8 else 1.0, "inputs")
+    if one_hot is not None:
+        mean, std = np.where(one_hot, 0.0, mean), np.where(one_hot, 1.0, std)
+    return x if x.dtype == np.uint8 else normalised(x, mean, std, where), mean, std
+
+
+def targets(
+    y: NDArray[Any], train: NDArray[np.int64], where: Where
+) -> tuple[NDArray[Any], Moments, Moments]:
+    """Normalised targets with their moments.
+
+    Raises: DataError where there is nothing to learn.
+    """
+    mean, std = moments(y, train, 1.0, "targets")
+    if (y[train] == y[train[0]]).all(axis=0).any():
+        raise DataError(
+            "a target is the same in all training rows", expected="numbers that differ",
+            got=y[train[0]].tolist(),
+        )  # fmt: skip
+    return normalised(y, mean, std, where), mean, std
