@@ -112,3 +112,12 @@ def test_wrong_grids(tmp_path):
         budgets.run_budgets("nb201-digits", None, "val_acc", METHODS, (10,), (13,), 1, tmp_path)
     with pytest.raises(SettingError, match="training sizes"):
         budgets.run_budgets("nb201-digits", None, "val_acc", METHODS, (9000,), (1,), 1, tmp_path)
+
+
+def test_a_method_has_no_cells_before_the_epochs_that_it_needs(tmp_path):
+    small = "nb201-digits", None, "val_acc"
+    found = budgets.run_budgets(*small, ("lce-m", "sotl-e"), (10,), (1, 3), 1, tmp_path)
+    cells = {(one.method, one.epochs) for one in found.records}
+    assert cells == {("lce-m", 3), ("sotl-e", 1), ("sotl-e", 3)}
+    with pytest.raises(SettingError, match="lce-m of 2 epochs: expected 3 at least"):
+        budgets.run_budgets(*small, ("lce-m",), (10,), (1, 2), 1, tmp_path / "no")

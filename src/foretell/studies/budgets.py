@@ -121,6 +121,9 @@ def run_budgets(
             got=list(train_sizes),
         )
     names = _methods(methods, table, data is not None)
+    for name, (_, _, least) in names.items():
+        if least > max(epochs) and "all" not in methods:
+            raise SettingError(f"{name} of {max(epochs)} epochs", expected=f"{least} at least")
     shared = None if data is None else Shared(load(data, seed=0), supernet_epochs)
     settings = {
         "study": "budgets",
@@ -137,9 +140,9 @@ def run_budgets(
     cells = [
         {"method": name, "family": family, "n_train": n, "epochs": e, "seed": seed}
         for seed in listed
-        for name, (family, with_n, with_e) in names.items()
+        for name, (family, with_n, least) in names.items()
         for n in (train_sizes if with_n else (0,))
-        for e in (epochs if with_e else (0,))
+        for e in ([e for e in epochs if e >= least] if least else (0,))
     ]
     splits = {
         seed: split(kind, table.space, table.X[rows], y, extra, n_test, seed) for seed in listed
@@ -176,8 +179,8 @@ class Shared(NamedTuple):
 
 def _methods(
     wanted: Sequence[str], table: Table, shared: bool
-) -> dict[str, tuple[Family, bool, bool]]:
-    """Method -> family, and whether it uses training rows, and epochs."""
+) -> dict[str, tuple[Family, bool, int]]:
+    """Method -> family, whether it uses training rows, and the fewest epochs that it needs."""
     scores = [name for name in table.columns if name in _proxies()]
     lines = [
         name
@@ -193,26 +196,26 @@ def _methods(
         listed += ["gp", "gp-wl", "bayes-lin", "rf", *lines, *scores]
         listed += ["ngb-path", *ABLATIONS] if trees else []
         listed += WEIGHT_SHARING if shared else []
-    found: dict[str, tuple[Family, bool, bool]] = {}
+    found: dict[str, tuple[Family, bool, int]] = {}
     for name in listed:
         if name in ABLATIONS:
-            found[name] = "hybrid", True, name != "omni-no-curve"
+            found[name] = "hybrid", True, int(name != "omni-no-curve")
         elif name in scores:
-            found[name] = "zero-cost", False, False
+            found[name] = "zero-cost", False, 0
         elif name in curves.names():
             method = curves.get(name)
-            found[name] = "curve", method.learns, True
+            found[name] = "curve", method.learns, max(method.least, 1)
         elif name.partition(":")[0] in supernets.names():
             if not shared:
                 raise SettingError(
                     f"supernet {name!r} without data", expected="what it shall learn",
                     hint="--data NAME, the data that the table's networks were trained on",
                 )  # fmt: skip
-            found[name] = "weight-sharing", False, False
+            found[name] = "weight-sharing", False, 0
         else:
             if name != "ngb-path":
                 _catalog.row("predictor", name).load()  # unknown: say so at once
-            found[name] = "model", True, False
+            found[name] = "model", True, 0
     return found
 
 
@@ -300,10 +303,7 @@ class _OnCurves:
             self.method.fit(self._of(X), y)
 
     def predict(self, X: NDArray[Any]) -> NDArray[np.float64]:
-        seen = max(self.epochs, self.method.least)
-        if seen > self.epochs:
-            raise SettingError(f"{self.method} needs {seen} epochs", got=self.epochs)
-        return self.method.predict(self._of(X), epochs=seen)
+        return self.method.predict(self._of(X), epochs=self.epochs)
 
     def _of(self, X: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
         at = self.table.find(X)
