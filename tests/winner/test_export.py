@@ -103,7 +103,7 @@ SPACES = {  # small, few: it is operations that count; perf/bench_export.py has 
 
 # spaces whose networks are put together of the operations of another one
 LIKE = {
-    "darts": "nb301",
+    **dict.fromkeys(("darts", "nasnet"), "nb301"),
     **{f"darts-s{i}": "nb301" for i in (1, 2, 3, 4)},
     **{f"nb1shot1-{i}": "nb101" for i in (1, 2, 3)},
     **dict.fromkeys(("ofa-mbv3", "proxyless"), "mobile"),  # inverted residual blocks; a minute each

@@ -35,6 +35,13 @@ ROWS: tuple[Row, ...] = (
         quick={"channels": 2, "n_cells": 3, "input_shape": (1, 5, 4)},
     ),
     Row(
+        "nasnet",
+        "foretell.spaces.nasnet:NASNet",
+        "cells of blocks that add two operations on any earlier ones, as ENAS has them, 10^25 rows",
+        "Zoph et al., CVPR 2018; Pham et al., ICML 2018",
+        quick={"blocks": 2, "channels": 2, "n_cells": 3, "input_shape": (1, 8, 8)},
+    ),
+    Row(
         "nb-graph",
         "foretell.spaces.nb_graph:NBGraph",
         "NAS-Bench-Graph cell: graph networks of 4 operations on a tree, 26,206 networks",
