@@ -31,6 +31,8 @@ import foretell as ft
 from foretell.evaluators.base import Job
 from foretell.evaluators.together import Together
 from foretell.evaluators.trainer import Trainer
+from foretell.predictors.gcn import GCN
+from foretell.predictors.parts.neural import CROSSING
 from foretell.training import loop
 from foretell.training.data import Data, load
 from foretell.training.recipe import Recipe
@@ -101,6 +103,41 @@ def at_once(space: ft.Space, x: np.ndarray, data: Data, recipe: Recipe, k: int) 
     return k * recipe.epochs * data.sizes[0] / (time.perf_counter() - began)
 
 
+def proxies(space: ft.Space) -> None:
+    """Seconds of all proxies of a batch of networks, on the card and on the CPU."""
+    rng = np.random.default_rng(0)
+    batch = ft.proxies.batch((rng.normal(size=(64, 3, 32, 32)), np.arange(64) % 10))
+    X, names = space.sample(3, rng=0), tuple(ft.proxies.names())
+    spent = {}
+    for device in ("cuda", "cpu"):
+        score = ft.proxies.ZeroCost(names, batch, space=space, device=device)
+        score.compute(X[:1])  # starts the card
+        began = time.perf_counter()
+        score.compute(X)
+        spent[device] = (time.perf_counter() - began) / len(X)
+    print(f"all proxies of a network: {spent['cuda']:.2f} s on the card, {spent['cpu']:.2f} s not")
+
+
+def crossing(space: ft.Space) -> None:
+    """From how many floats of a layer on a predictor is scored faster on the card."""
+    X = space.sample(200, rng=0)
+    model = GCN(space, random_state=0).fit(X, (X == 3).sum(axis=1))
+    each = model._floats(model._view(X[:1]))
+    model.set_params(device="cuda").predict(X)
+    found = 0
+    for n in (500, 2_000, 8_000, 32_000):
+        rows, spent = space.sample(n, rng=1), {}
+        for device in ("cuda", "cpu"):
+            model.set_params(device=device)
+            began = time.perf_counter()
+            model.predict(rows)
+            spent[device] = time.perf_counter() - began
+        print(f"gcn, {n} rows, 2^{np.log2(n * each):.1f} floats: {spent}")
+        found = found or n * each * (spent["cuda"] < spent["cpu"])
+    said = f"2^{np.log2(found):.1f}" if found else "not reached"
+    print(f"crossing: {said}; predictors.parts.neural.CROSSING is 2^{np.log2(CROSSING):.0f}")
+
+
 def whole_run(before: float | None) -> bool:
     default = Path(__file__).resolve().parents[2] / "shared" / "data"
     data = Path(os.environ.get("FORETELL_DATA", default)) / "cifar10_small.npz"
@@ -154,6 +191,8 @@ def main() -> None:
         print(f"{k} at once, mixed, batch 64: {found:,.0f} images/s")
     print(f"  {found / base[64, 1]:.1f} times the bare eager loop (bound 12, or 24,000 on an H100)")
     met.append(found >= 12 * base[64, 1] or (h100 and found >= 24_000))
+    crossing(ft.spaces.get("nb101"))
+    proxies(space)
     if not given.skip_run:
         met.append(whole_run(given.before))
     tests = [sys.executable, "-m", "pytest", "-m", "gpu", "tests/training/test_cuda.py"]

@@ -134,3 +134,28 @@ def test_broken_off_and_continued(tmp_path):
     trainer.evaluate(np.array([2]), 5, epochs=1, state=state)
     found = trainer.evaluate(np.array([2]), 5, state=state)
     assert found.curve["train_loss"] == pytest.approx(whole.curve["train_loss"], rel=0.02)
+
+
+def test_all_proxies_of_a_network_on_the_card():
+    """In all digits: signs that flip by rounding are few, so the scores stand to a thousandth."""
+    space = ft.spaces.get("nb201", channels=8, n_cells=1)
+    rng = np.random.default_rng(0)
+    batch = ft.proxies.batch((rng.normal(size=(16, 3, 32, 32)), np.arange(16) % 10))
+    names = ft.proxies.names()
+    here, there = (
+        ft.proxies.ZeroCost(tuple(names), batch, batch=16, space=space, device=device)
+        .compute(space.sample(3, rng=0))
+        .values
+        for device in ("cpu", "cuda")
+    )
+    for name, one, other in zip(names, here.T, there.T, strict=True):
+        np.testing.assert_allclose(other, one, rtol=2e-2, atol=1e-3, err_msg=name)
+
+
+def test_predictors_score_on_the_card():
+    space = ft.spaces.get("nb201")
+    X = space.sample(60, rng=0)
+    model = ft.predictors.get("gcn", space=space, random_state=0).fit(X, (X == 3).sum(axis=1))
+    rows = space.sample(2000, rng=1)
+    here, there = (model.set_params(device=device).predict(rows) for device in ("cpu", "cuda"))
+    np.testing.assert_allclose(there, here, rtol=1e-3, atol=1e-3)

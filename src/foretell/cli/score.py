@@ -32,6 +32,9 @@ def score(
     ] = None,
     batch: Annotated[int, typer.Option(min=2, help="Examples that proxies look at.")] = 64,
     workers: Annotated[int, typer.Option(min=1, help="Networks scored at the same time.")] = 1,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto: cuda where there is one.")
+    ] = "cpu",
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Folder; the same command continues there.")] = Path(
         "foretell-score"
@@ -47,6 +50,7 @@ def score(
     from foretell.evidence.zero_cost import batch as examples
     from foretell.evidence.zero_cost import names
     from foretell.evidence.zero_cost.parts.table import Scoring
+    from foretell.nets.devices import pick_device
     from foretell.spaces.parts.load import load as load_space
     from foretell.training.data import load
 
@@ -54,12 +58,14 @@ def score(
     if not wanted:
         raise SettingError("--proxies", expected="names, separated by commas", got=repr(proxies))
     known = load(data, seed=seed, target=target, image_size=image_size)
+    pick_device(device)  # a wrong name fails here, not in every network
     chosen = load_space(space, **assignments(space_set, "--space-set"))
     chosen = chosen.with_io(known.input_shape, known.n_outputs)
     X = chosen.sample(n, rng=seed)
     texts = chosen.to_str(X)
     with ledger(out / "evidence"), console.live() as live:
-        scoring = Scoring(chosen, X, wanted, examples(known, batch, seed), batch, seed)
+        taken = examples(known, batch, seed)
+        scoring = Scoring(chosen, X, wanted, taken, batch, seed, device)
         start = time.perf_counter()
         for done, one in enumerate(scoring.run(workers), start=1):
             if not json:

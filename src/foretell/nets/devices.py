@@ -16,7 +16,7 @@ def pick_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise SettingError(
-            "recipe setting 'device'",
+            "device",
             expected="a device that torch has here",
             got=f"{name!r} ({str(error).splitlines()[0]})",
             hint="use 'auto' or 'cpu'",

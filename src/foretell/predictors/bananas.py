@@ -39,6 +39,7 @@ class Bananas(FeedForward):
         lr: highest learning rate.
         weight_decay: decoupled weight decay.
         dropout: share of units left out, in [0, 1).
+        device: where rows are scored, see `parts.neural.Neural`.
         random_state: non-negative seed, or None for fresh entropy.
 
     References: White et al. 2021, BANANAS: Bayesian Optimization with Neural Architectures for
@@ -71,6 +72,7 @@ class Bananas(FeedForward):
         lr: float = 5e-3,
         weight_decay: float = 0.1,
         dropout: float = 0.0,
+        device: str = "auto",
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -86,6 +88,7 @@ class Bananas(FeedForward):
         self.lr = lr
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.device = device
         self.random_state = random_state
 
     @classmethod

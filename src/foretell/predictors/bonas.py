@@ -38,8 +38,8 @@ class BONAS(Neural):
         head: widths of hidden layers between the global vertex and the regression.
         encoding: features of the whole graph beside the embedding (a name of the catalog, an
             `Encoding`, or a tuple of them); None for none.
-        loss, target, members, epochs, min_steps, batch_size, lr, weight_decay, random_state: as
-            in `Neural`.
+        loss, target, members, epochs, min_steps, batch_size, lr, weight_decay, device,
+            random_state: as in `Neural`.
         dropout: share of channels left out, in [0, 1).
 
     References: Shi et al. 2020, Bridging the Gap between Sample-based and One-shot Neural
@@ -77,6 +77,7 @@ class BONAS(Neural):
         lr: float = 1e-2,
         weight_decay: float = 1e-2,
         dropout: float = 0.0,
+        device: str = "auto",
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -93,6 +94,7 @@ class BONAS(Neural):
         self.lr = lr
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.device = device
         self.random_state = random_state
 
     @classmethod

@@ -40,8 +40,8 @@ class BRP(Neural):
         head: widths of hidden layers between embedding and score; the paper has none.
         encoding: features of the whole graph beside the embedding (a name of the catalog, an
             `Encoding`, or a tuple of them); None for none.
-        loss, target, members, epochs, min_steps, batch_size, lr, weight_decay, random_state: as
-            in `Neural`.
+        loss, target, members, epochs, min_steps, batch_size, lr, weight_decay, device,
+            random_state: as in `Neural`.
         dropout: share of channels left out, in [0, 1).
 
     References: Dudziak et al. 2020, BRP-NAS: Prediction-based NAS using GCNs, sections 3 and 4.
@@ -80,6 +80,7 @@ class BRP(Neural):
         lr: float = 1e-2,
         weight_decay: float = 1e-2,
         dropout: float = 0.0,
+        device: str = "auto",
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -96,6 +97,7 @@ class BRP(Neural):
         self.lr = lr
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.device = device
         self.random_state = random_state
 
     @classmethod

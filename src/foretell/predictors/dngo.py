@@ -44,6 +44,7 @@ class DNGO(FeedForward):
         batch_size: architectures in a step, at least 2.
         lr: highest learning rate.
         weight_decay: decoupled weight decay.
+        device: where rows are scored, see `parts.neural.Neural`.
         random_state: non-negative seed, or None for fresh entropy.
 
     References: Snoek et al. 2015, Scalable Bayesian Optimization Using Deep Neural Networks,
@@ -74,6 +75,7 @@ class DNGO(FeedForward):
         batch_size: int = 32,
         lr: float = 5e-3,
         weight_decay: float = 0.5,
+        device: str = "auto",
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -88,6 +90,7 @@ class DNGO(FeedForward):
         self.batch_size = batch_size
         self.lr = lr
         self.weight_decay = weight_decay
+        self.device = device
         self.random_state = random_state
 
     @classmethod

@@ -53,6 +53,7 @@ class FLAN(Neural):
             of them); None for none.
         loss, target, members, epochs, min_steps, batch_size, lr, weight_decay: as in `GCN`.
         dropout: share of numbers left out, in [0, 1).
+        device: where rows are scored, see `parts.neural.Neural`.
         random_state: non-negative seed, or None for fresh entropy.
 
     References: Akhauri & Abdelfattah 2024, Encodings for Prediction-based Neural Architecture
@@ -99,6 +100,7 @@ class FLAN(Neural):
         lr: float = 2e-2,
         weight_decay: float = 1e-2,
         dropout: float = 0.1,
+        device: str = "auto",
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -118,6 +120,7 @@ class FLAN(Neural):
         self.lr = lr
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.device = device
         self.random_state = random_state
 
     @classmethod

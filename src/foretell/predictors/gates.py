@@ -139,8 +139,8 @@ class GATES(Neural):
         readout: "mean" of the information at all vertices but the input, or at the "output" alone.
         encoding: features of the whole graph beside them (a name of the catalog, an `Encoding`, or
             a tuple of them); None for none.
-        loss, target, members, epochs, min_steps, batch_size, lr, weight_decay, random_state: as
-            in `Neural`.
+        loss, target, members, epochs, min_steps, batch_size, lr, weight_decay, device,
+            random_state: as in `Neural`.
         dropout: share of channels left out, in [0, 1).
 
     References: Ning et al. 2020, A Generic Graph-Based Neural Architecture Encoding Scheme for
@@ -181,6 +181,7 @@ class GATES(Neural):
         lr: float = 1e-2,
         weight_decay: float = 1e-2,
         dropout: float = 0.0,
+        device: str = "auto",
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -199,6 +200,7 @@ class GATES(Neural):
         self.lr = lr
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.device = device
         self.random_state = random_state
 
     @classmethod

@@ -44,6 +44,7 @@ class GCN(Neural):
         lr: highest learning rate.
         weight_decay: decoupled weight decay.
         dropout: share of channels left out, in [0, 1).
+        device: where rows are scored, see `parts.neural.Neural`.
         random_state: non-negative seed, or None for fresh entropy.
 
     References: Wen et al. 2020, Neural Predictor for Neural Architecture Search, section 3;
@@ -80,6 +81,7 @@ class GCN(Neural):
         lr: float = 1e-2,
         weight_decay: float = 1e-2,
         dropout: float = 0.0,
+        device: str = "auto",
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -96,6 +98,7 @@ class GCN(Neural):
         self.lr = lr
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.device = device
         self.random_state = random_state
 
     @classmethod

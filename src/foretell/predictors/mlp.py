@@ -39,6 +39,7 @@ class MLP(FeedForward):
         lr: highest learning rate.
         weight_decay: decoupled weight decay.
         dropout: share of units left out, in [0, 1).
+        device: where rows are scored, see `parts.neural.Neural`.
         random_state: non-negative seed, or None for fresh entropy.
 
     References: White et al. 2021, How Powerful are Performance Predictors in NAS?
@@ -70,6 +71,7 @@ class MLP(FeedForward):
         lr: float = 1e-2,
         weight_decay: float = 0.1,
         dropout: float = 0.0,
+        device: str = "auto",
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -85,6 +87,7 @@ class MLP(FeedForward):
         self.lr = lr
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.device = device
         self.random_state = random_state
 
     @classmethod

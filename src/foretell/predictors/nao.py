@@ -54,6 +54,7 @@ class NAO(Neural):
         lr: highest learning rate.
         weight_decay: decoupled weight decay.
         dropout: share of channels left out, in [0, 1).
+        device: where rows are scored, see `parts.neural.Neural`.
         random_state: non-negative seed, or None for fresh entropy.
 
     References: Luo et al. 2018, Neural Architecture Optimization, section 3; White et al. 2021,
@@ -97,6 +98,7 @@ class NAO(Neural):
         lr: float = 1e-2,
         weight_decay: float = 1e-2,
         dropout: float = 0.1,
+        device: str = "auto",
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -114,6 +116,7 @@ class NAO(Neural):
         self.lr = lr
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.device = device
         self.random_state = random_state
 
     @classmethod

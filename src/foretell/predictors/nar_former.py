@@ -58,6 +58,7 @@ class NARFormer(Neural):
             `Encoding`, or a tuple of them); None for none.
         loss, target, members, epochs, min_steps, batch_size, lr, weight_decay: as in `GCN`.
         dropout: share of numbers left out, in [0, 1).
+        device: where rows are scored, see `parts.neural.Neural`.
         random_state: non-negative seed, or None for fresh entropy.
 
     References: Yi et al. 2023, NAR-Former: Neural Architecture Representation Learning towards
@@ -106,6 +107,7 @@ class NARFormer(Neural):
         lr: float = 2e-2,
         weight_decay: float = 1e-2,
         dropout: float = 0.1,
+        device: str = "auto",
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -126,6 +128,7 @@ class NARFormer(Neural):
         self.lr = lr
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.device = device
         self.random_state = random_state
 
     @classmethod
@@ -365,7 +368,8 @@ class Network(nn.Module):
         few = self.stages[0](H, there, generator)
         for stage, back, norm in zip(self.stages[1:], self.back, self.query_norms, strict=True):
             memory = back(H, there, generator, norm(few))
-            few = stage(memory, torch.ones(memory.shape[1:3], dtype=torch.bool), generator)
+            every = memory.new_ones(memory.shape[1:3], dtype=torch.bool)
+            few = stage(memory, every, generator)
         features = graphs.features.expand(self.members, -1, -1)
         score: Tensor = self.head(torch.cat([self.norm(few).squeeze(2), features], -1), generator)
         return score.squeeze(-1)
@@ -375,7 +379,7 @@ class Network(nn.Module):
         there = graphs.ops < self.words
         n, v = there.shape
         if places is None:
-            places = torch.arange(v).expand(n, v)
+            places = torch.arange(v, device=there.device).expand(n, v)
         place = self.code[places]
         sources = torch.matmul(graphs.adjacency.transpose(1, 2).to(place.dtype), place)
         sources = torch.where((places == 0)[..., None], self.code[-1], sources)

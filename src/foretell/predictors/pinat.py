@@ -53,6 +53,7 @@ class PINAT(Neural):
             an `Encoding`, or a tuple of them); None for none. With it the head has a relu.
         loss, target, members, epochs, min_steps, batch_size, lr, weight_decay: as in `GCN`.
         dropout: share of numbers left out, in [0, 1).
+        device: where rows are scored, see `parts.neural.Neural`.
         random_state: non-negative seed, or None for fresh entropy.
 
     References: Lu et al. 2023, PINAT: A Permutation INvariance Augmented Transformer for NAS
@@ -110,6 +111,7 @@ class PINAT(Neural):
         lr: float = 2e-2,
         weight_decay: float = 1e-2,
         dropout: float = 0.1,
+        device: str = "auto",
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -131,6 +133,7 @@ class PINAT(Neural):
         self.lr = lr
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.device = device
         self.random_state = random_state
 
     @classmethod
@@ -215,7 +218,7 @@ def tokens(graphs: Batch, words: int, positions: int) -> Tokens:
     laplacian = torch.diag_embed(edges.sum(-1)) - edges
     return Tokens(
         hot,
-        edges.transpose(-1, -2) + torch.eye(v),
+        edges.transpose(-1, -2) + torch.eye(v, device=edges.device),
         nn.functional.pad(laplacian, (0, positions - v)),
         graphs.ops < words,
         graphs.features,

@@ -83,7 +83,7 @@ class Ranker(Neural):
         max_rows: most training rows that a row is compared with; of more, a random part.
         encoding: features of the whole graph beside the embedding (a name of the catalog, an
             `Encoding`, or a tuple of them); None for none.
-        members, epochs, min_steps, batch_size, lr, weight_decay, random_state: as
+        members, epochs, min_steps, batch_size, lr, weight_decay, device, random_state: as
             in `Neural`.
         dropout: share of channels left out, in [0, 1).
 
@@ -124,6 +124,7 @@ class Ranker(Neural):
         lr: float = 1e-2,
         weight_decay: float = 1e-2,
         dropout: float = 0.0,
+        device: str = "auto",
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -140,6 +141,7 @@ class Ranker(Neural):
         self.lr = lr
         self.weight_decay = weight_decay
         self.dropout = dropout
+        self.device = device
         self.random_state = random_state
 
     @classmethod

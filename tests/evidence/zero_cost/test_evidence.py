@@ -53,6 +53,15 @@ def test_what_has_no_score_does_not_take_the_others_along():
     assert ft.proxies.ZeroCost(("n-params", "naswot"), batch=8, space=SMALL).known(nothing).all()
 
 
+def test_on_a_card_the_scores_are_the_same(card):
+    names = ("synflow", "naswot", "snip", "zen", "vkdnw", "n-flops")
+    here, there = (
+        ft.proxies.ZeroCost(names, batch=8, space=SMALL, device=device).compute(X[:3]).values
+        for device in ("cpu", "auto")
+    )
+    np.testing.assert_allclose(there, here, rtol=1e-5)
+
+
 def test_the_data_counts():
     images = np.random.default_rng(0).integers(0, 255, size=(8, 3, 8, 8), dtype=np.uint8)
     labels = np.arange(8) % 10
@@ -185,3 +194,5 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     assert len(book.read_text().splitlines()) == answers + 2
     with pytest.raises(ForetellError, match="did you mean 'synflow'"):
         app(["score", *more, "--proxies", "synflo"], standalone_mode=False)
+    with pytest.raises(SettingError, match="device"):
+        app(["score", *more, "--device", "cuda:9"], standalone_mode=False)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import foretell as ft
-from foretell.errors import DataError
+from foretell import _catalog
+from foretell.errors import DataError, SettingError
 from foretell.metrics import kendall
 from foretell.predictors.gcn import GCN
+from foretell.predictors.parts import neural as neural_part
 from foretell.predictors.parts.neural import Ensemble, Neural, _distinct, side_by_side
 
 NB201 = ft.spaces.get("nb201")
@@ -122,3 +126,45 @@ def test_distinct_views_give_every_row_back():
 def test_rows_to_compare_are_as_many():
     with pytest.raises(DataError, match="rows to compare"):
         side_by_side(NB201, NB201.sample(3, rng=0), NB201.sample(2, rng=0))
+
+
+def neural():
+    """The catalog's predictors that are networks on rows."""
+    rows = [_catalog.row("predictor", name) for name in _catalog.names("predictor")]
+    return [one.name for one in rows if issubclass(one.load(), Neural)]
+
+
+@pytest.mark.parametrize("name", neural())
+def test_scores_can_be_had_on_a_card(name):
+    """On tensors that have a device and no numbers: nothing is made in main memory on the way."""
+    row = _catalog.row("predictor", name)
+    X = NB201.sample(12, rng=0)
+    model = row.load()(NB201, random_state=0, **row.quick).fit(X, (X == 3).sum(axis=1))
+    view = neural_part.moved(model._view(X), torch.device("meta"))
+    with torch.no_grad():
+        out = copy.deepcopy(model.net_).to("meta")(model._inputs(view))
+    assert out.device.type == "meta"
+    assert out.shape == (model.members, 12)
+
+
+def test_who_asks_for_much_gets_the_card(card, monkeypatch):
+    X = NB201.sample(40, rng=0)
+    model = GCN(NB201, random_state=0, **FAST).fit(X, (X == 3).sum(axis=1))
+    expected = model.predict(X)
+    floats = len(X) * model._floats(model._view(X))
+    assert neural_part.place("auto", floats).type == "cpu"
+    monkeypatch.setattr(neural_part, "CROSSING", floats)
+    assert neural_part.place("auto", floats).type == "cuda"
+    assert neural_part.place("auto", floats - 1).type == "cpu"
+    assert neural_part.place("cpu", floats).type == "cpu"
+    monkeypatch.setattr(neural_part, "_CARD_BLOCK", 3 * floats // len(X))  # in blocks there too
+    for device in ("auto", "cuda"):
+        model.set_params(device=device)
+        np.testing.assert_allclose(model.predict(X), expected, rtol=1e-5, atol=1e-9)
+
+
+def test_a_device_that_is_not_there():
+    X = NB201.sample(12, rng=0)
+    model = GCN(NB201, device="cuda:7", **FAST).fit
+    with pytest.raises(SettingError, match="device"):
+        model(X, (X == 3).sum(axis=1))

@@ -32,7 +32,8 @@ def inputs(graphs: Batch, words: int) -> Inputs:
     """The network's view of `graphs`."""
     hot = nn.functional.one_hot(graphs.ops, words + 1)[..., :-1].to(torch.float32)
     there = hot.sum(-1)
-    linked = graphs.adjacency.to(torch.float32) + torch.eye(graphs.adjacency.shape[-1])
+    adjacency = graphs.adjacency.to(torch.float32)
+    linked = adjacency + torch.eye(adjacency.shape[-1], device=adjacency.device)
     forth = linked / linked.sum(-1, keepdim=True)
     back = forth.transpose(-1, -2)
     back = back / back.sum(-1, keepdim=True)

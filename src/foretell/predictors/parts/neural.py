@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from foretell.errors import DataError, SettingError
 from foretell.graphs.tensors import batch
+from foretell.nets.devices import pick_device
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.parts.calibration import widening
 from foretell.predictors.parts.features import Encodings, encode, resolve, standard
@@ -32,6 +34,10 @@ RANGES = {
 }
 _KNOTS = 32  # of the map from scores to targets
 _BLOCK = 2**19  # floats of one layer that are scored at a time: they stay in the cache
+_CARD_BLOCK = 2**26  # likewise on a card: a quarter of a gigabyte
+# Floats of one layer, over all rows, from which "auto" takes a card. NOT MEASURED YET:
+# perf/bench_gpu.py prints the crossing; below it starting a card is thought to cost more.
+CROSSING = 2**27
 _ROWS = 32_768  # rows whose view is in memory at once
 _DRAWN = 256  # rows on which the members' variance is measured
 
@@ -43,6 +49,9 @@ class View(Protocol):
         """Some of the rows: an index tensor or a slice."""
 
     def __iter__(self) -> Iterator[Tensor]: ...
+
+
+V = TypeVar("V", bound=View)
 
 
 class Neural(Predictor):
@@ -75,6 +84,9 @@ class Neural(Predictor):
         batch_size: architectures in a step, at least 2.
         lr: highest learning rate.
         weight_decay: decoupled weight decay.
+        device: where rows are scored: "cpu", "cuda", "cuda:1", ..., or "auto": a card, if there is
+            one, from `CROSSING` floats of a layer on. Predictors are trained on the CPU: on some
+            hundred rows a card only starts kernels.
         random_state: non-negative seed, or None for fresh entropy.
     """
 
@@ -90,6 +102,7 @@ class Neural(Predictor):
     lr: float
     weight_decay: float
     dropout: float = 0.0
+    device: str = "auto"
     left_out: ClassVar[float] = 0.25  # of the rows, by each of several members
 
     @property
@@ -264,13 +277,35 @@ class Neural(Predictor):
         """Scores (M, n) of the members."""
         kept, where = _distinct(view)
         view = view.take(torch.from_numpy(kept))
-        step = max(_BLOCK // max(self._floats(view), 1), 1)
+        each = max(self._floats(view), 1)
+        device = place(self.device, each * len(kept))
+        net = self.net_ if device.type == "cpu" else copy.deepcopy(self.net_).to(device)
+        step = max((_BLOCK if device.type == "cpu" else _CARD_BLOCK) // each, 1)
         with torch.inference_mode():
             parts = [
-                self.net_(self._inputs(view.take(slice(i, i + step))))
+                net(self._inputs(moved(view.take(slice(i, i + step)), device))).cpu()
                 for i in range(0, len(kept), step)
             ]
             return torch.cat(parts, dim=1).numpy().astype(np.float64)[:, where]
+
+
+def place(device: str, floats: int) -> torch.device:
+    """Where rows are scored that need so many floats of a layer, see `Neural`.
+
+    Raises:
+        SettingError: torch does not have that device here.
+
+    >>> place("cpu", 10**12), place("auto", 100)
+    (device(type='cpu'), device(type='cpu'))
+    """
+    return pick_device("cpu" if device == "auto" and floats < CROSSING else device)
+
+
+def moved(view: V, device: torch.device) -> V:
+    """A view on a device."""
+    if device.type == "cpu":
+        return view
+    return type(view)(*(tensor.to(device) for tensor in view))  # a NamedTuple of tensors
 
 
 class Ensemble(nn.Module):

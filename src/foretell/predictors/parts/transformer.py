@@ -31,7 +31,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, heads: int, there: Tens
     def split(H: Tensor) -> Tensor:
         return H.reshape(members * n, H.shape[2], heads, -1).transpose(1, 2)
 
-    mask = torch.zeros(there.shape).masked_fill(~there, -1e9)[:, None, None, :]
+    mask = torch.zeros(there.shape, device=there.device).masked_fill(~there, -1e9)[:, None, None, :]
     out = nn.functional.scaled_dot_product_attention(
         split(query), split(key), split(value), attn_mask=mask.repeat(members, heads, q, 1)
     )

@@ -12,6 +12,7 @@ from foretell._rng import derive
 from foretell.evidence.base import Evidence, Paid
 from foretell.evidence.zero_cost.parts.batch import Batch, batch, noise
 from foretell.evidence.zero_cost.parts.scoring import resolve, score
+from foretell.nets.devices import pick_device
 from foretell.spaces.base import Rows, Space
 
 
@@ -27,7 +28,8 @@ class ZeroCost(Evidence):
         batch: examples that are looked at.
         seed: of weights, of noise, and of what proxies draw.
         space: the space whose rows it sees; None to have the one of the predictor that uses it.
-        device: where networks are; it changes no answer but for rounding.
+        device: where networks are, "auto" for a card where there is one; it changes no answer but
+            for rounding.
 
     References: Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021; White et al.,
     How Powerful are Performance Predictors in NAS?, NeurIPS 2021 (scores as features).
@@ -90,13 +92,14 @@ class ZeroCost(Evidence):
         examples, space, wanted = self.examples, self._space, resolve(self.features)
         shape = tuple(examples.inputs.shape[1:])
         n_outputs = examples.n_outputs or _outputs(examples, space)
-        moved = Batch(examples.inputs.to(self.device), examples.targets.to(self.device))
+        device = pick_device(self.device)
+        moved = Batch(examples.inputs.to(device), examples.targets.to(device))
         found, seconds, reasons = [], [], []
         for x in X:
             start = time.perf_counter()
             with torch.random.fork_rng(devices=[]):
                 torch.default_generator.manual_seed(derive(self.seed, "weights"))
-                net = space.build(x, shape, n_outputs).to(self.device)
+                net = space.build(x, shape, n_outputs).to(device)
             scores = score(wanted, net, moved, seed=self.seed)
             found.append([scores[name] for name in wanted])
             seconds.append(time.perf_counter() - start)

@@ -262,6 +262,8 @@ class Look:
     def _outputs(self, inputs: Tensor, values: dict[str, Tensor] | None = None) -> Tensor:
         """Of a pass, in which dropout draws what it draws in every other one."""
         torch.default_generator.manual_seed(self._dropout)
+        if inputs.device.type == "cuda":
+            torch.cuda.manual_seed(self._dropout)
         return checked(functional_call(self.net, values or {}, (inputs,)), len(inputs))
 
     @cached_property

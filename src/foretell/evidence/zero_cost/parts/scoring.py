@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ def score(
     inputs, targets = examples.inputs.to(device), examples.targets.to(device)
     found, errors = Scores(), list[Exception]()
     known: dict[str, float] = {}
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+    with _undisturbed(device), torch.enable_grad():
         look = Look(module, inputs, targets, loss, needs, seed)
         for name, one in single.items():
             start = time.perf_counter()
@@ -106,6 +107,18 @@ def score(
     found.reasons = {name: why for name, why in found.reasons.items() if name in wanted}
     found.seconds = {name: found.seconds[name] for name in wanted}
     return found
+
+
+@contextlib.contextmanager
+def _undisturbed(device: torch.device) -> Iterator[None]:
+    """Global generators, a card's too, are put back; a card computes with all digits."""
+    if device.type != "cuda":
+        with torch.random.fork_rng(devices=[]):
+            yield
+        return
+    exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    with torch.random.fork_rng(devices=[device]), torch.cuda.device(device), exact:
+        yield
 
 
 def resolve(names: Names) -> dict[str, Proxy | Aggregate]:

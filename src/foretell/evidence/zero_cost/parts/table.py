@@ -41,6 +41,7 @@ class Scoring:
         data: see `ZeroCost`.
         batch: see `ZeroCost`.
         seed: see `ZeroCost`.
+        device: see `ZeroCost`.
     """
 
     def __init__(
@@ -51,10 +52,11 @@ class Scoring:
         data: Any = None,
         batch: int = 64,
         seed: int = 0,
+        device: str = "cpu",
     ) -> None:
         self.X, self.wanted = X, resolve(proxies)
         self.parts = tuple(components(self.wanted))
-        self.evidence = ZeroCost(self.parts, data, batch, seed, space)
+        self.evidence = ZeroCost(self.parts, data, batch, seed, space, device)
         self.found: dict[int, Scored] = {}
 
     def __iter__(self) -> Iterator[Scored]:
