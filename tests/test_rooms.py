@@ -31,6 +31,9 @@ ORDER = (
     *("nas", "testing", "_doctor", "cli", "__main__", "__init__"),
 )
 
+# Files of more than 400 lines, for a reason that docs/decisions/0008-order-of-rooms.md gives.
+LONG = {"spaces.base"}
+
 Imports = Mapping[str, set[str]]  # file -> files, as dotted names below foretell
 
 
@@ -75,6 +78,10 @@ def test_contributing_names_the_rooms_in_their_order() -> None:
 def test_names_in_words_are_there() -> None:
     pages = [*SRC.rglob("*.py"), *SRC.parents[1].glob("docs/*.md")]
     assert {name for path in pages for name in stale(SRC, path)} == set()
+
+
+def test_a_file_is_read_in_one_go() -> None:
+    assert longer(SRC, 400) == LONG
 
 
 # -- what it must catch -------------------------------------------------------------------------
@@ -174,6 +181,11 @@ def test_a_stale_name_is_caught(tmp_path: Path) -> None:
     assert found == {"parts.gone.f", "foretell.low.a.g", "_hidden.f"}
 
 
+def test_a_long_file_is_caught(tmp_path: Path) -> None:
+    house(tmp_path, {"low/a.py": "x = 1\n" * 401, "low/b.py": "x = 1\n" * 400})
+    assert longer(tmp_path, 400) == {"low.a"}
+
+
 # -- how it is read -----------------------------------------------------------------------------
 
 
@@ -249,6 +261,12 @@ def _is_there(folder: Path, name: str) -> bool:
     inside = words[1:] if file.is_file() else words
     text = (file if file.is_file() else at / "__init__.py").read_text()
     return not inside or re.search(rf"\b{inside[0]}\b", text) is not None
+
+
+def longer(src: Path, most: int) -> set[str]:
+    """Files of more lines than that."""
+    files = {_name(src, path): path.read_text().count("\n") for path in src.rglob("*.py")}
+    return {name for name, lines in files.items() if lines > most}
 
 
 def said(init: Path) -> bool:
