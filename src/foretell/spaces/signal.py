@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from foretell.errors import SpaceError
 from foretell.graphs.computation import Computations
@@ -71,26 +71,21 @@ class Signal(Space):
         self._deepest = max_depth
         super().__init__(input_shape=input_shape, n_outputs=n_outputs)
 
-    def _column(self, rows: Rows, name: str) -> NDArray[Any]:
-        """Chosen options of one decision, (n,), or (n, times) of a repeated one."""
-        group = self._layout.groups[name]
-        columns = rows[:, group.start] if name in self._layout.single else rows[:, group]
-        chosen: NDArray[Any] = np.array(self.choices[group.start].options)[columns]
-        return chosen
-
-    def _options(self, name: str) -> tuple[Any, ...]:
-        return tuple(self.choices[self._layout.groups[name].start].options)
-
     @property
     def vocabulary(self) -> tuple[str, ...]:
         """Convolutions by their kernel, width and stride, dropouts by their rate."""
         blocks = [
             f"conv{kernel}-{width}-s{stride}"
-            for width in self._options("width")
-            for kernel in self._options("kernel")
-            for stride in self._options("stride")
+            for width in self._layout.options("width")
+            for kernel in self._layout.options("kernel")
+            for stride in self._layout.options("stride")
         ]
-        return ("input", "output", *blocks, *(f"dropout{r}" for r in self._options("dropout") if r))
+        return (
+            "input",
+            "output",
+            *blocks,
+            *(f"dropout{r}" for r in self._layout.options("dropout") if r),
+        )
 
     def graphs(self, X: Rows) -> Graphs:
         """A vertex for each block and for dropout; shortcuts as edges around their block.
@@ -99,19 +94,21 @@ class Signal(Space):
         """
         rows = self.canonical_form(X)
         words = {word: i for i, word in enumerate(self.vocabulary)}
-        depth, deepest = self._column(rows, "depth"), self._deepest
+        depth, deepest = self._layout.chosen(rows, "depth"), self._deepest
         ops = np.full((len(rows), deepest + 3), -1, dtype=np.int16)
         ops[:, 0], ops[:, -1] = 0, 1
         groups = self._layout.groups
         width, kernel, stride = (rows[:, groups[name]] for name in ("width", "kernel", "stride"))
-        code = (width * len(self._options("kernel")) + kernel) * 2 + stride + 2
+        code = (width * len(self._layout.options("kernel")) + kernel) * 2 + stride + 2
         there = np.arange(deepest) < depth[:, None]
         ops[:, 1 : deepest + 1] = np.where(there, code, -1)
-        rates = np.array([words.get(f"dropout{rate}", -1) for rate in self._options("dropout")])
+        rates = np.array(
+            [words.get(f"dropout{rate}", -1) for rate in self._layout.options("dropout")]
+        )
         ops[:, -2] = rates[rows[:, groups["dropout"].start]]
         adjacency = chain(ops >= 0)
         end = np.where(ops[:, -2] >= 0, deepest + 1, deepest + 2)
-        line, residual = np.arange(len(rows)), self._column(rows, "residual")
+        line, residual = np.arange(len(rows)), self._layout.chosen(rows, "residual")
         for i in range(deepest):
             around = residual & (i < depth)
             after = np.where(i + 1 < depth, i + 2, end)
@@ -120,7 +117,10 @@ class Signal(Space):
 
     def by_hand(self) -> tuple[str, str]:
         """Three convolutions of the second widest, kernels falling, as in Wang et al."""
-        widths, lengths = sorted(self._options("width")), sorted(self._options("kernel"))
+        widths, lengths = (
+            sorted(self._layout.options("width")),
+            sorted(self._layout.options("kernel")),
+        )
         depth = min(3, self._deepest)
         width = widths[max(0, len(widths) - 2)]
         falling = [lengths[max(0, min(len(lengths) - 1, 2 - i))] for i in range(depth)]
@@ -128,7 +128,7 @@ class Signal(Space):
         parts += [f"width_{i}={width}" for i in range(depth)]
         parts += [f"kernel_{i}={length}" for i, length in enumerate(falling)]
         parts += [f"stride_{i}=1" for i in range(depth)]
-        rate = min(self._options("dropout"))
+        rate = min(self._layout.options("dropout"))
         text = ",".join([*parts, "residual=False", f"dropout={rate}"])
         return f"{depth} convolutions of {width}", text
 
@@ -165,9 +165,10 @@ class Signal(Space):
     def costs(self, X: ArrayLike) -> Costs:
         """Parameters and flops, closed form: a sum over blocks."""
         rows = self.canonical_form(self.check(X))
-        depth, residual = self._column(rows, "depth"), self._column(rows, "residual")
+        depth, residual = self._layout.chosen(rows, "depth"), self._layout.chosen(rows, "residual")
         width, kernel, stride = (
-            self._column(rows, name).astype(np.int64) for name in ("width", "kernel", "stride")
+            self._layout.chosen(rows, name).astype(np.int64)
+            for name in ("width", "kernel", "stride")
         )
         came = np.full(len(rows), self.input_shape[0], dtype=np.int64)
         length = np.full(len(rows), self.input_shape[1], dtype=np.int64)

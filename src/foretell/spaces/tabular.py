@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from foretell.graphs.computation import Computations, sizes
 from foretell.graphs.view import Graphs, chain
@@ -70,13 +70,6 @@ class Tabular(Space):
         )
         super().__init__(input_shape=input_shape, n_outputs=n_outputs)
 
-    def _column(self, rows: Rows, name: str) -> NDArray[Any]:
-        """Chosen options of one decision, (n,), or (n, times) of the repeated one."""
-        group = self._layout.groups[name]
-        columns = rows[:, group.start] if name in self._layout.single else rows[:, group]
-        chosen: NDArray[Any] = np.array(self.choices[group.start].options)[columns]
-        return chosen
-
     @property
     def vocabulary(self) -> tuple[str, ...]:
         """Linear layers by their units, norms, activations and dropouts by their rate."""
@@ -85,8 +78,7 @@ class Tabular(Space):
     def _words(self) -> list[list[str]]:
         """The four vertices of a layer: for each option its word, or "" where it is no vertex."""
         width, activation, norm, dropout = (
-            self.choices[self._layout.groups[name].start].options
-            for name in ("width", "activation", "norm", "dropout")
+            self._layout.options(name) for name in ("width", "activation", "norm", "dropout")
         )
         return [
             [f"linear{units}" for units in width],
@@ -105,7 +97,7 @@ class Tabular(Space):
         """
         rows = self.canonical_form(X)
         index = {word: i for i, word in enumerate(self.vocabulary)}
-        depth, deepest = self._column(rows, "depth"), self.d - 5
+        depth, deepest = self._layout.chosen(rows, "depth"), self.d - 5
         ops = np.full((len(rows), 2 + 4 * deepest), -1, dtype=np.int16)
         ops[:, 0], ops[:, -1] = 0, 1
         groups = self._layout.groups
@@ -118,7 +110,7 @@ class Tabular(Space):
         adjacency = chain(ops >= 0)
         line = np.arange(len(rows))
         for i in range(1, deepest):
-            around = self._column(rows, "residual") & (i < depth)
+            around = self._layout.chosen(rows, "residual") & (i < depth)
             before = 4 * i - np.argmax(ops[:, 4 * i : 4 * i - 4 : -1] >= 0, axis=1)
             after = np.where(i + 1 < depth, 4 * i + 5, ops.shape[1] - 1)
             adjacency[line[around], before[around], after[around]] = True
@@ -172,9 +164,9 @@ class Tabular(Space):
     def costs(self, X: ArrayLike) -> Costs:
         """Parameters and flops, closed form: a sum over layers."""
         rows = self.canonical_form(self.check(X))
-        depth, widths = self._column(rows, "depth"), self._column(rows, "width")
-        norms = 2 * (self._column(rows, "norm") != "none")
-        residual = self._column(rows, "residual")
+        depth, widths = self._layout.chosen(rows, "depth"), self._layout.chosen(rows, "width")
+        norms = 2 * (self._layout.chosen(rows, "norm") != "none")
+        residual = self._layout.chosen(rows, "residual")
         came = np.full(len(rows), math.prod(self.input_shape), dtype=np.int64)
         params, weights = np.zeros_like(came), np.zeros_like(came)
         for i in range(self.d - 5):

@@ -150,6 +150,16 @@ class Layout:
             tuple(columns), groups, single, tuple(parent), tuple(opens), _order(parent, names)
         )
 
+    def options(self, name: str) -> tuple[Any, ...]:
+        """Options of a decision."""
+        return tuple(self.columns[self.groups[name].start].options)
+
+    def chosen(self, rows: NDArray[Any], name: str) -> NDArray[Any]:
+        """What rows say of a decision, (n,); of a repeated one (n, times), applied or not."""
+        group = self.groups[name]
+        columns = rows[:, group.start] if name in self.single else rows[:, group]
+        return np.asarray(np.array(self.options(name))[columns])
+
 
 def _is_count(value: object) -> bool:
     return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 0
