@@ -118,10 +118,7 @@ class Tabular(Space):
 
     def by_hand(self) -> tuple[str, str]:
         """Two ReLU layers of the middle width, with the least dropout and no more."""
-        groups = self._layout.groups
-        widths, rates = (
-            sorted(self.choices[groups[name].start].options) for name in ("width", "dropout")
-        )
+        widths, rates = (sorted(self._layout.options(name)) for name in ("width", "dropout"))
         width, rate = widths[(len(widths) - 1) // 2], rates[0]
         text = f"depth=2,width_0={width},width_1={width},activation=relu,norm=none,dropout={rate}"
         return f"2 ReLU layers of {width}", f"{text},residual=False"
