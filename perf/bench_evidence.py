@@ -2,12 +2,13 @@
 
     python perf/bench_evidence.py score --out FOLDER [--minutes 7] [--seeds 0,1,2,3,4]
     python perf/bench_evidence.py run --out FOLDER [--predictors auto,gp] [--sizes 20,78,172,400]
-        [--test 2000]
+        [--test 2000] [--published]
 
 `score` computes, once for each function (rows of one canonical key), the scores of a small skeleton
 (one cell a stage, 32 images of 16 x 16 pixels), and keeps them: the same command goes on. `run`
 compares predictors with them and without them, and tells the consensus alone, on the first `--test`
-of the 2,000 test rows; what is not known yet is computed.
+of the 2,000 test rows; what is not known yet is computed. With `--published` the scores are those
+of the files of NAS-Bench-Suite-Zero, and training and test rows are among their 9,445 cells.
 """
 
 from __future__ import annotations
@@ -71,6 +72,53 @@ class OfFunctions(Evidence):
         raise NotImplementedError
 
 
+class Published(Evidence):
+    """Scores of NAS-Bench-Suite-Zero, by the names of the catalog; one that failed is missing."""
+
+    version = "1"
+
+    def __init__(self, columns: Any = None, space: Any = None) -> None:
+        self.columns = columns
+        self.space = space
+
+    @property
+    def features(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(self.columns)
+
+    def values(self, X: Any, again: bool = False) -> NDArray[np.float64]:
+        """Answers (n, f), of a table that has them."""
+        place = np.asarray(X) @ 5 ** np.arange(6)
+        return np.column_stack([column[place] for column in self.columns.values()])
+
+    def known(self, X: Any) -> NDArray[np.bool_]:
+        """All cost nothing."""
+        return np.ones(len(X), dtype=bool)
+
+    def compute(self, X: Any) -> Any:
+        raise NotImplementedError
+
+
+PUBLISHED = {
+    "epe-nas": "epe_nas", "fisher": "fisher", "n-flops": "flops", "grad-norm": "grad_norm",
+    "grasp": "grasp", "jacob-cov": "jacov", "l2-norm": "l2_norm", "naswot": "nwot",
+    "n-params": "params", "plain": "plain", "snip": "snip", "synflow": "synflow", "zen": "zen",
+}  # fmt: skip
+
+
+def published(space: Any) -> tuple[Published, NDArray[np.bool_]]:
+    """Scores on CIFAR-10, and which places of the space have all of them."""
+    with gzip.open(DATA / "nb201_zerocost.csv.gz", "rt") as lines:
+        rows = list(csv.DictReader(lines))
+    place = space.from_str([row["arch"] for row in rows]) @ 5 ** np.arange(6)
+    columns, there = {}, np.ones(5**6, dtype=bool)
+    for name, column in PUBLISHED.items():
+        values = np.array([float(row[f"cifar10_{column}"] or "nan") for row in rows])
+        there[place] &= np.isfinite(values)
+        columns[name] = np.full(5**6, np.nan)
+        columns[name][place] = np.where(values <= -1e8, np.nan, values)
+    return Published(columns, space), there
+
+
 def table() -> tuple[Any, NDArray[Any], NDArray[np.float64]]:
     """The space, all rows in the order of the file, and their accuracies."""
     with gzip.open(DATA / "nb201.csv.gz", "rt") as lines:
@@ -96,9 +144,9 @@ def evidence(space: Any, X: NDArray[Any]) -> OfFunctions:
     return OfFunctions(scores, (keys, X[first]), space)
 
 
-def split(seed: int, n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def split(seed: int, n: int, total: int = 15_625) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Test and training rows."""
-    p = np.random.default_rng(seed).permutation(15625)
+    p = np.random.default_rng(seed).permutation(total)
     return p[:2000], p[2000 : 2000 + n]
 
 
@@ -119,7 +167,7 @@ def score(asked: OfFunctions, X: NDArray[Any], seeds: Sequence[int], minutes: fl
 
 
 def run(
-    asked: OfFunctions,
+    asked: OfFunctions | Published,
     X: NDArray[Any],
     y: NDArray[np.float64],
     seeds: Sequence[int],
@@ -129,7 +177,9 @@ def run(
 ) -> None:
     """Kendall tau of predictors with and without the scores."""
     for seed in seeds:
-        test = split(seed, 0)[0][:among]
+        test = split(seed, 0, len(X))[0][:among]
+        if isinstance(asked, Published):
+            break
         columns = dict(zip(asked.features, asked.values(X[test]).T, strict=True))
         print(
             f"seed {seed}: consensus, of no result, "
@@ -139,7 +189,7 @@ def run(
         for name in predictors:
             taus: dict[str, list[float]] = {}
             for seed in seeds:
-                test, train = split(seed, n)
+                test, train = split(seed, n, len(X))
                 test = test[:among]
                 for with_scores in (True, False):
                     model = ft.predictors.get(name, space=asked.space, random_state=seed)
@@ -167,10 +217,16 @@ def main() -> None:
     parser.add_argument("--sizes", default="20,78,172,400")
     parser.add_argument("--predictors", default="auto,gp")
     parser.add_argument("--test", type=int, default=2000)
+    parser.add_argument("--published", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(1)
     seeds, sizes = ([int(v) for v in text.split(",")] for text in (args.seeds, args.sizes))
     space, X, y = table()
+    if args.published:
+        told, there = published(space)
+        at = there[X @ 5 ** np.arange(6)]
+        run(told, X[at], y[at], seeds, sizes, args.predictors.split(","), args.test)
+        return
     with ft.evidence.ledger(args.out):
         asked = evidence(space, X)
         if args.what == "score":
