@@ -69,6 +69,48 @@ def test_doctor() -> None:
     assert found["torch"][0].isdigit()
 
 
+NEEDS_A_FILE = """
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import foretell as ft
+
+FILE = Path(__file__).parent / "width.txt"
+
+
+class Net(nn.Module):
+    def __init__(self, inputs, width, outputs):
+        super().__init__()
+        self.a, self.b = nn.Linear(inputs, width), nn.Linear(width, outputs)
+
+    def forward(self, x):
+        x = self.a(x.flatten(1))
+        return self.b(torch.tanh(x) if x.sum() < 1e9 else x)
+
+
+class Own(ft.Space):
+    width = ft.choice([2, 4])
+
+    def build(self, x, input_shape, n_outputs):
+        inputs = input_shape[0] * input_shape[1] * input_shape[2]
+        return Net(inputs, self.decode(x)["width"] {plus}, n_outputs)
+"""
+
+
+@pytest.mark.parametrize("plus", ["+ int(FILE.read_text())", ""])
+def test_a_check_says_what_cannot_go_along_with_a_winner(tmp_path: Path, plus: str) -> None:
+    (tmp_path / "width.txt").write_text("4")
+    (tmp_path / "reads_a_file.py").write_text(NEEDS_A_FILE.replace("{plus}", plus))
+    code, line, _ = call("space", "check", f"{tmp_path}/reads_a_file.py:Own", "--json")
+    lost = [finding for finding in json.loads(line) if finding["code"] == "best"]
+    assert code == 0
+    assert len(lost) == bool(plus)
+    assert all("No such file or directory" in f["text"] for f in lost)
+    assert all(f["level"] == "warning" for f in lost)
+
+
 WRONG = {
     ("list", "foo"): "unknown kind of component 'foo'",
     ("run", "--data", "no/such/folder"): "no/such/folder",

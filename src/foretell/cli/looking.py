@@ -20,12 +20,20 @@ def space_check(
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Build samples of a space, run them forward and backward, count it, say what is wrong."""
+    """Build samples of a space, run them forward and backward, count it, say what is wrong.
+
+    Also what of its code would not go along with a winner (best/).
+    """
     from foretell.spaces.parts.checks import check
+    from foretell.spaces.parts.finding import Finding
     from foretell.spaces.parts.load import load
+    from foretell.winner.best import lacking
 
     space = load(spec)
     findings = check(space, n=samples, rng=seed)
+    if not any(finding.level == "error" for finding in findings) and (why := lacking(space)):
+        text = f"best/ will lack what its network needs; predict and export will not work: {why}"
+        findings.append(Finding("warning", "best", text))
     wrong = [finding for finding in findings if finding.level == "error"]
     if json:
         console.show_json([{"level": f.level, "code": f.code, "text": f.text} for f in findings])
