@@ -277,3 +277,28 @@ def test_any_bytes_give_a_table_or_one_clear_error(content, suffix):
                 table.query(table.X, name, missing="nan")
         except ForetellError as error:
             assert str(error)  # noqa: PT017  # the point: this and nothing else may come
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet"])
+def test_an_index_stands_for_architectures_of_a_numbered_space(tmp_path, name):
+    file = tmp_path / name
+    if name == "t.parquet":
+        pa = pytest.importorskip("pyarrow")
+        pq = pytest.importorskip("pyarrow.parquet")
+        pq.write_table(pa.table({"index": [15_000, 3], "val_acc": [0.5, 0.7]}), file)
+    else:
+        content = b"index,val_acc\n15000,0.5\n3,0.7\n"
+        file.write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    table = Table.open(file, space=SPACE)
+    assert SPACE.index(table.X).tolist() == [15_000, 3]
+    assert table.query(SPACE.from_str(["3"]), "val_acc") == [0.7]
+    assert table.columns == ("index", "val_acc")
+    with pytest.raises(DataError, match="has no 'arch' column"):
+        Table.open(file, space=OWN)
+
+
+def test_an_index_that_is_none_is_named_with_its_line(tmp_path):
+    for wrong in ("15625", "2.5", "x", ""):
+        (tmp_path / "t.csv").write_text(f"index,val_acc\n1,0.5\n{wrong},0.7\n")
+        with pytest.raises(DataError, match="line 3: not an architecture of space 'nb201'"):
+            Table.open(tmp_path / "t.csv", space=SPACE)

@@ -61,6 +61,7 @@ class Space:
     settings: dict[str, Any]  # as given to the constructor by name, input and outputs apart
     closed_form_costs: ClassVar[bool] = False  # `costs` needs no network: cheap on millions of rows
     amounts: ClassVar[bool] = True  # numbers among the options are amounts, not places or names
+    numbered: ClassVar[bool] = False  # whether strings may be numbers of a published order
     rule: ClassVar[str] = ""  # what `valid` asks for, in words, for its errors
     _declared: tuple[Choice, ...] = ()
     _mixing: Mapping[int, Any] = {}  # of a supernet, in the place of one option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import random
 import re
 from typing import Any
 
@@ -19,6 +20,7 @@ from foretell.spaces.parts.settings import at_least, divides, image_shape
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # source -> target, the string's order
 NONE, SKIP = 0, 1
+_ORDER_SEED = 88  # of the order in which the benchmark has shuffled all cells
 _INDICES = re.compile(r"\s*[(\[]?\s*[0-4](?:[\s,;_-]*[0-4]){5}\s*[)\]]?\s*")
 
 
@@ -43,10 +45,13 @@ class NB201(Space):
     >>> space = NB201()
     >>> space.to_str([[0, 1, 2, 3, 4, 1]])
     ['|none~0|+|skip_connect~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|skip_connect~2|']
+    >>> space.index(space.from_str(["0", "15624"])).tolist()
+    [0, 15624]
     """
 
     name = "nb201"
     closed_form_costs = True
+    numbered = True
     _declared = tuple(Choice(OPS, f"edge_{i}_{j}") for i, j in EDGES)
 
     def __init__(
@@ -102,18 +107,34 @@ class NB201(Space):
             out.append(f"|{a}+|{b}{c}+|{d}{e}{f}")
         return out
 
+    def index(self, X: ArrayLike) -> NDArray[np.int64]:
+        """The number of each row in the benchmark's own files, 0 to 15,624: what `from_str` reads.
+
+        Shapes: (n, d) to (n,).
+        """
+        place = np.empty(len(_order()), dtype=np.int64)
+        place[_order()] = np.arange(len(place))
+        found: NDArray[np.int64] = place[self.check(X).astype(np.int64) @ _PLACES]
+        return found
+
     def _parse(self, text: object) -> list[int]:
-        """Official strings; also the tuples of their cells, and six numbers of operations.
+        """Official strings; the tuples of their cells, six numbers of operations, an index.
 
         The numbers are those of `OPS`, the order of the published files, edge by edge as in the
-        string: "(3, 1, 0, 3, 4, 1)", "3-1-0-3-4-1" or "310341".
+        string: "(3, 1, 0, 3, 4, 1)", "3-1-0-3-4-1" or "310341". A number of at most five digits is
+        the index in the published files (`index`).
         """
+        if re.fullmatch(r"\s*(?:0|[1-9][0-9]{0,4})\s*", str(text)):
+            if int(str(text)) >= len(_order()):
+                raise self._bad_string(text, f"{str(text).strip()} of 0 to {len(_order()) - 1}")
+            row: list[int] = (_order()[int(str(text))] // _PLACES % len(OPS)).tolist()
+            return row
         if _INDICES.fullmatch(str(text)):
             return [int(digit) for digit in re.findall(r"\d", str(text))]
         if "|" not in str(text):
             return self._tuples(text)
         nodes = str(text).strip().split("+")
-        row: list[int] = []
+        row = []
         if len(nodes) != 3:
             raise self._bad_string(text, f"{len(nodes)} of 3 nodes")
         for j, node in enumerate(nodes, start=1):
@@ -220,6 +241,20 @@ class NB201(Space):
         """`X` with 'none' on every edge that carries nothing from input to output."""
         live: Rows = np.where(self.graphs(X).ops[:, 1:7] >= 0, X, NONE)
         return live
+
+
+_PLACES = len(OPS) ** np.arange(len(EDGES))[::-1]  # rows in lexical order
+
+
+@functools.cache
+def _order() -> NDArray[np.int64]:
+    """All rows, by their place in lexical order, in the benchmark's: shuffled by Python, seed 88.
+
+    References: Dong & Yang, AutoDL-Projects, `generate_meta_info`, which fixes seed and shuffle.
+    """
+    order = list(range(len(OPS) ** len(EDGES)))
+    random.Random(_ORDER_SEED).shuffle(order)
+    return np.array(order)
 
 
 @functools.cache

@@ -22,6 +22,7 @@ from foretell.errors import DataError
 from foretell.spaces.base import Rows, Space
 
 ARCH = "arch"  # the column of architecture strings
+INDEX = "index"  # what stands for them where a space's rows are numbered
 HEAD = 2**16  # bytes by which a file is recognised
 ZIP = b"PK\x03\x04"
 Progress = Callable[[float], None] | None  # called with the share that is done

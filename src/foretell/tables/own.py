@@ -41,7 +41,7 @@ def read(file: Path, space: Space | None) -> Benchmark:
 
 
 def _space_of(file: Path) -> Space:
-    strings = plain.read(file)[0][ARCH]
+    strings = plain.read(file, index=True)[0][ARCH]
     found: dict[type, Space] = {}
     for name in _catalog.names("space"):
         space = load(name)

@@ -125,6 +125,7 @@ class Table:
         Args:
             path: the file, or the name of an installed benchmark such as "nb-graph:cora".
             space: its notation is that of the `arch` column; None for files that say their space.
+                Where its rows are numbered (nb201), a column `index` may stand for it.
 
         Raises:
             DataError: the file cannot be read; names the line and what is wrong there.
@@ -142,7 +143,7 @@ class Table:
                 return cls.of_known(*converted.read(file, head, space), source=file.name)
         elif (found := finding.benchmark(file)) is not None:
             return cls.of(found, space)
-        columns, lines = plain.read(file)
+        columns, lines = plain.read(file, index=space is not None and space.numbered)
         if space is None:
             raise SettingError(
                 f"table {file.name!r} does not say its space", hint="pass space=..., or --space"

@@ -7,18 +7,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from foretell.errors import DataError
-from foretell.tables.base import ARCH
+from foretell.tables.base import ARCH, INDEX
 from foretell.tables.files import parquet, text
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
 _WORDS = ".csv, .csv.gz or .parquet"
 
 
-def read(file: Path) -> tuple[dict[str, NDArray[Any]], list[int] | None]:
+def read(file: Path, index: bool = False) -> tuple[dict[str, NDArray[Any]], list[int] | None]:
     """Columns of a .csv, .csv.gz or .parquet file, and the line of each record of the former.
+
+    Args:
+        file: to read.
+        index: whether a column `index` may stand for `arch` where there is none.
 
     Raises: DataError where it cannot be read, or has no column `arch`.
     """
@@ -40,6 +45,9 @@ def read(file: Path) -> tuple[dict[str, NDArray[Any]], list[int] | None]:
         raise DataError(
             f"table {file.name!r}", expected=f"a {_WORDS} file", hint="rename or convert it"
         )
+    if ARCH not in columns and index and INDEX in columns:
+        numbers = [str(v).removesuffix(".0") for v in columns[INDEX].tolist()]
+        columns[ARCH] = np.array(numbers, dtype=object)
     if ARCH not in columns:
         raise text.no_arch(file.name, list(columns))
     return columns, lines

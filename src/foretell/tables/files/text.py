@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from foretell._files import expanded, regular
 from foretell.errors import DataError
-from foretell.tables.base import ARCH
+from foretell.tables.base import ARCH, INDEX
 
 _MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
 
@@ -38,7 +38,7 @@ def read(file: Path) -> tuple[dict[str, NDArray[Any]], list[int]]:
             line = reader.line_num
             if not header:
                 header = [name.strip() for name in record]
-                if ARCH not in header:
+                if ARCH not in header and INDEX not in header:
                     raise no_arch(file.name, header)
                 if len(set(header)) < len(header) or "" in header:
                     raise DataError(
