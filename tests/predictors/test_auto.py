@@ -329,6 +329,18 @@ def test_weights_start_from_equal_ones_of_all_but_the_baseline():
     assert weigh(flat, np.zeros(1)) == {"gp": 0.5, "rf": 0.5}
 
 
+def test_one_that_is_worse_has_little_weight_before_it_is_clearly_worse():
+    """Its start goes with the third power of its precision: 20 results cannot say it otherwise."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=19)
+    good, half = y + 0.4 * rng.normal(size=19), y + 0.8 * rng.normal(size=19)
+    share = weigh({"half": half, "good": good}, y)
+    precision = {name: np.mean((y - s) ** 2) ** -3 for name, s in (("good", good), ("half", half))}
+    start = precision["half"] / sum(precision.values())
+    assert share.get("half", 0.0) == pytest.approx(start, abs=0.05)
+    assert start < 0.1
+
+
 @pytest.mark.slow
 def test_beats_its_floors_on_nas_bench_201(data_dir):
     """Protocol P1, one seed of its five, at n = 20 and 78: floors of the issue less seed spread."""

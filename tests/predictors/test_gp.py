@@ -21,12 +21,13 @@ from foretell.predictors.gp_wl import WeisfeilerLehman
 from foretell.predictors.parts.calibration import widening
 from foretell.predictors.parts.exact import (
     JITTER,
-    KERNELS,
     SPREAD,
     START,
     Amounts,
     minus_log_posterior,
 )
+from foretell.predictors.parts.kernels import KERNELS
+from foretell.predictors.parts.targets import Scale
 
 NB201 = ft.spaces.get("nb201")
 OWN = ft.Space.from_choices(
@@ -257,3 +258,38 @@ def test_amounts_are_learnt_from_few_results(kind):
     ours, bits = np.reshape(taus, (3, 2)).mean(axis=0)
     assert ours > 0.75
     assert ours > bits + 0.2
+
+
+def test_chooses_values_where_they_are_linear_in_amounts_and_ranks_where_some_have_failed():
+    """A line of two amounts is bent by ranks; a few failures of a graph's table bend values."""
+    sizes = ft.Space.from_choices({"a": list(range(1, 33)), "b": list(range(1, 33))}, build=print)
+    X = sizes.sample(40, rng=0)
+    y = np.log1p(X.astype(float)).sum(axis=1)
+    chosen, values = (GP(sizes, target=target).fit(X, y) for target in ("chosen", "value"))
+    assert np.array_equal(chosen.scale_.scores, values.scale_.scores)
+    rows = NB201.sample(60, rng=0)
+    y = (rows == 3).sum(axis=1) + 0.01 * np.arange(60)
+    y[:6] -= 1000.0 * (1 + np.arange(6))
+    assert len(GP(NB201, random_state=0).fit(rows, y).scale_.scores) == 60
+
+
+def test_chosen_is_the_best_of_the_three_on_left_out_rows():
+    """By fits without each row in turn, with the kernel that ranks have learnt."""
+    X = OWN.sample(30, rng=3)
+    y = np.exp(Numbers(OWN).transform(X).sum(axis=1) / 6).astype(float)
+    ranks = GP(OWN, target="rank").fit(X, y)
+    K = ranks._cross(X) + np.eye(30) * (np.exp(ranks.theta_[-1]) + JITTER)
+    errors = {}
+    for target in ("value", "rank", "between"):
+        scale, total = Scale.of(y, target), 0.0
+        s = scale.score(y)
+        for i in range(30):
+            rest = np.arange(30) != i
+            alone = K[i, rest] @ np.linalg.solve(K[np.ix_(rest, rest)], s[rest])
+            said = ranks.scale_.score(scale.value(np.array([alone])))[0]
+            total += (said - ranks.scale_.score(y)[i]) ** 2
+        errors[target] = total
+    best = min(errors, key=errors.__getitem__)
+    assert best != "rank"
+    chosen, expected = (GP(OWN, target=t).fit(X, y) for t in ("chosen", best))
+    assert np.array_equal(chosen.predict(X), expected.predict(X))

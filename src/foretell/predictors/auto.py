@@ -46,9 +46,10 @@ class Auto(Predictor):
        predicted so far) is dropped.
     2. Predictions s_m become comparable on the scale of the ranks t of the targets. Those of
        candidates that are not clearly worse than the best, in the same sense, are blended as
-       sum_m w_m s_m, with weights that explain the unseen rows, pulled to u, equal weights of all
-       but `n-params`: min over w >= 0 of |t - sum_m w_m s_m|^2 + (10^4 / n) |w - u|^2, then
-       divided by their sum; members under 5 percent (or half an equal share) are left out.
+       sum_m w_m s_m, with weights that explain the unseen rows, pulled to u, in proportion to
+       (mean (t - s_m)^2)^-3 on them, 0 for `n-params`: min over w >= 0 of
+       |t - sum_m w_m s_m|^2 + (10^4 / n) |w - u|^2, then divided by their sum; members under 5
+       percent (or half an equal share) are left out.
     3. The blend's own tau is honest: the weights for each fold come from the other folds.
     4. Where that tau is below the one of `n-params` by more than three standard errors of the
        difference, the size of the network ranks; by more than two, the average of both. Fits on

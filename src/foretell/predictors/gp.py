@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from foretell.predictors.parts.exact import SPREAD, Amounts, Exact, Kernel, Metric, kernel_parts
+from foretell.predictors.parts.exact import (
+    SPREAD,
+    Amounts,
+    Chosen,
+    Exact,
+    Metric,
+    kernel_parts,
+)
 from foretell.predictors.parts.features import FEATURES, Encodings, resolve
-from foretell.predictors.parts.targets import Target
+from foretell.predictors.parts.kernels import Kernel
 from foretell.spaces.base import Rows, Space
 
 
@@ -24,7 +31,9 @@ class GP(Exact):
         space: the space whose rows it sees.
         encoding: a name of the catalog, an `Encoding`, or a tuple of them, one length scale each.
         kernel: "matern", "rbf", or "exponential" (Matern-1/2).
-        target: "rank" to learn ranks of the targets, "value" to learn standardised values.
+        target: "rank" to learn ranks of the targets, "value" to learn standardised values,
+            "between" to learn the mean of both, "chosen" for that of the three with which left-out
+            rows are foretold best.
         max_rows: most training rows.
         spread: standard deviation of the prior of the logarithms of l_g, s^2 and the noise, above
             0: wider where single numbers are the encodings, and the function may be steep in one.
@@ -47,7 +56,7 @@ class GP(Exact):
     ranges: ClassVar = {
         "kernel": ["matern", "rbf", "exponential"],
         "encoding": [FEATURES, ("graph-stats", "canonical"), "graph-stats"],
-        "target": ["rank", "value"],
+        "target": ["chosen", "rank", "value"],
     }
 
     def __init__(
@@ -55,7 +64,7 @@ class GP(Exact):
         space: Space,
         encoding: Encodings = FEATURES,
         kernel: Kernel = "matern",
-        target: Target = "rank",
+        target: Chosen = "chosen",
         max_rows: int = 2000,
         spread: float = SPREAD,
         random_state: int | None = None,

@@ -13,8 +13,9 @@ from foretell.errors import SettingError
 from foretell.graphs import hashing
 from foretell.graphs.refinement import labels
 from foretell.predictors.base import Floats
-from foretell.predictors.parts.exact import Amounts, Exact, Kernel, Metric, kernel_parts
+from foretell.predictors.parts.exact import Amounts, Exact, Metric, kernel_parts
 from foretell.predictors.parts.features import COUNTED, Encodings, resolve
+from foretell.predictors.parts.kernels import Kernel
 from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Rows, Space
 

@@ -13,8 +13,9 @@ from scipy.spatial.distance import cdist
 
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats
-from foretell.predictors.parts.exact import Amounts, Exact, Kernel, Metric, kernel_parts
+from foretell.predictors.parts.exact import Amounts, Exact, Metric, kernel_parts
 from foretell.predictors.parts.features import COUNTED, Encodings, resolve
+from foretell.predictors.parts.kernels import Kernel
 from foretell.predictors.parts.targets import Target
 from foretell.spaces.base import Graphs, Rows, Space
 

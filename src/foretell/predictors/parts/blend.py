@@ -14,7 +14,8 @@ from foretell.predictors.base import Floats
 BASELINE = "n-params"  # what a blend starts without, and is measured against
 PRIOR = "prior"  # what is known before training
 _LEADS = 24.0  # results with which it has half of the start
-_PULL = 100.0  # of weights to equal ones: 100 results choose little, 2,000 nearly all
+_PULL = 100.0  # of weights to the start: 100 results choose little, 2,000 nearly all
+_SHARPNESS = 3.0  # of the start: power of a member's precision on unseen rows
 _LEAST = 0.05  # a lighter member is left out of the blend, of more than ten one half as heavy
 _ENOUGH = 20  # rows below which nothing is clear
 _CLEARLY = 3.0  # standard errors: what is a little worse still helps a blend
@@ -41,15 +42,24 @@ def mix(weights: dict[str, float], seen: dict[str, Unseen]) -> tuple[Floats, Flo
 def weigh(scores: dict[str, Floats], y: Floats) -> dict[str, float]:
     """Weights of a blend of scores (n,) for targets y (n,), heaviest first; they sum to 1.
 
-    min over w >= 0 of |y - sum_m w_m s_m|^2 + (10^4 / n) |w - u|^2, divided by their sum, with u
-    equal weights of all but the baseline, and before them `prior_share` of what is known before
-    training. Light members are left out, and first of all those clearly worse than the best.
+    min over w >= 0 of |y - sum_m w_m s_m|^2 + (10^4 / n) |w - u|^2, divided by their sum, with
+    u_m in proportion to (mean (y - s_m)^2)^-3 for all but the baseline, and before them
+    `prior_share` of what is known before training. One with twice the squared error of another has
+    an eighth of its u. Light members are left out, and first of all those clearly worse than the
+    best.
+
+    >>> y = np.linspace(-1.5, 1.5, 20)
+    >>> one, good, bad = (y + 0.4 * np.cos(9 * y), y + 0.4 * np.cos(8 * y), y + np.cos(7 * y))
+    >>> found = weigh({"bad": bad, "one": one, "good": good}, y)
+    >>> sorted((name, round(w, 1)) for name, w in found.items())
+    [('good', 0.5), ('one', 0.5)]
     """
     best = max(scores.values(), key=lambda score: float(agreement(y, score).sum()))
     scores = {name: s for name, s in scores.items() if not clearly_worse(y, s, best)}
     Z, m = np.stack(list(scores.values()), axis=1), len(scores)
-    start = np.array([float(name not in (BASELINE, PRIOR)) for name in scores])
-    start /= max(start.sum(), 1.0)
+    error = np.maximum(((y[:, None] - Z) ** 2).mean(axis=0) / max(float(y.var()), 1e-12), 1e-3)
+    start = error**-_SHARPNESS * [name not in (BASELINE, PRIOR) for name in scores]
+    start /= start.sum() or 1.0
     if PRIOR in scores:
         others = {name: s for name, s in scores.items() if name not in (BASELINE, PRIOR)}
         lead = prior_share(len(y), *_ahead(y, others, scores[PRIOR])) if others else 1.0

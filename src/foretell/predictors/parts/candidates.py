@@ -110,7 +110,7 @@ def _sizes_say(space: Space, X: Rows, y: Floats, random_state: int | None) -> bo
     """
     seed = derive(random_state, "sizes")  # the same rows for both, where there are many
     without, beside = (
-        GP(space, encoding=encoding, max_rows=_ROWS, random_state=seed).fit(X, y).loss_
+        GP(space, encoding, target="rank", max_rows=_ROWS, random_state=seed).fit(X, y)
         for encoding in (FEATURES, (*FEATURES, "size"))
     )
-    return bool(without - beside > 0.5 * math.log(min(len(y), _ROWS)))
+    return bool(without.loss_ - beside.loss_ > 0.5 * math.log(min(len(y), _ROWS)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Literal, Protocol
 
 import numpy as np
@@ -16,10 +16,11 @@ from foretell.encodings.numbers import Numbers
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.parts.calibration import widening
-from foretell.predictors.parts.targets import Scale, Target
+from foretell.predictors.parts.kernels import KERNELS, Kernel
+from foretell.predictors.parts.targets import Scale, Target, foretells
 from foretell.spaces.base import Rows
 
-Kernel = Literal["matern", "rbf", "exponential", "linear"]
+Chosen = Target | Literal["chosen"]
 
 START = (2.0, 0.0, -2.0)  # log of length scale, signal and noise variance: mean of the prior
 SPREAD = 0.8  # its standard deviation: what few rows say of a length scale is mostly noise
@@ -85,7 +86,8 @@ class Amounts:
         self.weight = np.divide(1.0, scale, out=np.zeros_like(scale), where=std > 1e-9)
         self.features = (F - self.mean) * self.weight
         f, g = len(self.of), len(count)
-        linear = LINEAR if any(isinstance(one, Numbers) for one in encodings) else START[1]
+        self.linear = any(isinstance(one, Numbers) for one in encodings)
+        linear = LINEAR if self.linear else START[1]
         self.start = np.concatenate([np.zeros(f), np.full(g, START[0]), [linear]])
         self.own = np.concatenate([np.full(f, OWN / SPREAD), np.ones(g), [LINEAR_SPREAD / SPREAD]])
 
@@ -128,14 +130,16 @@ class Exact(Predictor):
 
     Args:
         kernel: name of f.
-        target: "rank" to learn ranks of the targets, "value" to learn standardised values.
+        target: "rank" to learn ranks of the targets, "value" to learn standardised values,
+            "between" to learn the mean of both, "chosen" for that of the three with which left-out
+            rows are foretold best (`targets.foretells`).
         max_rows: most training rows.
         spread: standard deviation of the prior of the logarithms, above 0.
     """
 
     has_std = True
     kernel: Kernel
-    target: Target
+    target: Chosen
     max_rows: int
     spread: float = SPREAD
 
@@ -156,12 +160,27 @@ class Exact(Predictor):
         if len(X) > self.max_rows:
             part = rng.permutation(len(X))[: self.max_rows]
             X, y = X[part], y[part]
-        self.scale_ = Scale.of(y, self.target)
-        scores = self.scale_.score(y)
+        self.scale_ = Scale.of(y, "rank" if self.target == "chosen" else self.target)
         found = self._metrics(X)
         self.metrics_ = [one for one in found if not isinstance(one, Amounts)]
         self.amounts_ = next((one for one in found if isinstance(one, Amounts)), None)
         distances = [one for metric in self.metrics_ for one in metric.squares()]
+        self._learn(distances, y)
+        if self.target == "chosen" and len(y) >= _FEWEST:
+            # the kernel that was learnt for ranks serves: the choice costs no other fit
+            linear = self.amounts_ is not None and self.amounts_.linear
+            better = foretells(y, lambda scores: self._alone(scores)[0], eager=linear)
+            if better is not None:
+                self.scale_ = better
+                self._learn(distances, y)
+        self.shrink_, self.widen_ = 1.0, 0.0
+        if len(y) >= _FEWEST:
+            alone, variance = self._alone(self.scale_.score(y))
+            self.shrink_, self.widen_ = widening(y, alone, variance, self.scale_)
+
+    def _learn(self, distances: list[Floats], y: Floats) -> None:
+        """Theta, and what follows from it."""
+        scores = self.scale_.score(y)
         self.loss_ = np.inf
         for subset in self._subsets(len(distances)):
             some = [distances[g] for g in subset]
@@ -172,11 +191,12 @@ class Exact(Predictor):
         K[np.diag_indices_from(K)] += np.exp(self.theta_[-1]) + JITTER
         self.factor_ = _factor(K)
         self.weights_ = cho_solve(self.factor_, scores)
-        self.shrink_, self.widen_ = 1.0, 0.0
-        if len(y) >= _FEWEST:  # what the others say of each row (Rasmussen & Williams, 5.12)
-            own = np.diag(cho_solve(self.factor_, np.eye(len(y))))
-            alone = scores - self.weights_ / own
-            self.shrink_, self.widen_ = widening(y, alone, 1.0 / own, self.scale_)
+
+    def _alone(self, scores: Floats) -> tuple[Floats, Floats]:
+        """What the others say of each row, and its variance (Rasmussen & Williams, 5.12)."""
+        inverse = cho_solve(self.factor_, np.eye(len(scores)))
+        own = np.diag(inverse)
+        return scores - inverse @ scores / own, 1.0 / own
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         blocks = [self._block(X[i : i + _BLOCK]) for i in range(0, len(X), _BLOCK)]
@@ -230,38 +250,6 @@ def squares(A: Floats, B: Floats) -> Floats:
     both = (A * A).sum(axis=1)[:, None] + (B * B).sum(axis=1) - 2.0 * (A @ B.T)
     positive: Floats = np.maximum(both, 0.0)
     return positive
-
-
-# -- kernels: f(q) and -df/dq -----------------------------------------------------------------
-
-
-def _matern(q: Floats) -> tuple[Floats, Floats]:
-    r = np.sqrt(3.0 * q)
-    decay = np.exp(-r)
-    return (1.0 + r) * decay, 1.5 * decay
-
-
-def _rbf(q: Floats) -> tuple[Floats, Floats]:
-    f = np.exp(-0.5 * q)
-    return f, 0.5 * f
-
-
-def _exponential(q: Floats) -> tuple[Floats, Floats]:
-    r = np.sqrt(q)
-    f = np.exp(-r)
-    return f, 0.5 * f / np.maximum(r, 1e-9)
-
-
-def _linear(q: Floats) -> tuple[Floats, Floats]:
-    return 1.0 - 0.5 * q, np.full_like(q, 0.5)
-
-
-KERNELS: dict[str, Callable[[Floats], tuple[Floats, Floats]]] = {
-    "matern": _matern,
-    "rbf": _rbf,
-    "exponential": _exponential,
-    "linear": _linear,
-}
 
 
 def covariance(
