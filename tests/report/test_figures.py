@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 
 import foretell as ft
@@ -17,7 +18,7 @@ from foretell.report.bars import baselines, time_spent
 from foretell.report.display import Display, chart, table_csv
 from foretell.report.effects import effects, main_effects
 from foretell.report.lines import curves, losses
-from foretell.report.marks import below, bounded, floor
+from foretell.report.marks import below, bounded, floor, legend
 from foretell.report.reading import Run, read
 from foretell.report.scatter import COSTS, over_cost, predicted_measured, progress
 from foretell.runs.bounds import same_unit
@@ -337,3 +338,16 @@ def test_no_cell_of_a_csv_is_a_formula() -> None:
     rows = list(csv.reader(text.splitlines()))
     assert [row[0] for row in rows] == ["'=name", *(f"'{one}" for one in bad)]
     assert [row[1] for row in rows] == ["value", "-0.5", "-1", "2", "3", ""]
+
+
+@pytest.mark.parametrize(
+    "labels", [("a", "b"), ("none", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3", "skip"), "xyz"]
+)
+def test_no_legend_is_wider_than_its_figure(labels):
+    canvas = Figure(figsize=(380 / 72, 250 / 72), layout="constrained")
+    ax = canvas.subplots()
+    for label in labels:
+        ax.plot([0, 1], [0, 1], label=label)
+    legend(canvas)
+    canvas.canvas.draw()
+    assert canvas.legends[0].get_window_extent().width <= 1.02 * canvas.bbox.width

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from foretell.report.units import Metric
 
 _MARKERS = {"sample": "o", "top": "D", "random": "s"}
 _ORDER = [*PHASES.values(), "winner"]
+_SMALL = 11  # points, of the text of a legend
+_WIDE, _HANDLE = 0.62, 48.0  # a letter by its size, and what stands beside a label, in points
 
 
 def by_phase(
@@ -150,9 +153,19 @@ def legend(canvas: Canvas) -> None:
             [handle for handle, _ in pairs],
             [label for _, label in pairs],
             loc="outside upper left",
-            ncols=4,
-            fontsize=11,
+            ncols=_columns([label for _, label in pairs], 72 * canvas.get_figwidth()),
+            fontsize=_SMALL,
         )
+
+
+def _columns(labels: Sequence[str], points: float) -> int:
+    """How many columns of a legend are no wider than a figure; at most four."""
+    wide = np.array([_HANDLE + _WIDE * _SMALL * len(label) for label in labels])
+    for count in (4, 3, 2):
+        parts = [part for part in np.array_split(wide, count) if len(part)]  # as they are filled
+        if sum(part.max() for part in parts) <= points:
+            return count
+    return 1
 
 
 def _room(values: Floats) -> float:

@@ -103,7 +103,7 @@ def _header(
             h("p", h("span", _WORDS[told["level"]], class_=f"badge {mode}"), " ", told["text"],
               class_="verdict"),
             h("div", tiles, class_="tiles"),
-            facts([("Chosen", result.get("best")), ("Method", about["parts"])]),
+            facts([("Chosen", result.get("best"))]),
             [h("p", note, class_="note") for note in result.get("warnings", ())],
         ]
     )  # fmt: skip
