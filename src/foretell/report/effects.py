@@ -112,7 +112,7 @@ def effects(run: Run) -> Display | None:
         return None
     trials = run.of("sample", "random")
     dots = _Dots(found, run.metric, float(np.mean([trial.value for trial in trials])))
-    caption = _caption(dots, len(trials), len(run.ranking["arch"]))
+    caption = _caption(dots, len(trials), len(run.ranking["arch"]) if dots.known else 0)
     numbers: dict[str, Column] = {
         "decision": found.decision,
         "option": found.option,
