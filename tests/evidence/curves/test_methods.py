@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.base import clone
 
-from foretell.errors import SettingError
+from foretell.errors import DataError, SettingError
 from foretell.evidence import curves
 from foretell.evidence.curves.parts.families import FAMILIES, Ensemble, Mixture, noise, ramps
 from foretell.evidence.curves.parts.samplers import elliptical, stretch
@@ -129,3 +130,34 @@ def test_wrong_settings():
         curves.get("lce-m", chains=7).predict(acc, epochs=5)
     with pytest.raises(SettingError, match="SoTLE, last"):
         curves.get("sotl-e", last=0).predict({"train_loss": [1 / X]})
+
+
+def test_calibrated_intervals_hold_nine_tenths_of_others_like_them():
+    """Curves that a schedule bends alike: the families do not know it, whole curves tell."""
+    rng = np.random.default_rng(0)
+    e, n = 30, 120
+    x = np.arange(1, e + 1)
+    ends = rng.uniform(0.6, 0.9, (n, 1))
+    bent = 1 - 0.5 * (1 + np.cos(np.pi * x / e))  # as a cosine schedule does
+    whole = ends * (0.4 + 0.3 * (1 - x**-0.8) + 0.3 * bent) + 0.01 * rng.normal(size=(n, e))
+    known, rest = {"val_acc": whole[:60]}, {"val_acc": whole[60:]}
+    method = curves.get("lce", chains=2, steps=30)
+    truth = whole[60:, -1]
+
+    def inside(interval):
+        return np.mean((interval[:, 0] <= truth) & (truth <= interval[:, 1]))
+
+    plain, mean = method.interval(rest, 10), method.predict(rest, 10)
+    found = clone(method).calibrate(known, 10)
+    assert 0.8 <= inside(found.interval(rest, 10)) <= 0.99
+    np.testing.assert_allclose(found.predict(rest, 10), mean)
+    wide = np.diff(found.interval(rest, 10)) / np.diff(plain)
+    np.testing.assert_allclose(wide, found.wider_[10], rtol=1e-6)
+    np.testing.assert_array_equal(found.interval(rest, 15), method.interval(rest, 15))
+    assert found.calibrate(known, 10).wider_ == {10: found.wider_[10]}  # not on top of itself
+
+
+def test_too_few_curves_calibrate_nothing():
+    begun = {"val_acc": np.linspace(0.1, 0.9, 12)[None].repeat(9, axis=0)}
+    with pytest.raises(DataError, match="at least 10"):
+        curves.get("lce").calibrate(begun, 6)
