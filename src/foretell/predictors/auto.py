@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from foretell._rng import derive
 from foretell.errors import SettingError
 from foretell.evidence import Evidence, evidence_of
 from foretell.predictors.base import Floats, Predictor
@@ -27,6 +28,7 @@ from foretell.predictors.parts.blend import (
 )
 from foretell.predictors.parts.calibration import widening
 from foretell.predictors.parts.candidates import FEWEST, SCORES, candidates_of, installed
+from foretell.predictors.parts.price import worth_it
 from foretell.predictors.parts.targets import Scale
 from foretell.predictors.parts.unseen import on_ranks, predict_unseen
 from foretell.predictors.parts.untold import Untold
@@ -88,6 +90,10 @@ class Auto(Predictor):
             each candidate that takes an encoding. Zero-cost scores among them are a candidate by
             themselves, "zero-cost", and rank before any result is known. None for `consensus`
             then, and nothing later; () for nothing.
+        init_s: seconds that evidence on the rows with results may cost, see `parts.price`: what is
+            not worth its price is left out. None for no limit.
+        query_s: seconds that evidence on a row to be predicted may cost. With neither, all of the
+            evidence that is given is used.
         random_state: non-negative seed, or None for fresh entropy.
 
     Attributes:
@@ -123,6 +129,8 @@ class Auto(Predictor):
         max_rows: int = 1000,
         budget_s: float | None = None,
         evidence: Evidence | tuple[Evidence, ...] | None = None,
+        init_s: float | None = None,
+        query_s: float | None = None,
         random_state: int | None = None,
     ) -> None:
         self.space = space
@@ -131,6 +139,8 @@ class Auto(Predictor):
         self.max_rows = max_rows
         self.budget_s = budget_s
         self.evidence = evidence
+        self.init_s = init_s
+        self.query_s = query_s
         self.random_state = random_state
 
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
@@ -140,19 +150,24 @@ class Auto(Predictor):
         self.cv_scores_: dict[str, tuple[float, float]] = {}
         self.dropped_: tuple[str, ...] = ()
         self.untold_, self.evidence_ = None, tuple[Evidence, ...]()
+        given = evidence_of(self.evidence)
+        if given and (self.init_s, self.query_s) != (None, None):
+            seed = derive(self.random_state, "price")
+            limits = self.init_s, self.query_s
+            given = list(worth_it(self.space, X, y, given, *limits, seed, remarks))
         if not len(y):
-            asked = None if self.evidence is None else tuple(evidence_of(self.evidence))
+            asked = None if self.evidence is None else tuple(given)
             self.untold_ = Untold(self.space, asked)
             self.evidence_ = self.untold_.evidence
-            self.chosen_, self.note_ = self.untold_.name, self.untold_.note
+            self.chosen_ = self.untold_.name
+            self.note_ = "; ".join([self.untold_.note, *remarks])
             self.weights_, self.members_ = {self.chosen_: 1.0}, dict[str, Predictor]()
             return
         self.scale_ = Scale.of(y, "rank")
         names = self.candidates
         if names is None:
             names = installed(len(y), self.budget_s is not None, self.space)
-        evidence = evidence_of(self.evidence)
-        compared = candidates_of(self.space, X, y, names, evidence, self.random_state, remarks)
+        compared = candidates_of(self.space, X, y, names, given, self.random_state, remarks)
         self.fitted_: dict[str, Predictor] = {}
         if len(y) < FEWEST:
             lead = prior_share(len(y))
