@@ -111,9 +111,9 @@ class Auto(Predictor):
     >>> import foretell as ft
     >>> space = ft.spaces.get("nb201")
     >>> X = space.sample(40, rng=0)
-    >>> model = Auto(space, candidates=("gp", "rf"), random_state=0).fit(X, (X == 3).sum(axis=1))
+    >>> model = Auto(space, ("gp", "bayes-lin"), random_state=0).fit(X, (X == 3).sum(axis=1))
     >>> sorted(model.cv_scores_)
-    ['auto', 'gp', 'n-params', 'prior', 'rf']
+    ['auto', 'bayes-lin', 'gp', 'n-params', 'prior']
     >>> model.cv_scores_["auto"][0] > 0.5
     True
     """
