@@ -19,6 +19,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,27 +45,32 @@ PEERS = {  # and the seeds that their minutes allow
 }
 
 
-def ours(name: str, table: ft.Table, seed: int) -> dict[str, Any]:
-    """A search of foretell, to the best of the table: its values and processor seconds."""
+def ours(table: ft.Table, name: str, seeds: list[int]) -> Iterator[dict[str, Any]]:
+    """Searches of foretell, to the best of the table: their values and processor seconds."""
     top = float(np.nanmax(table.column(COLUMN)))
-    search = ft.Search(table.space, ft.strategies.scaled(name, AT[-1]), seed=seed)
-    start = time.process_time()
-    while search.n_rows < AT[-1] and top not in search.values:
-        left = AT[-1] - search.n_rows
-        X = search.ask(min(search.round_size or left, left))
-        search.tell(X, table.query(X, COLUMN))
-    seconds = time.process_time() - start
-    return {"values": search.values.tolist(), "asks": len(search.values), "seconds": seconds}
+    for seed in seeds:
+        search = ft.Search(table.space, ft.strategies.scaled(name, AT[-1]), seed=seed)
+        start = time.process_time()
+        while search.n_rows < AT[-1] and top not in search.values:
+            left = AT[-1] - search.n_rows
+            X = search.ask(min(search.round_size or left, left))
+            search.tell(X, table.query(X, COLUMN))
+        seconds = time.process_time() - start
+        yield {"seed": seed, "values": search.values.tolist(), "seconds": seconds}
 
 
-def theirs(python: Path, name: str, values: Path, seed: int) -> dict[str, Any]:
-    """A search of a peer, in its own process."""
-    script = str(ROOT / "perf" / "peers.py")
-    command = [str(python), script, name, str(values), str(seed), str(AT[-1])]
+def theirs(python: Path, values: Path, name: str, seeds: list[int]) -> Iterator[dict[str, Any]]:
+    """Searches of a peer, in a process of its own."""
+    script, some = str(ROOT / "perf" / "peers.py"), ",".join(map(str, seeds))
+    command = [str(python), script, name, str(values), some, str(AT[-1])]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("{"):
+                yield json.loads(line)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
 
 
 def _each(one: dict[str, Any]) -> float:
@@ -105,15 +111,20 @@ def main() -> int:
     print(f"{'':<32}{'seeds':>6}" + "".join(f"{n:>18}" for n in AT) + "   s a network", flush=True)
     best: dict[str, np.ndarray] = {}
     for name in [*mine, *names]:
-        rows = []
-        for seed in range(min(args.seeds, PEERS.get(name, args.seeds))):
-            if (name, seed) not in known:
-                own = name in mine
-                one = ours(name, table, seed) if own else theirs(args.python, name, values, seed)
+        seeds = range(min(args.seeds, PEERS.get(name, args.seeds)))
+        if missing := [seed for seed in seeds if (name, seed) not in known]:
+            run = (
+                ours(table, name, missing)
+                if name in mine
+                else theirs(args.python, values, name, missing)
+            )
+            for one in run:
                 with journal.open("a") as file:
-                    file.write(json.dumps({"name": name, "seed": seed, **one}) + "\n")
-                known[name, seed] = one["values"]
+                    file.write(json.dumps({"name": name, **one}) + "\n")
+                known[name, one["seed"]] = one["values"]
                 spent.setdefault(name, []).append(_each(one))
+        rows = []
+        for seed in seeds:
             curve = np.maximum.accumulate(known[name, seed])
             rows.append([curve[min(n, len(curve)) - 1] for n in AT])
         best[name] = np.array(rows)

@@ -1,11 +1,11 @@
 """Searches of other packages on a table: run by `bench_peers.py` in an environment of their own.
 
-    python peers.py NAME TABLE.npz SEED BUDGET
+    python peers.py NAME TABLE.npz SEED,SEED,... BUDGET
 
-TABLE.npz has `values`, one axis a decision: what a search may maximize. Prints one line of JSON:
-the values of different rows in the order in which they were asked for, as many as the budget or as
-came in twenty times as many asks, the number of asks, and processor seconds. It ends at the best of
-the table. A row that is asked for again costs nothing.
+TABLE.npz has `values`, one axis a decision: what a search may maximize. Prints a line of JSON for
+each seed: the values of different rows in the order in which they were asked for, as many as the
+budget or as came in twenty times as many asks, the number of asks, and processor seconds. A search
+ends at the best of the table; a row that is asked for again costs nothing.
 """
 
 from __future__ import annotations
@@ -136,12 +136,9 @@ MADE = {
 }
 
 
-def main() -> int:
-    name, path, seed, budget = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+def search(name, table, seed, budget):
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  # what they draw from
-    with np.load(path) as file:
-        table = file["values"]
     ask, tell = MADE[name](table.shape, seed)
     start, asks, values, known = time.process_time(), 0, [], set()
     top = float(np.nanmax(table))
@@ -154,7 +151,15 @@ def main() -> int:
             known.add(row)
             values.append(value)
     seconds = time.process_time() - start
-    print(json.dumps({"values": values, "asks": asks, "seconds": seconds}))
+    return {"seed": seed, "values": values, "asks": asks, "seconds": seconds}
+
+
+def main() -> int:
+    name, path, seeds, budget = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+    with np.load(path) as file:
+        table = file["values"]
+    for seed in seeds.split(","):
+        print(json.dumps(search(name, table, int(seed), budget)), flush=True)
     return 0
 
 
