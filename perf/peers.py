@@ -4,7 +4,7 @@
 
 TABLE.npz has `values`, one axis a decision: what a search may maximize. Prints a line of JSON for
 each seed: the values of different rows in the order in which they were asked for, as many as the
-budget or as came in twenty times as many asks, the number of asks, and processor seconds. A search
+budget or as came in five times as many asks, the number of asks, and processor seconds. A search
 ends at the best of the table; a row that is asked for again costs nothing.
 """
 
@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-ASKS = 20  # for each network of the budget: who only repeats itself has ended
+ASKS = 5  # for each network of the budget: who only repeats itself has ended
 
 
 def optuna_of(kind):
