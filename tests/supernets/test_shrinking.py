@@ -12,10 +12,12 @@ from toy import Toy, toy_data
 
 import foretell as ft
 from foretell.errors import SettingError
+from foretell.evaluators.trainer import Trainer
 from foretell.supernets.loop import Run
 from foretell.supernets.recipes import recipe
 from foretell.supernets.shrinking import Shrink
 from foretell.training.data import load
+from foretell.training.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +119,13 @@ def test_a_network_has_statistics_of_its_own(digits) -> None:
             module.reset_running_stats()
     assert accuracy(mine) > accuracy(plain) + 0.2
     assert accuracy(mine) == pytest.approx(float(search.score(search.best_[None])[0]), abs=0.08)
+    recipe = Recipe(epochs=1, lr=0.01)
+    cold, warm = (
+        Trainer(space, data, recipe, begin=begin).evaluate(search.best_, seed=0)
+        for begin in (None, search.network)
+    )
+    assert not warm.error
+    assert warm.metrics["val_acc"] > cold.metrics["val_acc"] + 0.1
 
 
 def test_spaces_without_numbers_are_refused_in_words() -> None:

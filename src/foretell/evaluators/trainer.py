@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Trainer(Evaluator):
             "val_map" of labels and "val_r2" of numbers.
         state_every_s: seconds between two writes of a half-trained network, at least; 0 writes it
             after every epoch.
+        begin: gives the network of a row, with weights that it has already, such as `network` of
+            a search with a supernet; None: the space builds it, with random ones.
     """
 
     def __init__(
@@ -55,11 +57,12 @@ class Trainer(Evaluator):
         *,
         objective: str | None = None,
         state_every_s: float = checkpoint.EVERY_S,
+        begin: Callable[[Rows], nn.Module] | None = None,
     ) -> None:
         self.space = space.with_io(data.input_shape, data.n_outputs)
         self.data = data
         self.recipe = recipe or Recipe()
-        self.state_every_s = state_every_s
+        self.state_every_s, self.begin = state_every_s, begin
         self.device, self.threads = self.recipe.device, self.recipe.threads
         pick_device(self.recipe.device)  # a wrong name fails here, not in every trial
         self.epochs = self.recipe.epochs
@@ -165,6 +168,7 @@ class Trainer(Evaluator):
             "data": self.data.digest,
             "sizes": self.data.sizes,
             "input_shape": self.data.input_shape,
+            **({} if self.begin is None else {"begin": getattr(self.begin, "__qualname__", "own")}),
         }
 
     def _identity(self, x: Rows, seed: int) -> dict[str, Any]:
@@ -230,7 +234,8 @@ class Trainer(Evaluator):
     def _build(self, x: Rows) -> nn.Module:
         (row,) = self.space.check(np.asarray(x)[None])
         try:
-            model = self.space.build(row, self.data.input_shape, self.data.n_outputs)
+            shape, n_outputs = self.data.input_shape, self.data.n_outputs
+            model = self.begin(row) if self.begin else self.space.build(row, shape, n_outputs)
         except MemoryError:
             raise
         except Exception as error:
