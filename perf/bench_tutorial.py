@@ -89,7 +89,7 @@ def one(cells: int, seed: int, epochs: int, every: int) -> dict[str, Any]:
             point = {"system": system, "epoch": epoch, **curvature(run)}
             if system == "darts":
                 copy = Run(space, method, data, seed, epochs=epochs, look=1, device="cpu")
-                copy.restore(run.tensors(), run.facts())
+                copy.restore(run.tensors(), json.loads(json.dumps(run.facts())))
                 point["magnitude"] = test(Magnitude().select(copy)[0])
                 point["pt"] = test(ProgressiveRemoval(tune=1).select(copy)[0])
             out["over"].append(point)
@@ -105,6 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cells", type=int, default=4)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--every", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("tutorial.json"))
@@ -112,7 +113,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     known = json.loads(args.out.read_text()) if args.out.exists() else {}
-    for seed in range(args.seeds):
+    for seed in range(args.first, args.first + args.seeds):
         key = f"{args.cells}|{seed}|{args.epochs}|{args.every}"
         if key not in known:
             known[key] = one(args.cells, seed, args.epochs, args.every)
