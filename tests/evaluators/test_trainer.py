@@ -569,7 +569,7 @@ def test_interruption_passes():
 
 
 def test_a_wrong_device_fails_at_once():
-    with pytest.raises(SettingError, match=r"'device'.*use 'auto' or 'cpu'"):
+    with pytest.raises(SettingError, match=r"device.*'tpu'.*use 'auto' or 'cpu'"):
         trainer(Recipe(device="tpu"))
 
 
