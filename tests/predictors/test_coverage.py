@@ -48,6 +48,16 @@ def test_nine_of_ten_unseen_rows_are_inside(data_dir, table, name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["sparse-gp", "bohamiann"])
+def test_so_are_those_that_are_calibrated_by_folds(data_dir, name):
+    """Their own deviations do not know what their kernel or their noise got wrong."""
+    if name == "sparse-gp":
+        pytest.importorskip("gpytorch")
+    for n in (20, 78):
+        assert 0.80 <= held(data_dir, "nb201", name, n) <= 0.97, n
+
+
+@pytest.mark.slow
 def test_networks_are_calibrated_on_what_their_members_leave_out(data_dir):
     """Ten percent of the rows and a quantile map that has seen them gave .80 after 78 results."""
     for n in (20, 78):

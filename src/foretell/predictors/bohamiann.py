@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.stats import loguniform
 from torch import Tensor
 
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.parts.calibration import by_folds
 from foretell.predictors.parts.exact import Standard
 from foretell.predictors.parts.features import FEATURES, Encodings, resolve
 from foretell.predictors.parts.targets import Scale, Target
@@ -30,7 +32,8 @@ class Bohamiann(Predictor):
 
     All weights have the prior N(0, 1), the logarithm of the variance of the noise N(-3, 1).
     Several chains run side by side on batches of the training rows; mean and standard deviation
-    are those of the networks that they visit (`foretell.training.sghmc`).
+    are those of the networks that they visit (`foretell.training.sghmc`); deviations are calibrated
+    by fits on folds.
 
     Args:
         space: the space whose rows it sees.
@@ -127,9 +130,20 @@ class Bohamiann(Predictor):
             )
         self.scale_ = Scale.of(y, self.target)
         self.metrics_ = [Standard(one, X) for one in resolve(self.encoding, self.space, X)]
-        F, n = self._features(X), len(y)
+        F, seed = self._features(X), int(rng.integers(2**31))
         goal = torch.tensor(self.scale_.score(y), dtype=torch.float32)
-        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+
+        def said(out: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+            rest = torch.from_numpy(~out)
+            self._sample(F[rest], goal[rest], seed)
+            return self._said(F[~rest])
+
+        self.shrink_, self.widen_ = by_folds(y, self.scale_, rng, said)
+        self._sample(F, goal, seed)
+
+    def _sample(self, F: Tensor, goal: Tensor, seed: int) -> None:
+        """Draw networks for features (n, f) and scores (n,)."""
+        n, generator = len(goal), torch.Generator().manual_seed(seed)
         widths = [F.shape[1], *[self.width] * self.layers, 1]
         shapes = [(one, columns) for rows, columns in pairwise(widths) for one in (rows, 1)]
         sizes = [rows * columns for rows, columns in shapes]
@@ -158,13 +172,17 @@ class Bohamiann(Predictor):
         self.noise_ = float(states[:, -1].median().exp())  # single states are far off at times
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
-        step = max(2**19 // (len(self.weights_[0]) * self.width), 1)  # what fits a cache
-        F = self._features(X)
-        with torch.inference_mode():
-            parts = [scores(F[i : i + step], self.weights_) for i in range(0, len(X), step)]
-            drawn = torch.cat(parts, dim=1).numpy().astype(np.float64)
-        mean, std = drawn.mean(axis=0), np.sqrt(drawn.var(axis=0) + self.noise_)
+        mean, variance = self._said(self._features(X))
+        std = np.sqrt(self.shrink_ * variance + self.widen_)
         return self.scale_.value(mean), self.scale_.spread(mean, std)
+
+    def _said(self, F: Tensor) -> tuple[Floats, Floats]:
+        """Mean and variance (n,) at features (n, f), with the noise."""
+        step = max(2**19 // (len(self.weights_[0]) * self.width), 1)  # what fits a cache
+        with torch.inference_mode():
+            parts = [scores(F[i : i + step], self.weights_) for i in range(0, len(F), step)]
+            drawn = torch.cat(parts, dim=1).numpy().astype(np.float64)
+        return drawn.mean(axis=0), drawn.var(axis=0) + self.noise_
 
     def _features(self, X: Rows) -> Tensor:
         """Features (n, f) whose squares sum to about 1."""

@@ -16,7 +16,7 @@ from foretell.errors import SettingError
 from foretell.evidence import Evidence
 from foretell.evidence.parts.inside import bound
 from foretell.predictors.base import Floats, Predictor
-from foretell.predictors.parts.calibration import widening
+from foretell.predictors.parts.calibration import by_folds
 from foretell.predictors.parts.predicted import predicted
 from foretell.predictors.parts.targets import Scale, Target
 from foretell.spaces.base import Rows, Space
@@ -30,7 +30,6 @@ FEATURES = (*COUNTED, "one-hot")
 _BESIDE = 0.3  # least spread of the features of further encodings,
 _SHORT = 4.0  # and that of an encoding of a single feature
 _WIDEST = 10.0  # predicted deviation, in those of the targets
-_FOLDS, _FEWEST = 4, 5  # of the calibration, and results for it
 _SAID = ("graph-stats", "edges", "depths", "one-hot")  # that numbers and options say as well
 
 
@@ -152,19 +151,15 @@ class FeatureRegressor(Predictor):
         self.shrink_, self.widen_ = 1.0, 0.0
         if self.constant_ is None:
             F, scores = encode(self.encodings_, X), self.scale_.score(y)
-            if self.has_std and len(y) >= _FEWEST:
-                self._calibrate(F, y, rng)
-            self.model_.fit(F, scores)
 
-    def _calibrate(self, F: NDArray[np.float32], y: Floats, rng: np.random.Generator) -> None:
-        """Deviations from errors on folds that the regressor has not seen."""
-        fold, scores = rng.permutation(len(F)) % _FOLDS, self.scale_.score(y)
-        mean, std = np.zeros(len(F)), np.zeros(len(F))
-        for k in range(_FOLDS):
-            model = self._make(int(rng.integers(2**31))).fit(F[fold != k], scores[fold != k])
-            mean[fold == k], deviation = self._score(model, F[fold == k])
-            std[fold == k] = 0.0 if deviation is None else deviation
-        self.shrink_, self.widen_ = widening(y, mean, std**2, self.scale_)
+            def said(out: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+                model = self._make(int(rng.integers(2**31))).fit(F[~out], scores[~out])
+                mean, std = self._score(model, F[out])
+                return mean, np.zeros(len(mean)) if std is None else std**2
+
+            if self.has_std:
+                self.shrink_, self.widen_ = by_folds(y, self.scale_, rng, said)
+            self.model_.fit(F, scores)
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         if self.constant_ is not None:

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor
 
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
+from foretell.predictors.parts.calibration import by_folds
 from foretell.predictors.parts.exact import SPREAD, START, Standard
 from foretell.predictors.parts.features import Encodings, resolve
 from foretell.predictors.parts.targets import Scale, Target
@@ -30,7 +32,8 @@ class Sparse(Predictor):
         r_g^2 = 3 |phi_g(x) - phi_g(x')|^2 / (f_g l_g^2)
 
     with the f_g standardised features phi_g of encoding g. Inducing points start at the centres of
-    k-means of the features. A subclass lists its parameters and implements `_model`.
+    k-means of the features. Deviations are calibrated by fits on folds. A subclass lists its
+    parameters and implements `_model`.
 
     Args:
         points: number of inducing points, at least 1; with fewer different rows, all of those.
@@ -61,28 +64,36 @@ class Sparse(Predictor):
             raise SettingError("smooth", expected="0.5, 1.5, 2.5 or inf", got=self.smooth)
         self.scale_ = Scale.of(y, self.target)
         self.metrics_ = [Standard(one, X) for one in resolve(self.encoding, self.space, X)]
-        F = self._features(X)
+        F, scores, seed = self._features(X), self.scale_.score(y), int(rng.integers(2**31))
+
+        def said(out: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+            self._learn(F[~out], scores[~out], seed)
+            return self._said(F[out])
+
+        self.shrink_, self.widen_ = by_folds(y, self.scale_, rng, said)
+        self._learn(F, scores, seed)
+
+    def _learn(self, F: Floats, scores: Floats, seed: int) -> None:
         Z = np.unique(F, axis=0)
         if len(Z) > self.points:
-            seed = int(rng.integers(2**31))
-            Z = (
-                KMeans(self.points, n_init=1, max_iter=20, random_state=seed)
-                .fit(Z)
-                .cluster_centers_
-            )
+            means = KMeans(self.points, n_init=1, max_iter=20, random_state=seed)
+            Z = means.fit(Z).cluster_centers_
         with exactly():
-            parts = (torch.tensor(part) for part in (F, self.scale_.score(y), Z))
-            self.model_ = self._model(*parts)
+            self.model_ = self._model(*(torch.tensor(part) for part in (F, scores, Z)))
 
-    def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
+    def _said(self, F: Floats) -> tuple[Floats, Floats]:
+        """Score and variance (n,) at features (n, f), with the noise."""
         found = []
         with torch.no_grad(), exactly():
-            for i in range(0, len(X), _BLOCK):
-                mean, variance = self._posterior(torch.tensor(self._features(X[i : i + _BLOCK])))
+            for i in range(0, len(F), _BLOCK):
+                mean, variance = self._posterior(torch.tensor(F[i : i + _BLOCK]))
                 found.append((mean.numpy(), variance.numpy()))
         score, square = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        noise = float(self.model_.likelihood.noise.detach())
-        std = np.sqrt(np.maximum(square, 0.0) + noise)
+        return score, np.maximum(square, 0.0) + float(self.model_.likelihood.noise.detach())
+
+    def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
+        score, variance = self._said(self._features(X))
+        std = np.sqrt(self.shrink_ * variance + self.widen_)
         return self.scale_.value(score), self.scale_.spread(score, std)
 
     def _features(self, X: Rows) -> Floats:
