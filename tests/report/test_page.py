@@ -290,6 +290,19 @@ def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
+@pytest.mark.parametrize(("table", "column"), [("ranking", "arch"), ("predictions", "measured")])
+def test_a_table_without_a_column_that_it_has_to_have_is_left_out_and_said(
+    table: str, column: str, make_run: Callable[..., Path]
+) -> None:
+    folder = make_run()
+    path = folder / f"{table}.csv"
+    path.write_text(path.read_text().replace(column, "x", 1))
+    _, page = read(folder)
+    assert [
+        w for w in page.words("p") if f"{table}.csv was left out: it has no column {column}" in w
+    ]
+
+
 def test_a_ranking_that_cannot_be_read_is_left_out_and_said(
     make_run: Callable[..., Path],
 ) -> None:

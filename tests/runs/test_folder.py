@@ -177,6 +177,12 @@ def test_a_second_driver_is_refused_and_told_who_is_first(tmp_path):
         pass
 
 
+def test_what_stands_in_a_lock_that_nobody_holds_does_not_matter(tmp_path):
+    (tmp_path / ".lock").write_bytes(b"process \xb2 on \xff")
+    with RunFolder(tmp_path).lock():
+        assert (tmp_path / ".lock").read_text().startswith(f"process {os.getpid()} on ")
+
+
 def test_the_lock_dies_with_its_process(tmp_path):
     code = (
         "import sys, time; from foretell.runs.folder import RunFolder\n"

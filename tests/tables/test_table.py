@@ -302,3 +302,11 @@ def test_an_index_that_is_none_is_named_with_its_line(tmp_path):
         (tmp_path / "t.csv").write_text(f"index,val_acc\n1,0.5\n{wrong},0.7\n")
         with pytest.raises(DataError, match="line 3: not an architecture of space 'nb201'"):
             Table.open(tmp_path / "t.csv", space=SPACE)
+
+
+def test_text_in_a_repeat_of_a_row_is_text_of_the_column(tmp_path):
+    path, cell = tmp_path / "t.csv", "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
+    path.write_text(f"arch,val_acc\n{cell},0.5\n{cell},half\n")
+    table = ft.Table.open(path, space=ft.spaces.get("nb201"))
+    with pytest.raises(DataError, match="expected numbers, got text, in a repeat of a row"):
+        table.column("val_acc")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -155,8 +156,10 @@ def read(folder: Path, space: Space | None = None) -> Run:
         spreads=_spreads(said.of(events.Cost)),
         stopped_by=(final and final.stopped_by) or "".join(last_stop),
         final=final,
-        ranking=_columns(folder / "ranking.csv", notes),
-        predictions=_columns(folder / "predictions.csv", notes),
+        ranking=_columns(folder / "ranking.csv", ("arch",), notes),
+        predictions=_columns(
+            folder / "predictions.csv", ("id", "phase", "predicted", "measured"), notes
+        ),
         metric=metric,
         space=space,
         space_error=why,
@@ -188,14 +191,19 @@ def numbers(values: list[str]) -> Floats:
     return np.array([number(value) for value in values], dtype=np.float64)
 
 
-def _columns(path: Path, notes: list[str]) -> dict[str, list[str]]:
+def _columns(path: Path, needed: Sequence[str], notes: list[str]) -> dict[str, list[str]]:
+    """Columns of a table, the needed ones among them; none, and a note, where it is damaged."""
     if not path.exists():
         return {}
     try:
-        return columns_of(path)
+        found = columns_of(path)
     except RunError as error:
         notes.append(f"{path.name} was left out: {error.__cause__}")
         return {}
+    if lacking := [name for name in needed if name not in found]:
+        notes.append(f"{path.name} was left out: it has no column {', '.join(lacking)}")
+        return {}
+    return found
 
 
 def _spreads(costs: list[events.Cost]) -> dict[str, dict[str, float]]:

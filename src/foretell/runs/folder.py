@@ -120,7 +120,7 @@ class RunFolder:
         path = self.path / ".lock"
         try:
             fd = opened(path)
-            file = open(fd, "r+")  # noqa: SIM115  # must stay open for as long as it is locked
+            file = open(fd, "r+", errors="replace")  # noqa: SIM115  # must stay open for as long as it is locked
         except OSError as error:
             raise self._unusable(error) from error
         with file:

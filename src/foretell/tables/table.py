@@ -190,11 +190,11 @@ class Table:
         """
         values = self.values(name)
         if values.dtype == object:
-            at = next(i for i, cell in enumerate(values) if not text.is_number(cell))
+            odd = next((cell for cell in values if not text.is_number(cell)), None)
             raise DataError(
                 f"column {name!r} of {self.source}",
                 expected="numbers",
-                got=f"text such as {values[at][:40]!r}",
+                got="text, in a repeat of a row" if odd is None else f"text such as {odd[:40]!r}",
                 hint="query a numeric column, or correct the file",
             )
         return values
