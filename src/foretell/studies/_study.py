@@ -137,7 +137,12 @@ def collect(
 
 
 def read_records(
-    out: Path, study: str, kind: type[R], key: Sequence[str], command: str
+    out: Path,
+    study: str,
+    kind: type[R],
+    key: Sequence[str],
+    command: str,
+    about: type[Any] | None = None,
 ) -> tuple[dict[str, Any], list[R]]:
     """The settings of a study and the last record of each cell, in the order of its journal.
 
@@ -147,10 +152,13 @@ def read_records(
         kind: of the records.
         key: fields of a record that say which cell it is.
         command: that makes such a folder, for the message.
+        about: of the settings, which are checked by it.
 
-    Raises: RunError when `out` holds no such study with a finished cell.
+    Raises: RunError when `out` holds no such study with a finished cell, or is damaged.
     """
     settings = {name: value for name, value in settings_of(out).items() if name != "format"}
+    if about is not None and settings.get("study") == study:
+        Reader(out / "run.json").record(about, settings)
     path = out / "results.jsonl"
     cells = journal.read(path) if settings.get("study") == study and path.exists() else []
     records = [Reader(path).record(kind, cell) for cell in cells]

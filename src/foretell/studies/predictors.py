@@ -191,8 +191,8 @@ def read(out: str | Path) -> PredictorStudy:
         PredictorRecord,
         ("predictor", "settings", "n_train", "seed"),
         "bench predictors",
+        StudyRecord,
     )
-    Reader(out / "run.json").record(StudyRecord, settings)
     records = sorted(found, key=lambda record: (record.seed, record.n_train))
     return PredictorStudy(tuple(records), out, settings)
 
