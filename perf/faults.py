@@ -39,7 +39,7 @@ WORKERS = ("worker", "workers")  # the driver lives on
 GRACE_S = 5.0  # in which everything that a killed driver had started has to end
 START_S = 3.0  # until a run is at work, about
 MARK = "FORETELL_FAULT"
-TIMES = ("seconds", "ended_s", "fit_s", "predict_s", "wall_s", "started", "phases")
+TIMES = ("seconds", "ended_s", "fit_s", "predict_s", "wall_s", "started", "phases", "usage")
 
 
 class BrokenPromiseError(Exception):

@@ -39,7 +39,7 @@ from foretell.runs import journal
 
 KINDS = ("kill", "torn", "full")  # SIGKILL before it; amid a write; no space from there on
 EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "os.link")
-TIMES = ("seconds", "ended_s", "fit_s", "predict_s", "wall_s", "started", "phases")
+TIMES = ("seconds", "ended_s", "fit_s", "predict_s", "wall_s", "started", "phases", "usage")
 MOST = 40  # calls until a run has to have ended
 SETTINGS: dict[str, Any] = {
     "space": "tabular",

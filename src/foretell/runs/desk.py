@@ -114,7 +114,7 @@ class Desk:
         """Write down what this call of the command took."""
         if self.spent.clock:
             wall_s = time.monotonic() - self._started
-            phases = dict(self.spent.clock)
+            phases = {name: round(seconds, 3) for name, seconds in self.spent.clock.items()}
             self.append(Session(wall_s, phases, began, max(self.parallel, 1)))
             self.spent.clock.clear()
 

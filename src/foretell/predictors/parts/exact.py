@@ -157,6 +157,11 @@ class Exact(Predictor):
             raise SettingError("kernel", expected=f"one of {known}", got=repr(self.kernel))
         if self.spread <= 0:
             raise SettingError("spread", expected="above 0", got=self.spread)
+        if self.max_rows < 1:
+            raise SettingError(
+                f"{type(self).__name__}, max_rows", expected="a whole number from 1",
+                got=self.max_rows,
+            )  # fmt: skip
         if len(X) > self.max_rows:
             part = rng.permutation(len(X))[: self.max_rows]
             X, y = X[part], y[part]
