@@ -7,6 +7,7 @@ import json
 import math
 import os
 from pathlib import Path
+from sys import intern
 from typing import Any, Self, TypeVar
 
 from foretell._files import opened, regular, sync
@@ -92,7 +93,7 @@ class Journal:
             with contextlib.suppress(OSError):
                 self._file.truncate(before)
             raise _cannot("write", self.path, error) from error
-        self.events.append(json.loads(line))
+        self.events.append(json.loads(line, object_pairs_hook=_named))
         self.records.append(record_of(self.events[-1], Reader(self.path)))
 
     def _still_there(self) -> None:
@@ -181,6 +182,11 @@ def _event(line: bytes, strict: bool) -> tuple[Event | None, Record | None, str]
         return event, record_of(event, Reader(kind)), ""
     except RunError as error:
         return None, None, f": {str(error).partition('. Next')[0]}"
+
+
+def _named(pairs: list[tuple[str, Any]]) -> Event:
+    """An object whose names are shared with all others: a run keeps thousands."""
+    return {intern(name): value for name, value in pairs}
 
 
 def _plain(value: Any) -> Any:
