@@ -21,6 +21,11 @@ READERS = {
     "config.json": lambda path: config_of(path.parent),
     "data.csv": load,
     "data.csv.gz": load,
+    "data.npz": load,
+    "own.parquet": lambda path: ft.Table.open(path, space=ft.spaces.get("nb201")),
+    "NAS-Bench-201-v1_1.pth": lambda path: ft.Table.open(path, space=ft.spaces.get("nb201")),
+    "nasbench.tfrecord": ft.Table.open,
+    "rows.json": ft.Table.open,
     "own.csv": lambda path: ft.Table.open(path, space=ft.spaces.get("nb201")),
 }
 

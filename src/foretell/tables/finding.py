@@ -48,14 +48,16 @@ def installed() -> dict[str, Path]:
 def path(spec: str | os.PathLike[str]) -> Path:
     """The file of an installed benchmark by its name; any other path as it is.
 
-    Raises: UnknownNameError for a data set that no installed package has.
+    Raises:
+        UnknownNameError: no installed package has such a data set.
+        DataError: what is there is neither a file nor a folder: to open a pipe would never end.
     """
     name, colon, _ = str(spec).partition(":")
-    if name not in names() or Path(spec).exists():
-        return Path(spec)
-    files = installed()
-    if not colon and name not in files:
-        return Path(spec)
+    own, files = Path(spec), installed() if name in names() else {}
+    if own.exists() and not (own.is_file() or own.is_dir()):
+        raise DataError(f"table {own.name!r}", expected="a file", got="a pipe or device")
+    if name not in names() or own.exists() or (not colon and name not in files):
+        return own
     if str(spec) not in files:
         _catalog.row("benchmark", name).load()  # says which package is not there
         raise unknown_name("benchmark", spec, files)

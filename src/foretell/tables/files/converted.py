@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell import typed
+from foretell._files import regular
 from foretell.errors import DataError
 from foretell.spaces.base import Rows, Space
 from foretell.spaces.parts.load import named
@@ -97,7 +98,7 @@ def header(file: Path) -> dict[str, Any] | None:
     """
     pa, pq = pyarrow()
     try:
-        text = (pq.read_schema(file).metadata or {}).get(_HEADER)
+        text = (pq.read_schema(regular(file)).metadata or {}).get(_HEADER)
     except (pa.ArrowException, OSError):
         return None
     if text is None:

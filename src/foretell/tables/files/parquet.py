@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from foretell._files import regular
 from foretell.errors import DataError, need
 from foretell.tables.base import ARCH
 
@@ -27,7 +28,7 @@ def read(file: Path) -> dict[str, NDArray[Any]]:
     """Columns of a file: numbers where its type is one, else texts."""
     pa, pq = pyarrow()
     try:
-        table = pq.read_table(file)
+        table = pq.read_table(regular(file))
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"table {file.name!r} is not a Parquet file that pyarrow can read",

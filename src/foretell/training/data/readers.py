@@ -144,6 +144,8 @@ def existing(path: Path) -> Path:
         found = False
     if not found:
         raise DataError(f"no file or folder {str(path)[:200]!r}", expected=_SOURCES)
+    if not (path.is_file() or path.is_dir()):  # to open a pipe would never end
+        raise DataError(f"{str(path)[:200]!r}", expected=_SOURCES, got="a pipe or device")
     return path
 
 
