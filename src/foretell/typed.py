@@ -201,11 +201,11 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 def _plain_value(kind: Any, value: Any, path: str) -> Any:
     """A value that must be of a plain type; whole numbers are numbers too, booleans are not."""
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    if kind in (int, float) and isinstance(value, int) and not isinstance(value, bool):
         try:
-            return float(value)
-        except OverflowError:
-            raise _WrongError(path, _WORDS[float], value) from None
+            return value if kind is int and math.isfinite(value) else float(value)
+        except OverflowError:  # a whole number that no float is near to
+            raise _WrongError(path, _WORDS[kind], value) from None
     sound = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     if not sound or (kind is float and not math.isfinite(value)):
         raise _WrongError(path, _WORDS.get(kind, "nothing"), value)

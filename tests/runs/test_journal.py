@@ -159,6 +159,7 @@ def test_numbers_that_json_lacks_become_null(path):
         ({"id": "3"}, r'trial is damaged at id: expected a whole number, got "3"'),
         ({"metrics": {"a": "high"}}, r"metrics.a: expected a number"),
         ({"curve": {"a": [1, [2]]}}, r"curve.a\[1\]"),
+        ({"seed": 10**400}, r"seed: expected a whole number, got 1000"),
         ({"seconds": None}, r"seconds: expected a number, got nothing"),
     ],
 )

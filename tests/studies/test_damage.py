@@ -35,6 +35,8 @@ def run(kind, table, out):
         ("predictors", "kendall", "../../x"),
         ("predictors", "fit_s", [1]),
         ("predictors", "tuned", {}),
+        ("predictors", "seed", [1]),
+        ("searches", "strategy", {}),
         ("searches", "values", "high"),
         ("searches", "values", [1, "x"]),
         ("searches", "test", []),

@@ -116,7 +116,9 @@ def collect(
     results = folder.path / "results.jsonl"
     with folder.lock(), Journal(results) as log, ledger(folder.evidence):
         folder.settle(settings)
-        known = {_key(event, names): event for event in log.events if not event["error"]}
+        known = {
+            key_of(event, names, results): event for event in log.events if not event.get("error")
+        }
         todo = [cell for cell in cells if _key(cell, names) not in known]
         clock = _Clock(todo, workers)
         for done, (cell, result, seconds) in enumerate(_each(work, todo, workers), start=1):
@@ -170,6 +172,17 @@ def read_records(
             got="none",
         )
     return settings, list(latest.values())
+
+
+def key_of(event: Mapping[str, Any], names: Sequence[str], path: Path) -> tuple[Any, ...]:
+    """Which cell an event of a journal speaks of.
+
+    Raises: RunError where that is damaged.
+    """
+    for name in names:
+        if isinstance(event.get(name), (list, dict)):
+            Reader(path).damaged(name, "a text or a number")
+    return _key(event, names)
 
 
 def _key(cell: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:
