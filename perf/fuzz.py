@@ -309,7 +309,7 @@ def attempt(good: Good, kind: str, seed: int, where: Path) -> tuple[str, str]:
 def _tried_damage(folder: Path, rng: Rng) -> str:
     try:
         return damage(folder, rng)
-    except ValueError:  # no JSON any more
+    except (ValueError, RecursionError):  # no JSON any more, or too deep
         return "nothing"
 
 
