@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from foretell.nets.chain import places, through
 from foretell.nets.ops import Halve, conv_bn, op, pooled, relu_conv_bn
 from foretell.nets.supernet.mixed import Board, Mixed, Supernet, searching, untracked
 
@@ -43,24 +44,14 @@ class NASNet(nn.Module):
         reductions: Container[int],
     ) -> None:
         super().__init__()
-        before = previous = channels
         self.stem = nn.Sequential(*conv_bn(in_channels, channels, 3))
-        self.cells = nn.ModuleList()
-        halved = False
-        for k in range(n_cells):
-            reduction = k in reductions
-            channels *= 1 + reduction
-            cell = Cell(make[reduction], before, previous, channels, reduction, halved)
-            self.cells.append(cell)
-            before, previous, halved = previous, channels, reduction
-        self.head = nn.Sequential(nn.ReLU(), *pooled(previous, n_outputs))
+        chain = places(channels, channels, n_cells, reductions, joined=1)
+        self.cells = nn.ModuleList(Cell(make[place.reduction], *place) for place in chain)
+        self.head = nn.Sequential(nn.ReLU(), *pooled(chain[-1].channels, n_outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, or values of a regression."""
-        older = newer = self.stem(x)
-        for cell in self.cells:
-            older, newer = newer, cell(older, newer)
-        logits: Tensor = self.head(newer)
+        logits: Tensor = self.head(through(self.cells, self.stem(x)))
         return logits
 
 

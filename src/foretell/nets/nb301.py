@@ -7,6 +7,7 @@ from collections.abc import Container, Sequence
 import torch
 from torch import Tensor, nn
 
+from foretell.nets.chain import places
 from foretell.nets.ops import Halve, conv_bn, op, pooled, relu_conv_bn
 
 Terms = Sequence[tuple[int, str]]  # source and operation, two a node
@@ -46,18 +47,14 @@ class NB301Net(nn.Module):
         super().__init__()
         self.drop_path, self.share = drop_path, 1.0
         self.second, self.aside = 2 * n_cells // 3, list[Tensor]()
-        before = previous = 3 * channels
-        self.stem = nn.Sequential(*conv_bn(in_channels, previous, 3))
+        self.stem = nn.Sequential(*conv_bn(in_channels, 3 * channels, 3))
         self.cells = nn.ModuleList()
-        halved = False
-        for k in range(n_cells):
-            reduction = k in reductions
-            channels *= 1 + reduction
-            self.cells.append(Cell(cells[reduction], before, previous, channels, reduction, halved))
-            before, previous, halved = previous, 4 * channels, reduction
+        chain = places(3 * channels, channels, n_cells, reductions, joined=4)
+        for k, place in enumerate(chain):  # weights are drawn in this order
+            self.cells.append(Cell(cells[place.reduction], *place))
             if auxiliary and k == self.second:
-                self.auxiliary = Auxiliary(previous, n_outputs)
-        self.head = nn.Sequential(*pooled(previous, n_outputs))
+                self.auxiliary = Auxiliary(4 * place.channels, n_outputs)
+        self.head = nn.Sequential(*pooled(4 * chain[-1].channels, n_outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, or values of a regression."""

@@ -7,6 +7,7 @@ from collections.abc import Container, Sequence
 import torch
 from torch import Tensor, nn
 
+from foretell.nets.chain import places, through
 from foretell.nets.ops import Halve, conv_bn, op, pooled, relu_conv_bn
 from foretell.nets.supernet.mixed import NONE, Board, Mixed, Supernet, searching, untracked
 
@@ -27,23 +28,14 @@ class DartsNet(nn.Module):
         divisor: int,
     ) -> None:
         super().__init__()
-        before = previous = 3 * channels
-        self.stem = nn.Sequential(*conv_bn(in_channels, previous, 3))
-        self.cells = nn.ModuleList()
-        halved = False
-        for k in range(n_cells):
-            reduction = k in reductions
-            channels *= 1 + reduction
-            self.cells.append(Cell(board, before, previous, channels, reduction, halved, divisor))
-            before, previous, halved = previous, 4 * channels, reduction
-        self.head = nn.Sequential(*pooled(previous, n_outputs))
+        self.stem = nn.Sequential(*conv_bn(in_channels, 3 * channels, 3))
+        chain = places(3 * channels, channels, n_cells, reductions, joined=4)
+        self.cells = nn.ModuleList(Cell(board, *place, divisor) for place in chain)
+        self.head = nn.Sequential(*pooled(4 * chain[-1].channels, n_outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, or values of a regression."""
-        older = newer = self.stem(x)
-        for cell in self.cells:
-            older, newer = newer, cell(older, newer)
-        logits: Tensor = self.head(newer)
+        logits: Tensor = self.head(through(self.cells, self.stem(x)))
         return logits
 
 
