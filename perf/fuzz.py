@@ -233,7 +233,7 @@ def _in_json(path: Path, rng: Rng) -> None:
     text = path.read_text()
     lines = text.splitlines() if path.suffix == ".jsonl" else [text]
     at = int(rng.integers(len(lines)))
-    tree = json.loads(lines[at])
+    tree = [json.loads(lines[at])]  # the whole of it is a place too
     places = list(_places(tree))
     keys = list(dict.fromkeys(key for _, key in places))
     for _ in range(rng.integers(1, 3)):
@@ -251,7 +251,8 @@ def _in_json(path: Path, rng: Rng) -> None:
                 parent[key] = "DEEP"
             else:
                 parent[key] = VALUES[rng.integers(len(VALUES))]
-    lines[at] = json.dumps(tree).replace('"DEEP"', DEEP if rng.random() < 0.5 else "Infinity")
+    deep = DEEP if rng.random() < 0.5 else "Infinity"
+    lines[at] = json.dumps(tree[0]).replace('"DEEP"', deep) if tree else ""
     path.write_text("\n".join(lines) + "\n")
 
 
