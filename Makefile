@@ -1,16 +1,20 @@
-# make demo | make test | make docs | make perf: each sets itself up from nothing.
+# make demo | make test | make test-all | make docs | make perf: each sets itself up from nothing.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 # one BLAS thread a process: the work is parallel over networks, seeds and tests
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint types docs tests perf perf-peers clean
+.PHONY: demo test test-all lint types docs tests perf perf-peers clean
 
 demo: $(VENV)/.core
 	$(BIN)/foretell demo --out demo
 
 test: lint types docs tests
+
+# with the tests that are marked slow: every recipe, every block of every page
+test-all: lint types docs
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -23,9 +27,9 @@ types: $(VENV)/.dev
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict  # --quiet would hide warnings
 
-# unit, contract and oracle tests, doctests, and every command of README and docs from the built wheel
+# unit, contract and oracle tests, doctests, and every command of README from the built wheel
 tests: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow"
 
 # the figures of README and docs: slow, needs FORETELL_DATA (default ../shared/data)
 perf: $(VENV)/.dev

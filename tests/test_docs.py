@@ -85,9 +85,12 @@ def test_only_reasons_have_nothing_to_run() -> None:
 RUN = [page for page in PAGES if page not in PROSE]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("page", RUN, ids=ids(RUN))
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, marks=[] if p.name == "README.md" else [pytest.mark.slow]) for p in RUN],
+    ids=ids(RUN),
+)
 def test_blocks_run(page: Path, wheel_python: Path, tmp_path: Path) -> None:
     blocks = FENCE.findall(page.read_text())
     own_data(tmp_path)

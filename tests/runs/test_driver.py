@@ -556,7 +556,6 @@ with out.lock():
 """
 
 
-@pytest.mark.slow
 def test_kill_9_at_any_time_loses_no_finished_trial(unbroken, tmp_path):
     whole, _ = unbroken
     folder, trained = tmp_path / "killed", tmp_path / "trained"

@@ -89,7 +89,6 @@ def equal(faults, here):
     return check
 
 
-@pytest.mark.slow
 def test_kill_9_of_drivers_and_workers_changes_nothing(faults, here, tmp_path, equal):
     arguments = [
         *("--data", str(here / "flowers.csv"), "--space", f"{here / 'space.py'}:Tiny"),
@@ -314,7 +313,6 @@ def interrupt(progress):
     raise KeyboardInterrupt
 
 
-@pytest.mark.slow
 def test_a_run_that_is_ended_at_its_file_operations_is_the_unbroken_one(tmp_path):
     path = Path(__file__).resolve().parents[2] / "perf" / "operations.py"
     command = [sys.executable, str(path), "--kills", "6", "--first", "60", "--step", "41"]
