@@ -66,10 +66,11 @@ def oracle(model, X, y):
 
     class Linear(DotProduct):
         def __call__(self, A, B=None, eval_gradient=False):
-            return super().__call__(A[:, :own], None if B is None else B[:, :own], eval_gradient)
+            B = None if B is None else B[:, :own] * model.amounts_.sloping
+            return super().__call__(A[:, :own] * model.amounts_.sloping, B, eval_gradient)
 
         def diag(self, A):
-            return super().diag(A[:, :own])
+            return super().diag(A[:, :own] * model.amounts_.sloping)
 
     smooth = ConstantKernel(signal, "fixed") * Matern(1.0, "fixed", nu=1.5)
     linear = ConstantKernel(np.exp(model.theta_[-3]), "fixed") * Linear(0.0, "fixed")
@@ -203,6 +204,7 @@ def test_loss_of_amounts_by_hand():
     model = GP(OWN, target="value", random_state=0).fit(X, y)
     amounts, theta = model.amounts_, model.theta_
     scores = (y - y.mean()) / y.std()
+    amounts.sloping = np.ones(len(amounts.of))  # lengths are learnt before signs
     K = oracle(model, X, y).kernel_(features(model, X))
     _, logdet = np.linalg.slogdet(K)
     start = np.concatenate([[START[0]], amounts.start, START[1:]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,13 @@ from foretell.encodings.base import Encoding
 from foretell.spaces.base import Rows, Space
 from foretell.spaces.parts.layout import Layout
 
-_NUMBER = re.compile(r"(?<![\d.])\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\d.])")
+# an exponent within words has a sign: "lr1e-3", but "k3e6" are two numbers
+_AMOUNT = r"(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]\d+)?"
+_NUMBER = re.compile(rf"(?<![\d.]){_AMOUNT}(?![\d.])")
+_RATIO = re.compile(rf"(?<![\d.])(?:\d+/[1-9]\d*|{_AMOUNT})(?![\d.])")
 _SIGNED = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\Z")
 _LABEL = re.compile(r"(?<![\d.])0\d")  # 007 is a name
+_PRODUCTS = 16
 Floats = NDArray[np.float64]
 
 
@@ -39,6 +43,12 @@ class Numbers(Encoding):
         log(1 + sum v),    mean u,    log(1 + how many) where that varies,
 
     and log(1 + sum_i prod_k v_ik) of the decisions k that are repeated in step: layers by width.
+    Where all are positive they may be widths, so that what weighs is products: there are
+
+        log(1 + sum_i v_i v_i+1),    log(1 + sum_i w (w + v_i))
+
+    of those that follow each other, and with each positive w that is decided once and is not how
+    many there are (up to 16 of the latter).
 
     Spaces whose integers are places or names (NAS-Bench-101's edges) have no such features.
 
@@ -51,7 +61,7 @@ class Numbers(Encoding):
     >>> own = ft.Space.from_choices({"depth": [1, 2], "width": ft.choice(["8ch", "16ch", "32ch"],
     ...     repeat="depth"), "op": ["conv", "pool"]}, build=print)
     >>> Numbers(own).transform(own.from_str(["depth=2,width_0=8ch,width_1=32ch,op=pool"])).round(2)
-    array([[ 1.  , -1.22,  1.22,  3.71,  0.  ,  1.1 ]], dtype=float32)
+    array([[ 1.  , -1.22,  1.22,  3.71,  0.  ,  1.1 ,  5.55]], dtype=float32)
     """
 
     def __init__(self, space: Space) -> None:
@@ -113,14 +123,19 @@ class Total:
 
     together: tuple[tuple[Column, ...], ...]
     varies: bool = False  # whether not all of them always apply
+    positive: bool = False  # whether all are
+    beside: tuple[Column, ...] = ()  # what is decided once
 
     @property
     def n_features(self) -> int:
         """How many there are."""
-        return 1 if len(self.together) > 1 else 2 + self.varies
+        if len(self.together) > 1:
+            return 1
+        return 2 + self.varies + self.positive + len(self.beside)
 
     def features(self, X: Rows, active: NDArray[np.bool_]) -> list[Floats]:
-        """Each (n,): sum, mean and count of a single decision, else the sum of products."""
+        """Each (n,): sum, mean, count and products of a single decision, else the sum of products
+        of all."""
         there = [active[:, [one.at for one in columns]] for columns in self.together]
         if len(self.together) > 1:
             product = np.any(there, axis=0).astype(np.float64)
@@ -129,9 +144,16 @@ class Total:
             return [_signed_log(product.sum(axis=1))]
         (columns,), (mask,) = self.together, there
         count = mask.sum(axis=1)
-        total = (_of("raw", columns, X) * mask).sum(axis=1)
+        raw = _of("raw", columns, X) * mask
+        total = raw.sum(axis=1)
         mean = (_of("scaled", columns, X) * mask).sum(axis=1) / np.maximum(count, 1)
-        return [_signed_log(total), mean, *([np.log1p(count)] if self.varies else [])]
+        found = [_signed_log(total), mean, *([np.log1p(count)] if self.varies else [])]
+        if self.positive:
+            found.append(np.log1p(_in_turn(raw)))
+        for one in self.beside:
+            w = one.raw[X[:, one.at]] * active[:, one.at]
+            found.append(np.log1p(w * (count * w + total)))
+        return found
 
 
 @dataclass(frozen=True)
@@ -148,18 +170,31 @@ def numbers_of(options: tuple[Any, ...]) -> list[Floats] | None:
     """The numbers of each option, one array (options,) for each place; None where it has words."""
     if any(isinstance(option, (bool, np.bool_)) for option in options):
         return None
-    texts = [str(option) for option in options]
-    if all(_SIGNED.match(text) for text in texts) and not any(map(_LABEL.match, texts)):
-        found = [[float(text)] for text in texts]
-    else:
-        words = {_NUMBER.sub("#", text) for text in texts}
-        found = [[float(n) for n in _NUMBER.findall(text)] for text in texts]
-        if len(words) > 1 or not found[0] or any(map(_LABEL.search, texts)):
-            return None
-    table = np.array(found)
-    if len(table) < 2 or not np.isfinite(table).all():
+    texts = [str(option).strip() for option in options]
+    if len(texts) < 2:
         return None
-    return list(table.T)
+    if all(_SIGNED.match(text) for text in texts) and not any(map(_LABEL.match, texts)):
+        table = np.array([[float(text)] for text in texts])
+        return list(table.T) if np.isfinite(table).all() else None
+    if any(map(_LABEL.search, texts)):
+        return None
+    for pattern in (_RATIO, _NUMBER):  # 1/4 and 1/2, but 8/16 and 16/32 are pairs
+        found = [[_value(number) for number in pattern.findall(text)] for text in texts]
+        if len({pattern.sub("#", text) for text in texts}) == 1 and found[0]:
+            table = np.array(found)
+            if np.isfinite(table).all() and (pattern is _NUMBER or _distinct(table)):
+                return list(table.T)
+    return None
+
+
+def _value(text: str) -> float:
+    """A number, or the ratio of two."""
+    above, _, below = text.partition("/")
+    return float(above) / float(below) if below else float(above)
+
+
+def _distinct(table: Floats) -> bool:
+    return len(np.unique(table, axis=0)) == len(table)
 
 
 @functools.lru_cache(maxsize=64)
@@ -170,9 +205,10 @@ def plan(space: Space) -> Plan:
     alike: dict[tuple[str, int], list[tuple[str, int]]] = {}  # names but for numbers
     layout = space._layout
     for name, group in layout.groups.items() if space.amounts else ():
-        at = range(group.start, group.stop)
+        at, known = range(group.start, group.stop), list[Floats]()
         for k, raw in enumerate(_numbers(layout, group)):
-            if np.ptp(raw) > 0:
+            if np.ptp(raw) > 0 and not any(np.array_equal(raw, one) for one in known):
+                known.append(raw)  # 3x3, 5x5
                 key = (name, k)
                 found[key] = [Column(j, raw, _scaled(raw)) for j in at]
                 steps[key] = tuple(layout.parent[j] for j in at)
@@ -185,7 +221,8 @@ def plan(space: Space) -> Plan:
                 names.append(f"{key[0]}_{i}" if len(found[key]) > 1 else key[0])
                 decisions.append(number)
     totals, told = [], []
-    for many in _repeated(layout, found, steps, alike):
+    once = [found[keys[0]][0] for keys in alike.values() if sum(len(found[k]) for k in keys) == 1]
+    for many in _with_products(list(_repeated(layout, found, steps, alike)), once, layout):
         totals.append(many)
         told += [f"total {len(totals)}"] * many.n_features
     return Plan(tuple(columns), tuple(totals), (*names, *told), (*decisions, *[-1] * len(told)))
@@ -223,6 +260,30 @@ def _repeated(
         for together in in_step.values():
             if len(together) > 1:
                 yield Total(tuple(together))
+
+
+def _with_products(totals: list[Total], once: list[Column], layout: Layout) -> list[Total]:
+    """The totals, with products where all numbers are positive."""
+    widths = [column for column in once if column.raw.min() > 0]
+    beside: dict[int, tuple[Column, ...]] = {}
+    for k, (columns, *more) in enumerate(total.together for total in totals):
+        if not more and all(column.raw.min() > 0 for column in columns):
+            counts = {layout.parent[column.at] for column in columns}
+            beside[k] = tuple(column for column in widths if column.at not in counts)
+    few = sum(map(len, beside.values())) <= _PRODUCTS
+    return [
+        replace(total, positive=True, beside=beside[k] if few else ()) if k in beside else total
+        for k, total in enumerate(totals)
+    ]
+
+
+def _in_turn(raw: Floats) -> Floats:
+    """Sum of the products of positive numbers (n, k) that follow each other, over zeros, (n,)."""
+    total, before = np.zeros(len(raw)), np.zeros(len(raw))
+    for v in raw.T:
+        total += before * v
+        before = np.where(v > 0, v, before)
+    return total
 
 
 def _scaled(raw: Floats) -> Floats:

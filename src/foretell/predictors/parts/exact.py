@@ -17,6 +17,7 @@ from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.parts.calibration import widening
 from foretell.predictors.parts.kernels import KERNELS, Kernel
+from foretell.predictors.parts.rising import rising
 from foretell.predictors.parts.targets import Scale, Target, foretells
 from foretell.spaces.base import Rows
 
@@ -24,7 +25,8 @@ Chosen = Target | Literal["chosen"]
 
 START = (2.0, 0.0, -2.0)  # log of length scale, signal and noise variance: mean of the prior
 SPREAD = 0.8  # its standard deviation: what few rows say of a length scale is mostly noise
-OWN = 0.5  # that of the log length of a feature around its decision's
+OWN = 0.5  # that of the log length of a feature around its decision's,
+ALONE = 1.5  # and of one without others: few of the totals tell most
 LINEAR, LINEAR_SPREAD = 2.0, 1.5  # log weight of a linear function of amounts
 JITTER = 1e-6
 _REACH = 6.0  # logarithms are searched so far from START
@@ -66,9 +68,12 @@ class Standard:
 class Amounts:
     """Features a_i of encodings that say which of them belong together; each has a length l_i.
 
-    log l_i is that of its group and a deviation with the prior N(0, 0.5^2). Features are
-    standardised on the training rows and divided by the root of the size of their group. Beside
-    the distance they have a linear function, which numbers have more of than what is counted.
+    log l_i is that of its group and a deviation with the prior N(0, 0.5^2), or N(0, 1.5^2) for a
+    number that is alone in its group: few of the totals say most. Features are standardised on the
+    training rows and divided by the root of the size of their group. Beside the distance they have
+    a linear function, which numbers have more of than what is counted. Where results are fewer
+    than features, more of a number is expected to be better: only slopes that `rising` leaves are
+    `sloping`.
     """
 
     def __init__(self, encodings: list[Encoding], X: Rows) -> None:
@@ -88,8 +93,10 @@ class Amounts:
         f, g = len(self.of), len(count)
         self.linear = any(isinstance(one, Numbers) for one in encodings)
         linear = LINEAR if self.linear else START[1]
+        self.sloping: Floats = np.ones(f)
         self.start = np.concatenate([np.zeros(f), np.full(g, START[0]), [linear]])
-        self.own = np.concatenate([np.full(f, OWN / SPREAD), np.ones(g), [LINEAR_SPREAD / SPREAD]])
+        own = np.where((count[self.of] == 1) & self.linear, ALONE, OWN)
+        self.own = np.concatenate([own, SPREAD * np.ones(g), [LINEAR_SPREAD]]) / SPREAD
 
     def __call__(self, X: Rows) -> Floats:
         """Features (n, f) of rows."""
@@ -104,6 +111,11 @@ class Amounts:
         """l_i (f,); theta has the deviations, the groups' logarithms, and the linear weight."""
         lengths: Floats = np.exp(theta[: len(self.of)] + theta[len(self.of) : -1][self.of])
         return lengths
+
+    def over(self, theta: Floats, X: Rows | None = None) -> tuple[Floats, Floats]:
+        """Of rows, or of the training rows: features over lengths (n, f); times t where sloping."""
+        Z = (self.features if X is None else self(X)) / self.lengths(theta)
+        return Z, Z * (np.exp(theta[-1] / 2) * self.sloping)
 
     def gradient(self, by_feature: Floats, by_weight: float) -> Floats:
         """That of theta, from those of log l_i and of the linear weight."""
@@ -123,8 +135,10 @@ class Exact(Predictor):
         linear 1 - q / 2 (a dot product of unit vectors; l_g is at least 1 then, and q without a_i)
 
     The length scales l_g, s and the noise maximise the marginal likelihood times a log-normal
-    prior, so a distance that says nothing is switched off by a long length scale. Fitting costs
-    O(n^3); where more than `max_rows` rows come, a random part of them is used.
+    prior, so a distance that says nothing is switched off by a long length scale. Where results
+    are fewer than numbers, slopes of the linear function that fall are left out afterwards, unless
+    results contradict (`parts.rising`). Fitting costs O(n^3); where more than `max_rows` rows come,
+    a random part of them is used.
 
     A subclass lists its parameters, those below among them, and implements `_metrics`.
 
@@ -186,14 +200,23 @@ class Exact(Predictor):
     def _learn(self, distances: list[Floats], y: Floats) -> None:
         """Theta, and what follows from it."""
         scores = self.scale_.score(y)
+        numbers = self.amounts_ if self.amounts_ is not None and self.amounts_.linear else None
+        if numbers is not None:
+            numbers.sloping = np.ones(len(numbers.of))
         self.loss_ = np.inf
         for subset in self._subsets(len(distances)):
             some = [distances[g] for g in subset]
             loss, theta = optimum(self.kernel, some, scores, self.spread, self.amounts_)
             if loss < self.loss_:
                 self.loss_, self.theta_, self.subset_ = loss, theta, subset
-        K = self._covariance(distances, None)
+        K: Floats = self._covariance(distances, None)
         K[np.diag_indices_from(K)] += np.exp(self.theta_[-1]) + JITTER
+        if numbers is not None and len(y) < (numbers.weight > 0).sum():
+            S = numbers.over(self.theta_[len(self.subset_) : -2])[1]
+            smooth = K - S @ S.T
+            inside = rising(S, _factor(smooth)[0], scores, numbers.of)
+            numbers.sloping = inside.astype(np.float64)
+            K = smooth + (S * numbers.sloping) @ S.T
         self.factor_ = _factor(K)
         self.weights_ = cho_solve(self.factor_, scores)
 
@@ -225,22 +248,19 @@ class Exact(Predictor):
 
     def _covariance(self, distances: list[Floats], X: Rows | None) -> Floats:
         """The kernel (n, m) of rows, or of the training rows, to the training rows."""
-        some, pair = [distances[g] for g in self.subset_], None
+        some, pairs = [distances[g] for g in self.subset_], None
         if self.amounts_ is not None:
             theta = self.theta_[len(some) : -2]
-            lengths = self.amounts_.lengths(theta)
-            known = self.amounts_.features / lengths
-            new = known if X is None else self.amounts_(X) / lengths
-            pair = (new, known, float(theta[-1]))
-        return covariance(self.kernel, some, self.theta_, pair)[0]
+            known = self.amounts_.over(theta)
+            pairs = (known if X is None else self.amounts_.over(theta, X), known)
+        return covariance(self.kernel, some, self.theta_, pairs)[0]
 
     def _linear(self, X: Rows) -> Floats:
         """The variance of the linear function at rows, (n,)."""
         if self.amounts_ is None:
             return np.zeros(len(X))
-        theta = self.theta_[len(self.subset_) : -2]
-        Z = self.amounts_(X) / self.amounts_.lengths(theta)
-        return np.asarray(np.exp(theta[-1]) * np.einsum("ij,ij->i", Z, Z))
+        S = self.amounts_.over(self.theta_[len(self.subset_) : -2], X)[1]
+        return np.asarray(np.einsum("ij,ij->i", S, S))
 
 
 def kernel_parts(encodings: list[Encoding], X: Rows) -> list[Metric | Amounts]:
@@ -261,24 +281,23 @@ def covariance(
     kernel: Kernel,
     distances: list[Floats],
     theta: Floats,
-    amounts: tuple[Floats, Floats, float] | None = None,
+    amounts: tuple[tuple[Floats, Floats], tuple[Floats, Floats]] | None = None,
 ) -> tuple[Floats, Floats]:
     """The kernel (n, m) and -s^2 df/dq (n, m).
 
     `theta` begins with the logarithms of the length scales and ends with those of s^2 and of the
-    variance of the noise; `amounts` are features over lengths, (n, f) and (m, f), and log t^2.
+    variance of the noise; `amounts` are what `Amounts.over` says of both sets of rows.
     """
     q = sum(d * np.exp(-2 * t) for d, t in zip(distances, theta, strict=False))
     if amounts is not None and kernel != "linear":
-        q = q + squares(*amounts[:2])
+        q = q + squares(amounts[0][0], amounts[1][0])
     elif amounts is not None and not distances:
-        q = np.zeros((len(amounts[0]), len(amounts[1])))
+        q = np.zeros((len(amounts[0][0]), len(amounts[1][0])))
     f, slope = KERNELS[kernel](np.asarray(q))
     signal = np.exp(theta[-2])
     K = signal * f
     if amounts is not None:
-        A, B, weight = amounts
-        K += np.exp(weight) * (A @ B.T)
+        K += amounts[0][1] @ amounts[1][1].T
     return K, signal * slope
 
 
@@ -298,11 +317,8 @@ def minus_log_posterior(
     `theta` has the logarithms of the lengths of `distances`, what `Amounts.lengths` takes, and the
     logarithms of s^2 and of the noise's variance.
     """
-    pair, own = None, theta[len(distances) : -2]
-    if amounts is not None:
-        Z = amounts.features / amounts.lengths(own)
-        pair = (Z, Z, float(own[-1]))
-    K, slope = covariance(kernel, distances, theta, pair)
+    pair = None if amounts is None else amounts.over(theta[len(distances) : -2])
+    K, slope = covariance(kernel, distances, theta, None if pair is None else (pair, pair))
     noise = np.exp(theta[-1])
     try:
         L = cho_factor(K + (noise + JITTER) * np.eye(len(y)), lower=True, check_finite=False)
@@ -320,12 +336,13 @@ def minus_log_posterior(
     ]
     signal = np.vdot(outer, K)
     if pair is not None and amounts is not None:
+        Z, S = pair
         # sum_ij W_ij (z_i - z_j)^2 = 2 (sum_i r_i z_i^2 - z'Wz), r the sums of rows
         by_feature = np.zeros(Z.shape[1])
         if kernel != "linear":
             rows = weighted.sum(axis=1)
             by_feature = 4.0 * (rows @ Z**2 - np.einsum("if,if->f", Z, weighted @ Z))
-        slopes = np.exp(pair[2]) * np.einsum("if,if->f", Z, outer @ Z)
+        slopes = np.einsum("if,if->f", S, outer @ S)
         signal -= slopes.sum()
         gradient += list(amounts.gradient(by_feature - 2.0 * slopes, float(slopes.sum())))
     gradient += [signal, noise * np.trace(outer)]
