@@ -1,11 +1,13 @@
 """Accuracy against epochs: RANK-NOSH beside BRP-NAS, ASHA, Hyperband and BOHB.
 
     python perf/bench_epochs.py                      # nb201-digits, 30 seeds
+    python perf/bench_epochs.py nlp
     python perf/bench_epochs.py nb101 --seeds 10 --methods "brp-nas, gp; rank-nosh, gp"
 
-`nb201-digits` comes with the package: 1,019 cells with the curves of their 12 epochs. NAS-Bench-101
-has trainings of 4, 12, 36 and 108 epochs of 30,001 graphs, each with a schedule of its own, so
-that short ones tell little (Kendall tau of 4 and 12 epochs with 108: .31 and .44). Searches with
+`nb201-digits` comes with the package: 1,019 cells with the curves of their 12 epochs. NAS-Bench-NLP
+has curves of 50 epochs of recurrent cells on PTB. NAS-Bench-101 has trainings of 4, 12, 36 and 108
+epochs of 30,001 graphs, each with a schedule of its own, so that short ones tell little (Kendall
+tau of 4 and 12 epochs with 108: .31 and .44). Searches with
 several fidelities pay for all epochs that they train; the others train each network to the end.
 Bound, on curves: RANK-NOSH has the mean best validation of BRP-NAS, within the interval of the
 paired difference, with at most a third of its epochs. Settings were chosen on seeds from 1,000.

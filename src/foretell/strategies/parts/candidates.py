@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 from weakref import WeakKeyDictionary
 
@@ -52,6 +53,11 @@ class Standard:
         return [(one.encode(X) - centre) * weight for one, centre, weight in known]
 
 
+def squared(features: list[Floats]) -> list[Floats]:
+    """Squared lengths of features (n, f), an array (n,) an encoding."""
+    return [np.einsum("ij,ij->i", F, F) for F in features]
+
+
 @dataclass(frozen=True, eq=False)
 class Candidates:
     """Rows to choose from, in canonical form, one of each function, or each with `repeats`.
@@ -71,6 +77,11 @@ class Candidates:
     standard: Standard
     features: list[Floats]
     repeats: bool = False
+
+    @cached_property
+    def lengths(self) -> list[Floats]:
+        """`squared` of the features."""
+        return squared(self.features)
 
     @classmethod
     def of(cls, space: Space, X: Rows, repeats: bool = False) -> Self:

@@ -17,11 +17,12 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.special import ndtri
 
 from foretell.predictors.parts.exact import JITTER, covariance, optimum, squares
+from foretell.predictors.parts.kernels import KERNELS
 from foretell.predictors.parts.predicted import has_std, predicted
 from foretell.predictors.parts.targets import Scale
 from foretell.search.history import Floats
 from foretell.spaces.base import Rows
-from foretell.strategies.parts.candidates import Candidates, Standard
+from foretell.strategies.parts.candidates import Candidates, Standard, squared
 
 _BLOCK = 4_096  # rows at once: the kernel to 200 known ones fits a cache
 _LEAST = 1e-9  # a variance
@@ -116,12 +117,29 @@ class Process:
         """The kernel (n, m) of scaled features (n, f) and (m, f)."""
         return covariance("matern", [squares(A, B)], np.append(0.0, self.theta[-2:]))[0]
 
-    def mean(self, features: list[Floats]) -> Floats:
-        """The posterior mean (n,)."""
+    def mean(self, features: list[Floats], lengths: list[Floats] | None = None) -> Floats:
+        """The posterior mean (n,).
+
+        Of many rows only the products with the known ones are new; these are scaled, not the rows.
+
+        Args:
+            features: one array (n, f) an encoding.
+            lengths: their `squared`, where they are known.
+        """
+        lengths = squared(features) if lengths is None else lengths
+        scales = np.exp(-self.theta[:-2])
+        ends = np.cumsum([F.shape[1] for F in features])[:-1]
+        known = np.split(self.known, ends, axis=1)
+        known = [B.T * (-2.0 * scale) for B, scale in zip(known, scales, strict=True)]
+        own = (self.known**2).sum(axis=1)
+        theirs: Floats = sum(n * scale**2 for n, scale in zip(lengths, scales, strict=True))
         parts = []
-        for i in range(0, len(features[0]), _BLOCK):
-            Z = self.scaled([F[i : i + _BLOCK] for F in features])
-            parts.append(self.between(Z, self.known) @ self.weights)
+        for i in range(0, len(theirs), _BLOCK):
+            q = theirs[i : i + _BLOCK, None] + own
+            for F, B in zip(features, known, strict=True):
+                q += F[i : i + _BLOCK] @ B
+            np.maximum(q, 0.0, out=q)
+            parts.append(self.signal * (KERNELS["matern"](q)[0] @ self.weights))
         return np.concatenate(parts)
 
 
@@ -193,20 +211,21 @@ class Committee:
         else:
             self.oof_ = np.asarray(y, dtype=np.float64)
 
-    def means(self, features: list[Floats]) -> Floats:
-        """What each process expects of rows with these features, (processes, n)."""
+    def means(self, candidates: Candidates) -> Floats:
+        """What each process expects of candidates, (processes, n)."""
         if not self.processes:
-            return np.zeros((1, len(features[0])))
-        return np.stack([one.mean(features) for one in self.processes])
+            return np.zeros((1, len(candidates)))
+        lengths = candidates.lengths
+        return np.stack([one.mean(candidates.features, lengths) for one in self.processes])
 
     def mean(self, candidates: Candidates) -> Floats:
         """What is expected of each, as a score."""
-        mean: Floats = self.means(candidates.features).mean(axis=0)
+        mean: Floats = self.means(candidates).mean(axis=0)
         return mean
 
     def outlook(self, candidates: Candidates) -> CommitteeOutlook:
         """Deviations are of the best expected ones alone."""
-        return CommitteeOutlook(self, candidates.features)
+        return CommitteeOutlook(self, candidates)
 
     def value(self, mean: Floats, std: Floats) -> tuple[Floats, Floats | None]:
         """In the unit of the results."""
@@ -249,13 +268,13 @@ def _hyperparameters(standard: Standard, X: Rows, y: Floats) -> list[Floats]:
 class CommitteeOutlook:
     """`Outlook` of a committee; all but the best expected `WIDE` candidates have deviation 0."""
 
-    def __init__(self, committee: Committee, features: list[Floats]) -> None:
-        means = committee.means(features)
+    def __init__(self, committee: Committee, candidates: Candidates) -> None:
+        means = committee.means(candidates)
         self.mean: Floats = means.mean(axis=0)
         self._at = np.argsort(-self.mean, kind="stable")[:WIDE]
         self._place = {int(j): i for i, j in enumerate(self._at)}
         self._between = means[:, self._at].var(axis=0)
-        near = [F[self._at] for F in features]
+        near = [F[self._at] for F in candidates.features]
         self._members = [Believing(one, near) for one in committee.processes]
         self._update()
 
