@@ -96,7 +96,10 @@ class NGB(FeatureRegressor):
         from ngboost import NGBRegressor
         from sklearn.tree import DecisionTreeRegressor
 
+        from foretell.predictors.parts.normal import QuickNormal
+
         return NGBRegressor(
+            Dist=QuickNormal,
             Base=DecisionTreeRegressor(max_depth=self.depth, random_state=seed),
             n_estimators=self.trees,
             learning_rate=self.rate,
