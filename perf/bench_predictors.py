@@ -6,6 +6,8 @@ the training rows. Score: Kendall tau-b, mean and standard error over the seeds;
 under the same protocol on one thread with its defaults (commit 0b51bc18; some on 3 seeds). Exit
 code 1 below NASLib by more than a standard error, or below a floor that a predictor is held to.
 `--paper` takes the settings of the study, where a predictor has them: like for like.
+`--table nb101` has the 30,001 graphs of NAS-Bench-101 with 108 epochs (protocol P3): 10,000 test
+rows, published .709 / .765 / .809 on the whole space after 85, 172, 424 (NN-Former, 2025).
 
     python perf/bench_predictors.py [--predictors all] [--sizes 78,172,400] [--workers 2] [--paper]
 """
@@ -53,22 +55,27 @@ FLOORS = {
     "auto": {20: 0.66, 78: 0.79, 172: 0.84, 400: 0.87},
 }
 TARGET = "cifar10_test_200ep"
+NOBODY: tuple[dict[int, float], float, float] = ({}, np.nan, np.nan)
+TABLES = {  # file, target, test rows, training sizes
+    "nb201": ("nb201.csv.gz", TARGET, 2_000, "20,78,172,400"),
+    "nb101": ("nb101_val_4_12_36_108.csv.gz", "val_108ep", 10_000, "85,172,424"),
+}
 
 
 def measure(
-    name: str, sizes: list[int], seeds: list[int], path: Path, target: str, paper: bool
+    name: str, sizes: list[int], seeds: list[int], table: str, path: Path, target: str, paper: bool
 ) -> np.ndarray:
     """Tau, fit and query seconds, (sizes, seeds, 3)."""
     kind = _catalog.row("predictor", name).load()
     make = kind.paper if paper else kind
-    space = ft.spaces.get("nb201")
-    table = ft.Table.open(path, space=space)
-    X, y = table.X, table.query(table.X, target)
+    space, n_test = ft.spaces.get(table), TABLES[table][2]
+    known = ft.Table.open(path, space=space)
+    X, y = known.X, known.query(known.X, target)
     found = np.zeros((len(sizes), len(seeds), 3))
     for i, n in enumerate(sizes):
         for j, seed in enumerate(seeds):
             order = np.random.default_rng(seed).permutation(len(X))
-            test, train = order[:2000], order[2000 : 2000 + n]
+            test, train = order[:n_test], order[n_test : n_test + n]
             model = make(space=space, random_state=seed)
             start = time.process_time()
             model.fit(X[train], y[train])
@@ -84,41 +91,49 @@ def main() -> int:
     default = Path(__file__).resolve().parents[2] / "shared" / "data"
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictors", default="all")
-    parser.add_argument("--sizes", default="20,78,172,400")
+    parser.add_argument("--table", choices=TABLES, default="nb201")
+    parser.add_argument("--sizes")
     parser.add_argument("--seeds", default="0,1,2,3,4")
-    parser.add_argument("--target", default=TARGET)
+    parser.add_argument("--target")
     parser.add_argument("--workers", type=int, default=1, help="predictors measured side by side")
     parser.add_argument("--paper", action="store_true", help="the settings of the study")
     args = parser.parse_args()
+    file, target, n_test, known = TABLES[args.table]
+    args.target, args.sizes = args.target or target, args.sizes or known
     sizes, seeds = ([int(n) for n in text.split(",")] for text in (args.sizes, args.seeds))
     names = ft.predictors.names() if args.predictors == "all" else args.predictors.split(",")
     if args.paper:
         names = [name for name in names if hasattr(_catalog.row("predictor", name).load(), "paper")]
-    path = Path(os.environ.get("FORETELL_DATA", default)) / "nb201.csv.gz"
+    path = Path(os.environ.get("FORETELL_DATA", default)) / file
     if not path.exists():
         print(f"skipped: no {path} (set FORETELL_DATA)")
         return 0
-    print(f"{args.target}, seeds {args.seeds}: Kendall tau ± standard error, NASLib's in brackets;")
-    print(
-        f"CPU seconds of fit + query of 2,000 rows at n = {sizes[-1]}, NASLib's at 400 in brackets"
-    )
+    peers = " (NASLib's in brackets)" if args.table == "nb201" else ""
+    print(f"{args.table}, {args.target}, seeds {args.seeds}: Kendall tau ± standard error{peers};")
+    print(f"CPU seconds of fit + query of {n_test:,} rows at n = {sizes[-1]}{peers}")
     print(f"{'':14s}" + "".join(f"{f'n = {n}':>21s}" for n in sizes) + f"{'seconds':>24s}")
     one = partial(
-        measure, sizes=sizes, seeds=seeds, path=path, target=args.target, paper=args.paper
+        measure,
+        sizes=sizes,
+        seeds=seeds,
+        table=args.table,
+        path=path,
+        target=args.target,
+        paper=args.paper,
     )
     run = map(one, names)
     if args.workers > 1:
         run = get_reusable_executor(max_workers=args.workers).map(one, names)
     bad = []
     for name, found in zip(names, run, strict=True):
-        taus, fit_s, query_s = NASLIB.get(name, ({}, np.nan, np.nan))
+        taus, fit_s, query_s = NASLIB.get(name, NOBODY) if peers else NOBODY
         line = f"{name:14s}"
         for n, tau in zip(sizes, found[:, :, 0], strict=True):
             mean = float(tau.mean())
             error = float(tau.std(ddof=1) / np.sqrt(len(tau))) if len(tau) > 1 else 0.0
             peer = f"({taus[n]:.3f})" if n in taus else ""
             line += f"{mean:7.3f} ± {error:.3f} {peer:7s}"
-            if args.target == TARGET and not args.paper:
+            if peers and args.target == TARGET and not args.paper:
                 for what, least in (
                     ("NASLib's", taus.get(n, -1.0) - error),
                     ("its floor", FLOORS.get(name, {}).get(n, -1.0)),

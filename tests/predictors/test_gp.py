@@ -19,13 +19,9 @@ from foretell.errors import SettingError
 from foretell.predictors.gp import GP
 from foretell.predictors.gp_wl import WeisfeilerLehman
 from foretell.predictors.parts.calibration import widening
-from foretell.predictors.parts.exact import (
-    JITTER,
-    SPREAD,
-    START,
-    Amounts,
-    minus_log_posterior,
-)
+from foretell.predictors.parts.distances import SPREAD, START, Amounts
+from foretell.predictors.parts.exact import JITTER, minus_log_posterior
+from foretell.predictors.parts.features import FEATURES
 from foretell.predictors.parts.kernels import KERNELS
 from foretell.predictors.parts.targets import Scale
 
@@ -53,30 +49,40 @@ def data(n=30):
 
 
 def features(model, X):
-    """All features over their lengths."""
-    count = len(model.metrics_)
-    parts = [g(X) / np.exp(t) for g, t in zip(model.metrics_, model.theta_, strict=False)]
-    own = model.amounts_(X) / model.amounts_.lengths(model.theta_[count:-2])
+    """All features of a process with a single kernel, over their lengths."""
+    return parts_of(model.learnt_[0], X)
+
+
+def parts_of(learnt, X):
+    """All features of a kernel over their lengths."""
+    count = len(learnt.metrics)
+    parts = [g(X) / np.exp(t) for g, t in zip(learnt.metrics, learnt.theta, strict=False)]
+    own = learnt.amounts(X) / learnt.amounts.lengths(learnt.theta[count:-2])
     return np.concatenate([own, *parts], axis=1)
 
 
 def oracle(model, X, y):
     """A process of scikit-learn on these features: a kernel of all, and a linear one of the own."""
-    own, (signal, noise) = len(model.amounts_.of), np.exp(model.theta_[-2:])
+    kernel = kernel_of(model.learnt_[0]) + WhiteKernel(model.noise_ + JITTER, "fixed")
+    other = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None)
+    return other.fit(features(model, X), (y - y.mean()) / y.std())
+
+
+def kernel_of(learnt):
+    """The kernel of scikit-learn on `parts_of`."""
+    own = len(learnt.amounts.of)
 
     class Linear(DotProduct):
         def __call__(self, A, B=None, eval_gradient=False):
-            B = None if B is None else B[:, :own] * model.amounts_.sloping
-            return super().__call__(A[:, :own] * model.amounts_.sloping, B, eval_gradient)
+            B = None if B is None else B[:, :own] * learnt.amounts.sloping
+            return super().__call__(A[:, :own] * learnt.amounts.sloping, B, eval_gradient)
 
         def diag(self, A):
-            return super().diag(A[:, :own] * model.amounts_.sloping)
+            return super().diag(A[:, :own] * learnt.amounts.sloping)
 
-    smooth = ConstantKernel(signal, "fixed") * Matern(1.0, "fixed", nu=1.5)
-    linear = ConstantKernel(np.exp(model.theta_[-3]), "fixed") * Linear(0.0, "fixed")
-    kernel = smooth + linear + WhiteKernel(noise + JITTER, "fixed")
-    other = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None)
-    return other.fit(features(model, X), (y - y.mean()) / y.std())
+    smooth = ConstantKernel(np.exp(learnt.theta[-2]), "fixed") * Matern(1.0, "fixed", nu=1.5)
+    linear = ConstantKernel(np.exp(learnt.theta[-3]), "fixed") * Linear(0.0, "fixed")
+    return smooth + linear
 
 
 @pytest.mark.parametrize("own", [False, True])
@@ -85,7 +91,7 @@ def test_posterior_against_scikit_learn(own):
     space = OWN if own else NB201
     X, y = sizes() if own else data()
     new = space.sample(50, rng=1)
-    model = GP(space, target="value", random_state=0).fit(X, y)
+    model = GP(space, FEATURES, target="value", random_state=0).fit(X, y)
     mean, std = oracle(model, X, y).predict(features(model, new), return_std=True)
     ours, ours_std = model.predict(new, return_std=True)
     assert np.allclose(ours, mean * y.std() + y.mean(), rtol=1e-5)
@@ -93,10 +99,54 @@ def test_posterior_against_scikit_learn(own):
     assert np.allclose(ours_std, calibrated, rtol=1e-4)
 
 
+def test_a_mean_of_two_kernels_by_hand():
+    """Mean and deviation from the dense inverse of kernels of scikit-learn's."""
+    X, y = data()
+    new = NB201.sample(50, rng=1)
+    model = GP(NB201, target="value", random_state=0).fit(X, y)
+    assert [len(one.metrics) for one in model.learnt_] == [3, 1]  # graph-stats, flow have groups
+
+    def kernel(A, B):
+        both = [kernel_of(one)(parts_of(one, A), parts_of(one, B)) for one in model.learnt_]
+        return (both[0] + both[1]) / 2
+
+    scores = (y - y.mean()) / y.std()
+    K = kernel(X, X) + (model.noise_ + JITTER) * np.eye(len(X))
+    cross, inverse = kernel(new, X), np.linalg.inv(K)
+    mean, std = model.predict(new, return_std=True)
+    assert np.allclose(mean, cross @ inverse @ scores * y.std() + y.mean(), rtol=1e-5)
+    variance = np.diag(kernel(new, new)) - np.einsum("ij,jk,ik->i", cross, inverse, cross)
+    calibrated = model.shrink_ * (variance + model.noise_) + model.widen_
+    assert np.allclose(std, np.sqrt(calibrated) * y.std(), rtol=1e-4)
+    # calibrated by the worst of what the mean and each of its kernels say of left-out rows
+    kernels = [kernel_of(one)(parts_of(one, X)) for one in model.learnt_]
+    noises = [np.exp(one.theta[-1]) for one in model.learnt_]
+    assert model.noise_ == pytest.approx(np.sqrt(np.prod(noises)))
+    kernels, noises = [*kernels, sum(kernels) / 2], [*noises, model.noise_]
+    said = np.zeros((3, len(X)))
+    for k, i in np.ndindex(said.shape):
+        rest = np.arange(len(X)) != i
+        noisy = kernels[k] + (noises[k] + JITTER) * np.eye(len(X))
+        said[k, i] = noisy[i, rest] @ np.linalg.solve(noisy[np.ix_(rest, rest)], scores[rest])
+    worst = said[np.abs(said - scores).argmax(axis=0), np.arange(len(X))]
+    shrink, widen = widening(y, worst, 1.0 / np.diag(inverse), model.scale_)
+    assert model.shrink_ == pytest.approx(shrink, rel=1e-4)
+    assert model.widen_ == pytest.approx(widen, rel=1e-4, abs=1e-9)
+
+
+def test_equal_sets_of_encodings_are_one_kernel():
+    """Where amounts stand for all of them; and where a space says nothing of its signals."""
+    X, y = sizes()
+    assert len(GP(OWN, random_state=0).fit(X, y).learnt_) == 1
+    graph = ft.spaces.get("nb-graph")
+    X = graph.sample(20, rng=0)
+    assert len(GP(graph, random_state=0).fit(X, np.arange(20)).learnt_) == 1
+
+
 def test_left_out_rows_against_leaving_them_out():
     """What the others say of each row, in closed form, gives the widening of the deviations."""
     X, y = data(25)
-    model = GP(NB201, target="value", random_state=0).fit(X, y)
+    model = GP(NB201, FEATURES, target="value", random_state=0).fit(X, y)
     scores = (y - y.mean()) / y.std()
     means, variances = np.zeros(25), np.zeros(25)
     for i in range(25):
@@ -114,9 +164,9 @@ def test_loss_against_scikit_learn_and_its_gradient():
     X, y = data()
     model = GP(NB201, ("edges", "one-hot"), target="value", random_state=0).fit(X, y)
     scores = (y - y.mean()) / y.std()
-    blocks = [metric.features for metric in model.metrics_]
+    blocks = [metric.features for metric in model.learnt_[0].metrics]
     squares = [((F[:, None] - F[None]) ** 2).sum(axis=2) for F in blocks]
-    for theta in (np.array([0.5, 1.5, 0.2, -1.0]), model.theta_):
+    for theta in (np.array([0.5, 1.5, 0.2, -1.0]), model.learnt_[0].theta):
         signal, noise = np.exp(theta[-2:])
         kernel = ConstantKernel(signal, "fixed") * Matern(1.0, "fixed", nu=1.5) + WhiteKernel(
             noise + JITTER, "fixed"
@@ -133,7 +183,8 @@ def test_loss_against_scikit_learn_and_its_gradient():
         )
         assert np.allclose(gradient, numeric, atol=1e-3)
     assert (
-        np.abs(minus_log_posterior(model.theta_, "matern", squares, scores)[1]).max() < 0.05
+        np.abs(minus_log_posterior(model.learnt_[0].theta, "matern", squares, scores)[1]).max()
+        < 0.05
     )  # a minimum
 
 
@@ -151,7 +202,7 @@ class Noise(Encoding):
 def test_an_encoding_that_says_nothing_is_switched_off():
     X, y = data(80)
     model = GP(NB201, encoding=("edges", Noise(NB201)), random_state=0).fit(X, y)
-    assert model.theta_[1] > model.theta_[0] + 1  # log length scales
+    assert model.learnt_[0].theta[1] > model.learnt_[0].theta[0] + 1  # log length scales
 
 
 def test_more_rows_than_it_takes():
@@ -177,12 +228,12 @@ def test_gradient_of_each_kernel(kernel):
 def test_settings_of_the_study_against_scikit_learn():
     X, y = data()
     model = GP.paper(NB201, random_state=0).fit(X, y)
-    length, signal, noise = np.exp(model.theta_)
+    length, signal, noise = np.exp(model.learnt_[0].theta)
     kernel = ConstantKernel(signal) * RBF(length) + WhiteKernel(noise + JITTER)
     other = GaussianProcessRegressor(kernel, alpha=0.0, optimizer=None)
-    other.fit(model.metrics_[0].features, (y - y.mean()) / y.std())
+    other.fit(model.learnt_[0].metrics[0].features, (y - y.mean()) / y.std())
     new = NB201.sample(50, rng=1)
-    expected = other.predict(model.metrics_[0](new)) * y.std() + y.mean()
+    expected = other.predict(model.learnt_[0].metrics[0](new)) * y.std() + y.mean()
     assert np.allclose(model.predict(new), expected, rtol=1e-6)
 
 
@@ -193,7 +244,10 @@ def test_a_wider_prior_lets_few_rows_say_more():
     narrow, wide = (
         GP(NB201, encoding="one-hot", target="value", spread=s).fit(X, y) for s in (0.2, 3.0)
     )
-    away = [np.abs(model.theta_ - [START[0], START[1], START[2]]).max() for model in (narrow, wide)]
+    away = [
+        np.abs(model.learnt_[0].theta - [START[0], START[1], START[2]]).max()
+        for model in (narrow, wide)
+    ]
     assert away[1] > 2 * away[0]
     with pytest.raises(SettingError, match="spread"):
         GP(NB201, spread=0.0).fit(X, y)
@@ -202,7 +256,7 @@ def test_a_wider_prior_lets_few_rows_say_more():
 def test_loss_of_amounts_by_hand():
     X, y = sizes()
     model = GP(OWN, target="value", random_state=0).fit(X, y)
-    amounts, theta = model.amounts_, model.theta_
+    amounts, theta = model.learnt_[0].amounts, model.learnt_[0].theta
     scores = (y - y.mean()) / y.std()
     amounts.sloping = np.ones(len(amounts.of))  # lengths are learnt before signs
     K = oracle(model, X, y).kernel_(features(model, X))
@@ -238,7 +292,7 @@ def test_a_decision_that_says_nothing_has_a_long_length():
     )
     X = space.sample(60, rng=0)
     model = GP(space, random_state=0).fit(X, np.sin(2.0 * X[:, 0]))
-    a, b = model.amounts_.lengths(model.theta_[1:-2])
+    a, b = model.learnt_[0].amounts.lengths(model.learnt_[0].theta[1:-2])
     assert b > 3 * a
 
 
@@ -280,7 +334,7 @@ def test_chosen_is_the_best_of_the_three_on_left_out_rows():
     X = OWN.sample(30, rng=3)
     y = np.exp(Numbers(OWN).transform(X).sum(axis=1) / 6).astype(float)
     ranks = GP(OWN, target="rank").fit(X, y)
-    K = ranks._cross(X) + np.eye(30) * (np.exp(ranks.theta_[-1]) + JITTER)
+    K = ranks._cross(X) + np.eye(30) * (ranks.noise_ + JITTER)
     errors = {}
     for target in ("value", "rank", "between"):
         scale, total = Scale.of(y, target), 0.0

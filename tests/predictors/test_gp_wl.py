@@ -74,9 +74,9 @@ def test_process_of_the_paper_by_hand():
     X, y = made(40)
     new = NB201.sample(30, rng=2)
     model = GPWL.paper(NB201, random_state=0, iterations=1).fit(X, y)
-    (h,) = model.subset_
+    (h,) = model.learnt_[0].subset
     metric = WeisfeilerLehman(NB201, NB201.canonical_form(X), h, cumulative=True)
-    length, signal, noise = np.exp(model.theta_)
+    length, signal, noise = np.exp(model.learnt_[0].theta)
     prior, cross = (signal * (1 - metric.squares(A)[h] / (2 * length**2)) for A in (None, new))
     inverse = np.linalg.inv(prior + (noise + JITTER) * np.eye(len(y)))
     mean, std = model.predict(new, return_std=True)
@@ -95,8 +95,8 @@ def test_evidence_chooses_the_iterations():
     before = (adjacency & (ops == 3)[:, :, None] & (ops == 4)[:, None, :]).sum(axis=(1, 2))
     noise = 0.02 * np.random.default_rng(0).normal(size=len(X))
     settings = {"encoding": None, "target": "value", "cumulative": True, "random_state": 0}
-    assert GPWL(NB101, **settings).fit(X, counts + noise).subset_ == (0,)
-    assert GPWL(NB101, **settings).fit(X, before + noise).subset_ > (0,)
+    assert GPWL(NB101, **settings).fit(X, counts + noise).learnt_[0].subset == (0,)
+    assert GPWL(NB101, **settings).fit(X, before + noise).learnt_[0].subset > (0,)
 
 
 def test_wrong_settings():

@@ -109,8 +109,8 @@ def test_process_by_hand():
     y = np.log1p(NB201.costs(X).params)
     new = NB201.sample(30, rng=2)
     model = NASBOTGP(NB201, encoding=None, kernel="rbf", target="value", random_state=0).fit(X, y)
-    length, signal, noise = np.exp(model.theta_)
-    metric = model.metrics_[0]
+    length, signal, noise = np.exp(model.learnt_[0].theta)
+    metric = model.learnt_[0].metrics[0]
     prior, cross = (signal * np.exp(-metric.squares(A)[0] / (2 * length**2)) for A in (None, new))
     weights = np.linalg.solve(prior + (noise + JITTER) * np.eye(40), (y - y.mean()) / y.std())
     assert np.allclose(model.predict(new), cross @ weights * y.std() + y.mean(), rtol=1e-6)

@@ -13,7 +13,8 @@ import foretell as ft
 from foretell._rng import stream
 from foretell.errors import SettingError
 from foretell.pareto import nondominated
-from foretell.predictors.parts.exact import optimum, squares
+from foretell.predictors.parts.distances import squares
+from foretell.predictors.parts.exact import optimum
 from foretell.search.history import History
 from foretell.strategies.foresight import Foresight
 from foretell.strategies.parts.candidates import around, drawn, everything

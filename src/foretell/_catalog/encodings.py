@@ -63,6 +63,12 @@ ROWS: tuple[Row, ...] = (
         "Borgwardt & Kriegel, ICDM 2005",
     ),
     Row(
+        "flow",
+        "foretell.encodings.flow:Flow",
+        "which operations a signal has passed, by the variance it brings",
+        "Veit et al., NeurIPS 2016",
+    ),
+    Row(
         "sequence",
         "foretell.encodings.sequence:Sequence",
         "tokens: the edges into each vertex, then its operation, vertex by vertex",

@@ -50,28 +50,34 @@ class GraphStats(Encoding):
 
     def groups(self) -> NDArray[np.int64]:
         """The six numbers of a set belong together."""
-        s = len(self._sets()) + 1
+        s = members(self.space).shape[1]
         return np.array([*list(range(s)) * 6, s, s + 1])
-
-    def _sets(self) -> list[tuple[int, ...]]:
-        """The sets S but for that of all operations, as words."""
-        q = len(self.space.vocabulary) - 2
-        largest = q - 1 if q <= _SUBSETS else 2 if q <= _PAIRS else 1
-        return [one for k in range(1, largest + 1) for one in combinations(range(2, q + 2), k)]
 
     def encode(self, X: Rows) -> NDArray[np.float32]:
         """Statistics (n, f)."""
-        q, sets = len(self.space.vocabulary) - 2, self._sets()
-        member = np.zeros((q + 3, len(sets) + 1), dtype=np.float32)  # last row: op -1, no vertex
-        for column, words_in in enumerate(sets):
-            member[list(words_in), column] = 1.0
-        member[2 : q + 2, -1] = 1.0
+        member = members(self.space)
         step = 1_024  # fits a cache
         blocks = [
             _statistics(self.space.graphs(X[i : i + step]), member)
             for i in range(0, max(len(X), 1), step)
         ]
         return np.concatenate(blocks)
+
+
+def members(space: Space) -> NDArray[np.float32]:
+    """Which words (v + 1, the last one for no vertex) are in which sets S (s,), that of all last.
+
+    The sets are every proper subset of up to 4 operations, else every single one and up to 8 every
+    pair.
+    """
+    q = len(space.vocabulary) - 2
+    largest = q - 1 if q <= _SUBSETS else 2 if q <= _PAIRS else 1
+    sets = [one for k in range(1, largest + 1) for one in combinations(range(2, q + 2), k)]
+    member = np.zeros((q + 3, len(sets) + 1), dtype=np.float32)
+    for column, words_in in enumerate(sets):
+        member[list(words_in), column] = 1.0
+    member[2 : q + 2, -1] = 1.0
+    return member
 
 
 def _statistics(graphs: Graphs, member: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.parts.calibration import by_folds
-from foretell.predictors.parts.exact import Standard
+from foretell.predictors.parts.distances import Standard
 from foretell.predictors.parts.features import FEATURES, Encodings, resolve
 from foretell.predictors.parts.targets import Scale, Target
 from foretell.spaces.base import Rows, Space

@@ -1,18 +1,12 @@
-"""Gaussian process on encodings, with one length scale for each encoding."""
+"""Gaussian process on encodings, with one length scale for each encoding, and means of such."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from foretell.predictors.parts.exact import (
-    SPREAD,
-    Amounts,
-    Chosen,
-    Exact,
-    Metric,
-    kernel_parts,
-)
-from foretell.predictors.parts.features import FEATURES, Encodings, resolve
+from foretell.predictors.parts.distances import SPREAD, Amounts, Metric, kernel_parts
+from foretell.predictors.parts.exact import Chosen, Exact
+from foretell.predictors.parts.features import FEATURES, FLOWS, Several, apart
 from foretell.predictors.parts.kernels import Kernel
 from foretell.spaces.base import Rows, Space
 
@@ -24,12 +18,16 @@ class GP(Exact):
 
     where phi_g are the f_g standardised features of encoding g (or exp(-r^2 / 6) with "rbf"). The
     length scales l_g, s and the noise maximise the marginal likelihood times a log-normal prior,
-    so an encoding that says nothing is switched off by a long length scale. Fitting costs O(n^3);
-    where more than `max_rows` rows come, a random part of them is used.
+    so an encoding that says nothing is switched off by a long length scale. Where `encoding` has
+    several sets, each has such a kernel, learnt alone, and the process has their mean, a sum of
+    functions of one set each: by default of what is counted and, in spaces that say how signals
+    meet (`Space.wiring`), of what they have passed. Fitting costs O(n^3); where more than
+    `max_rows` rows come, a random part of them is used.
 
     Args:
         space: the space whose rows it sees.
-        encoding: a name of the catalog, an `Encoding`, or a tuple of them, one length scale each.
+        encoding: a name of the catalog, an `Encoding`, or a tuple of them, one length scale each;
+            or several such tuples in a tuple, a kernel each, with what stands beside them.
         kernel: "matern", "rbf", or "exponential" (Matern-1/2).
         target: "rank" to learn ranks of the targets, "value" to learn standardised values,
             "between" to learn the mean of both, "chosen" for that of the three with which left-out
@@ -55,14 +53,14 @@ class GP(Exact):
 
     ranges: ClassVar = {
         "kernel": ["matern", "rbf", "exponential"],
-        "encoding": [FEATURES, ("graph-stats", "canonical"), "graph-stats"],
+        "encoding": [(FEATURES, FLOWS), FEATURES, ("graph-stats", "canonical"), "graph-stats"],
         "target": ["chosen", "rank", "value"],
     }
 
     def __init__(
         self,
         space: Space,
-        encoding: Encodings = FEATURES,
+        encoding: Several = (FEATURES, FLOWS),
         kernel: Kernel = "matern",
         target: Chosen = "chosen",
         max_rows: int = 2000,
@@ -83,5 +81,5 @@ class GP(Exact):
         settings = {"encoding": "adjacency-one-hot", "kernel": "rbf", "target": "value"}
         return cls(space, random_state=random_state, **{**settings, **changes})
 
-    def _metrics(self, X: Rows) -> list[Metric | Amounts]:
-        return kernel_parts(resolve(self.encoding, self.space, X), X)
+    def _kernels(self, X: Rows) -> list[list[Metric | Amounts]]:
+        return [kernel_parts(one, X) for one in apart(self.encoding, self.space, X)]

@@ -13,7 +13,8 @@ from foretell.errors import SettingError
 from foretell.graphs import hashing
 from foretell.graphs.refinement import labels
 from foretell.predictors.base import Floats
-from foretell.predictors.parts.exact import Amounts, Exact, Metric, kernel_parts
+from foretell.predictors.parts.distances import Amounts, Metric, kernel_parts
+from foretell.predictors.parts.exact import Exact
 from foretell.predictors.parts.features import COUNTED, Encodings, resolve
 from foretell.predictors.parts.kernels import Kernel
 from foretell.predictors.parts.targets import Target
@@ -97,12 +98,12 @@ class GPWL(Exact):
         }
         return cls(space, random_state=random_state, **{**settings, **changes})
 
-    def _metrics(self, X: Rows) -> list[Metric | Amounts]:
+    def _kernels(self, X: Rows) -> list[list[Metric | Amounts]]:
         if self.iterations < 0:
             raise SettingError("iterations", expected="at least 0", got=self.iterations)
         beside = [] if self.encoding is None else resolve(self.encoding, self.space, X)
         graphs = WeisfeilerLehman(self.space, X, self.iterations, self.cumulative)
-        return [graphs, *kernel_parts(beside, X)]
+        return [[graphs, *kernel_parts(beside, X)]]
 
     def _subsets(self, count: int) -> Iterable[tuple[int, ...]]:
         beside = tuple(range(self.iterations + 1, count))

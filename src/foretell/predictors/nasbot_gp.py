@@ -13,7 +13,8 @@ from scipy.spatial.distance import cdist
 
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats
-from foretell.predictors.parts.exact import Amounts, Exact, Metric, kernel_parts
+from foretell.predictors.parts.distances import Amounts, Metric, kernel_parts
+from foretell.predictors.parts.exact import Exact
 from foretell.predictors.parts.features import COUNTED, Encodings, resolve
 from foretell.predictors.parts.kernels import Kernel
 from foretell.predictors.parts.targets import Target
@@ -110,7 +111,7 @@ class NASBOTGP(Exact):
         }
         return cls(space, random_state=random_state, **{**settings, **changes})
 
-    def _metrics(self, X: Rows) -> list[Metric | Amounts]:
+    def _kernels(self, X: Rows) -> list[list[Metric | Amounts]]:
         if not self.nus or min(self.nus) <= 0:
             raise SettingError("nus", expected="one or more positive numbers", got=self.nus)
         if not 0 <= self.mismatch <= 2:
@@ -119,7 +120,7 @@ class NASBOTGP(Exact):
             raise SettingError("kernel", expected="matern, rbf or exponential", got="'linear'")
         beside = [] if self.encoding is None else resolve(self.encoding, self.space, X)
         layers = Transport(self.space, X, self.nus, self.mismatch)
-        return [layers, *kernel_parts(beside, X)]
+        return [[layers, *kernel_parts(beside, X)]]
 
 
 class Layers(NamedTuple):

@@ -29,6 +29,7 @@ from foretell.spaces.parts.rows import Rng, Rows, as_integers, places
 from foretell.spaces.parts.settings import io_of, no_cost, undivided
 from foretell.spaces.parts.strings import Notation, NotationError
 from foretell.spaces.parts.views import Costs, decision_chain, words
+from foretell.spaces.parts.wiring import Wiring
 
 __all__ = ["Choice", "Costs", "Graphs", "Rng", "Rows", "Space", "choice"]
 
@@ -62,6 +63,7 @@ class Space:
     closed_form_costs: ClassVar[bool] = False  # `costs` needs no network: cheap on millions of rows
     amounts: ClassVar[bool] = True  # numbers among the options are amounts, not places or names
     numbered: ClassVar[bool] = False  # whether strings may be numbers of a published order
+    wiring: ClassVar[Wiring | None] = None  # how signals meet, where operations normalise them
     rule: ClassVar[str] = ""  # what `valid` asks for, in words, for its errors
     _declared: tuple[Choice, ...] = ()
     _mixing: Mapping[int, Any] = {}  # of a supernet, in the place of one option

@@ -15,6 +15,7 @@ from foretell.spaces.base import Choice, Costs, Graphs, Rng, Rows, Space
 from foretell.spaces.parts import dag
 from foretell.spaces.parts.dag import COLUMN, FROM, MAX_EDGES, N_EDGES, PAIRS, TO, Columns, V
 from foretell.spaces.parts.settings import at_least, image_shape
+from foretell.spaces.parts.wiring import Wiring
 
 OPS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 SIZE = 423_624
@@ -55,6 +56,7 @@ class NB101(Space):
     rule = "a path from input to output, and at most 9 edges that are on one"
     closed_form_costs = True
     amounts = False
+    wiring = Wiring({"maxpool3x3": 1.4}, joins=True, projects=True)
     _declared = (
         *(Choice((0, 1), f"edge_{i}_{j}") for i, j in PAIRS),
         *(Choice(OPS, f"op_{v}") for v in range(1, V - 1)),

@@ -34,6 +34,7 @@ class _OneShot(Space):
     """
 
     amounts = False
+    wiring = NB101.wiring
     parents: ClassVar[tuple[int, ...]] = ()  # of the inner nodes, then of the output
 
     def __init__(

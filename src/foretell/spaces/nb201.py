@@ -16,6 +16,7 @@ from foretell.graphs.pruning import prune
 from foretell.spaces.base import Choice, Costs, Graphs, Rows, Space
 from foretell.spaces.parts.mixture import Mixture, columns
 from foretell.spaces.parts.settings import at_least, divides, image_shape
+from foretell.spaces.parts.wiring import Wiring
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # source -> target, the string's order
@@ -51,6 +52,7 @@ class NB201(Space):
 
     name = "nb201"
     closed_form_costs = True
+    wiring = Wiring({"skip_connect": 1.0, "avg_pool_3x3": 1.0})
     numbered = True
     _declared = tuple(Choice(OPS, f"edge_{i}_{j}") for i, j in EDGES)
 

@@ -15,6 +15,7 @@ from foretell.graphs.refinement import class_key
 from foretell.spaces.base import Choice, Costs, Graphs, Rows, Space
 from foretell.spaces.nb201 import EDGES, LINE_GRAPH
 from foretell.spaces.parts.settings import at_least, image_shape
+from foretell.spaces.parts.wiring import Wiring
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3")
 _TEXT = re.compile(r"(\d+)-([1-4]+)-([0-3])_([0-3]{2})_([0-3]{3})")
@@ -46,6 +47,7 @@ class TNBMicro(Space):
     """
 
     name = "tnb-micro"
+    wiring = Wiring({"skip_connect": 1.0})
     _declared = tuple(Choice(OPS, f"edge_{i}_{j}") for i, j in EDGES)
 
     def __init__(

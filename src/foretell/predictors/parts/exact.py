@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
-from foretell.encodings import Encoding
-from foretell.encodings.numbers import Numbers
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.parts.calibration import widening
+from foretell.predictors.parts.distances import SPREAD, START, Amounts, Metric, squares
 from foretell.predictors.parts.kernels import KERNELS, Kernel
 from foretell.predictors.parts.rising import rising
 from foretell.predictors.parts.targets import Scale, Target, foretells
@@ -23,104 +23,46 @@ from foretell.spaces.base import Rows
 
 Chosen = Target | Literal["chosen"]
 
-START = (2.0, 0.0, -2.0)  # log of length scale, signal and noise variance: mean of the prior
-SPREAD = 0.8  # its standard deviation: what few rows say of a length scale is mostly noise
-OWN = 0.5  # that of the log length of a feature around its decision's,
-ALONE = 1.5  # and of one without others: few of the totals tell most
-LINEAR, LINEAR_SPREAD = 2.0, 1.5  # log weight of a linear function of amounts
 JITTER = 1e-6
 _REACH = 6.0  # logarithms are searched so far from START
 _BLOCK = 4096
 _FEWEST = 10  # results with which deviations are calibrated
 
 
-class Metric(Protocol):
-    """One or several distances between rows and the training rows."""
+@dataclass(frozen=True)
+class Learnt:
+    """A kernel whose scales have been learnt."""
 
-    def squares(self, X: Rows | None = None) -> list[Floats]:
-        """Squared distances (n, m) of rows X, or of the training rows themselves, to those."""
+    kernel: Kernel
+    metrics: list[Metric]
+    amounts: Amounts | None
+    subset: tuple[int, ...]  # which of the distances form it
+    theta: Floats  # as `minus_log_posterior` takes it
 
+    def among(self, distances: list[Floats]) -> Floats:
+        """The kernel (m, m) of the training rows, from their distances."""
+        return self._kernel(distances, None)
 
-class Standard:
-    """The distance of an encoding, standardised on the training rows, over the root of its length.
+    def to(self, X: Rows) -> Floats:
+        """The kernel (n, m) of rows to the training rows."""
+        return self._kernel([one for metric in self.metrics for one in metric.squares(X)], X)
 
-    A feature that is constant there says nothing and is left out.
-    """
+    def variance(self, X: Rows) -> Floats:
+        """The kernel (n,) of each row to itself."""
+        own: Floats = np.full(len(X), np.exp(self.theta[-2]))
+        if self.amounts is None:
+            return own
+        S = self.amounts.over(self.theta[len(self.subset) : -2], X)[1]
+        own += np.einsum("ij,ij->i", S, S)
+        return own
 
-    def __init__(self, encoding: Encoding, X: Rows) -> None:
-        F = encoding.encode(X).astype(np.float64)
-        self.encoding = encoding
-        self.mean, std = F.mean(axis=0), F.std(axis=0)
-        scale = std * np.sqrt(F.shape[1])
-        self.weight = np.divide(1.0, scale, out=np.zeros_like(scale), where=std > 1e-9)
-        self.features = (F - self.mean) * self.weight
-
-    def __call__(self, X: Rows) -> Floats:
-        """Features (n, f) of rows."""
-        scaled: Floats = (self.encoding.encode(X) - self.mean) * self.weight
-        return scaled
-
-    def squares(self, X: Rows | None = None) -> list[Floats]:
-        """See `Metric`."""
-        return [squares(self.features if X is None else self(X), self.features)]
-
-
-class Amounts:
-    """Features a_i of encodings that say which of them belong together; each has a length l_i.
-
-    log l_i is that of its group and a deviation with the prior N(0, 0.5^2), or N(0, 1.5^2) for a
-    number that is alone in its group: few of the totals say most. Features are standardised on the
-    training rows and divided by the root of the size of their group. Beside the distance they have
-    a linear function, which numbers have more of than what is counted. Where results are fewer
-    than features, more of a number is expected to be better: only slopes that `rising` leaves are
-    `sloping`.
-    """
-
-    def __init__(self, encodings: list[Encoding], X: Rows) -> None:
-        self.encodings = encodings
-        of: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
-        for one in encodings:
-            groups = one.groups()
-            assert groups is not None  # `kernel_parts` has looked
-            of = np.concatenate([of, groups + of.max(initial=-1) + 1])
-        self.of = np.unique(of, return_inverse=True)[1]
-        F = self._encode(X)
-        self.mean, std = F.mean(axis=0), F.std(axis=0)
-        count = np.bincount(self.of)
-        scale = std * np.sqrt(count[self.of])
-        self.weight = np.divide(1.0, scale, out=np.zeros_like(scale), where=std > 1e-9)
-        self.features = (F - self.mean) * self.weight
-        f, g = len(self.of), len(count)
-        self.linear = any(isinstance(one, Numbers) for one in encodings)
-        linear = LINEAR if self.linear else START[1]
-        self.sloping: Floats = np.ones(f)
-        self.start = np.concatenate([np.zeros(f), np.full(g, START[0]), [linear]])
-        own = np.where((count[self.of] == 1) & self.linear, ALONE, OWN)
-        self.own = np.concatenate([own, SPREAD * np.ones(g), [LINEAR_SPREAD]]) / SPREAD
-
-    def __call__(self, X: Rows) -> Floats:
-        """Features (n, f) of rows."""
-        scaled: Floats = (self._encode(X) - self.mean) * self.weight
-        return scaled
-
-    def _encode(self, X: Rows) -> Floats:
-        parts = [one.encode(X) for one in self.encodings]
-        return np.concatenate(parts, axis=1, dtype=np.float64)
-
-    def lengths(self, theta: Floats) -> Floats:
-        """l_i (f,); theta has the deviations, the groups' logarithms, and the linear weight."""
-        lengths: Floats = np.exp(theta[: len(self.of)] + theta[len(self.of) : -1][self.of])
-        return lengths
-
-    def over(self, theta: Floats, X: Rows | None = None) -> tuple[Floats, Floats]:
-        """Of rows, or of the training rows: features over lengths (n, f); times t where sloping."""
-        Z = (self.features if X is None else self(X)) / self.lengths(theta)
-        return Z, Z * (np.exp(theta[-1] / 2) * self.sloping)
-
-    def gradient(self, by_feature: Floats, by_weight: float) -> Floats:
-        """That of theta, from those of log l_i and of the linear weight."""
-        groups = np.bincount(self.of, by_feature)
-        return np.concatenate([by_feature, groups, [by_weight]])
+    def _kernel(self, distances: list[Floats], X: Rows | None) -> Floats:
+        some, pairs = [distances[g] for g in self.subset], None
+        if self.amounts is not None:
+            theta = self.theta[len(some) : -2]
+            known = self.amounts.over(theta)
+            pairs = (known if X is None else self.amounts.over(theta, X), known)
+        return covariance(self.kernel, some, self.theta, pairs)[0]
 
 
 class Exact(Predictor):
@@ -137,10 +79,11 @@ class Exact(Predictor):
     The length scales l_g, s and the noise maximise the marginal likelihood times a log-normal
     prior, so a distance that says nothing is switched off by a long length scale. Where results
     are fewer than numbers, slopes of the linear function that fall are left out afterwards, unless
-    results contradict (`parts.rising`). Fitting costs O(n^3); where more than `max_rows` rows come,
-    a random part of them is used.
+    results contradict (`parts.rising`). Where there are several kernels, each is learnt alone, and
+    the process has their mean and the geometric mean of their noises. Fitting costs O(n^3); where
+    more than `max_rows` rows come, a random part of them is used.
 
-    A subclass lists its parameters, those below among them, and implements `_metrics`.
+    A subclass lists its parameters, those below among them, and implements `_kernels`.
 
     Args:
         kernel: name of f.
@@ -158,8 +101,8 @@ class Exact(Predictor):
     spread: float = SPREAD
 
     @abstractmethod
-    def _metrics(self, X: Rows) -> list[Metric | Amounts]:
-        """The distances to training rows (n, d), and amounts, once at most."""
+    def _kernels(self, X: Rows) -> list[list[Metric | Amounts]]:
+        """What each kernel is of: distances to training rows (n, d), amounts once."""
 
     def _subsets(self, count: int) -> Iterable[tuple[int, ...]]:
         """Which of all the distances may form the kernel; the evidence picks one of the sets."""
@@ -180,51 +123,61 @@ class Exact(Predictor):
             part = rng.permutation(len(X))[: self.max_rows]
             X, y = X[part], y[part]
         self.scale_ = Scale.of(y, "rank" if self.target == "chosen" else self.target)
-        found = self._metrics(X)
-        self.metrics_ = [one for one in found if not isinstance(one, Amounts)]
-        self.amounts_ = next((one for one in found if isinstance(one, Amounts)), None)
-        distances = [one for metric in self.metrics_ for one in metric.squares()]
-        self._learn(distances, y)
+        kernels = self._kernels(X)
+        others = self._learn(kernels, y)
         if self.target == "chosen" and len(y) >= _FEWEST:
-            # the kernel that was learnt for ranks serves: the choice costs no other fit
-            linear = self.amounts_ is not None and self.amounts_.linear
-            better = foretells(y, lambda scores: self._alone(scores)[0], eager=linear)
+            # the kernels that were learnt for ranks serve: the choice costs no other fit
+            linear = any(one.amounts is not None and one.amounts.linear for one in self.learnt_)
+            better = foretells(y, lambda scores: _alone(self.factor_, scores)[0], eager=linear)
             if better is not None:
                 self.scale_ = better
-                self._learn(distances, y)
+                others = self._learn(kernels, y)
         self.shrink_, self.widen_ = 1.0, 0.0
         if len(y) >= _FEWEST:
-            alone, variance = self._alone(self.scale_.score(y))
+            alone, variance = _alone(self.factor_, self.scale_.score(y))
+            for other in others:  # what is left out has a part in what was learnt: the worst counts
+                worse = np.abs(y - self.scale_.value(other)) > np.abs(y - self.scale_.value(alone))
+                alone = np.where(worse, other, alone)
             self.shrink_, self.widen_ = widening(y, alone, variance, self.scale_)
 
-    def _learn(self, distances: list[Floats], y: Floats) -> None:
-        """Theta, and what follows from it."""
+    def _learn(self, kernels: list[list[Metric | Amounts]], y: Floats) -> list[Floats]:
+        """All scales, and what follows; what each of several kernels says of left-out rows."""
         scores = self.scale_.score(y)
-        numbers = self.amounts_ if self.amounts_ is not None and self.amounts_.linear else None
+        found = [self._alike(parts, scores) for parts in kernels]
+        self.learnt_ = [learnt for _, learnt, _ in found]
+        self.loss_ = float(np.mean([loss for loss, _, _ in found]))
+        known = [K for _, _, K in found]
+        noises = np.exp([one.theta[-1] for one in self.learnt_])
+        self.noise_ = float(np.exp(np.log(noises).mean()))
+        self.factor_ = _noisy(_mean_of(known), self.noise_)
+        self.weights_ = cho_solve(self.factor_, scores)
+        if len(found) == 1:
+            return []
+        return [_alone(_noisy(K, noise), scores)[0] for K, noise in zip(known, noises, strict=True)]
+
+    def _alike(self, parts: list[Metric | Amounts], scores: Floats) -> tuple[float, Learnt, Floats]:
+        """One kernel: its loss, its scales, and what it is among the training rows."""
+        metrics = [one for one in parts if not isinstance(one, Amounts)]
+        amounts = next((one for one in parts if isinstance(one, Amounts)), None)
+        distances = [one for metric in metrics for one in metric.squares()]
+        numbers = amounts if amounts is not None and amounts.linear else None
         if numbers is not None:
             numbers.sloping = np.ones(len(numbers.of))
-        self.loss_ = np.inf
+        least, best = np.inf, None
         for subset in self._subsets(len(distances)):
             some = [distances[g] for g in subset]
-            loss, theta = optimum(self.kernel, some, scores, self.spread, self.amounts_)
-            if loss < self.loss_:
-                self.loss_, self.theta_, self.subset_ = loss, theta, subset
-        K: Floats = self._covariance(distances, None)
-        K[np.diag_indices_from(K)] += np.exp(self.theta_[-1]) + JITTER
-        if numbers is not None and len(y) < (numbers.weight > 0).sum():
-            S = numbers.over(self.theta_[len(self.subset_) : -2])[1]
-            smooth = K - S @ S.T
-            inside = rising(S, _factor(smooth)[0], scores, numbers.of)
+            loss, theta = optimum(self.kernel, some, scores, self.spread, amounts)
+            if best is None or loss < least:
+                least, best = loss, Learnt(self.kernel, metrics, amounts, subset, theta)
+        assert best is not None  # there is a subset
+        K = best.among(distances)
+        if numbers is not None and len(scores) < (numbers.weight > 0).sum():
+            S = numbers.over(best.theta[len(best.subset) : -2])[1]
+            smooth = _noisy(K - S @ S.T, float(np.exp(best.theta[-1])))
+            inside = rising(S, smooth[0], scores, numbers.of)
             numbers.sloping = inside.astype(np.float64)
-            K = smooth + (S * numbers.sloping) @ S.T
-        self.factor_ = _factor(K)
-        self.weights_ = cho_solve(self.factor_, scores)
-
-    def _alone(self, scores: Floats) -> tuple[Floats, Floats]:
-        """What the others say of each row, and its variance (Rasmussen & Williams, 5.12)."""
-        inverse = cho_solve(self.factor_, np.eye(len(scores)))
-        own = np.diag(inverse)
-        return scores - inverse @ scores / own, 1.0 / own
+            K = best.among(distances)
+        return least, best, K
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         blocks = [self._block(X[i : i + _BLOCK]) for i in range(0, len(X), _BLOCK)]
@@ -238,43 +191,30 @@ class Exact(Predictor):
     def _block(self, X: Rows) -> tuple[Floats, Floats]:
         K = self._cross(X)
         V = solve_triangular(self.factor_[0], K.T, lower=True, check_finite=False)
-        signal, noise = np.exp(self.theta_[-2:])
-        own = signal + self._linear(X)
-        variance = np.maximum(own - np.einsum("ij,ij->j", V, V), JITTER) + noise
+        own = _mean_of([one.variance(X) for one in self.learnt_])
+        variance = np.maximum(own - np.einsum("ij,ij->j", V, V), JITTER) + self.noise_
         return K @ self.weights_, np.sqrt(self.shrink_ * variance + self.widen_)
 
     def _cross(self, X: Rows) -> Floats:
-        return self._covariance([one for metric in self.metrics_ for one in metric.squares(X)], X)
-
-    def _covariance(self, distances: list[Floats], X: Rows | None) -> Floats:
-        """The kernel (n, m) of rows, or of the training rows, to the training rows."""
-        some, pairs = [distances[g] for g in self.subset_], None
-        if self.amounts_ is not None:
-            theta = self.theta_[len(some) : -2]
-            known = self.amounts_.over(theta)
-            pairs = (known if X is None else self.amounts_.over(theta, X), known)
-        return covariance(self.kernel, some, self.theta_, pairs)[0]
-
-    def _linear(self, X: Rows) -> Floats:
-        """The variance of the linear function at rows, (n,)."""
-        if self.amounts_ is None:
-            return np.zeros(len(X))
-        S = self.amounts_.over(self.theta_[len(self.subset_) : -2], X)[1]
-        return np.asarray(np.einsum("ij,ij->i", S, S))
+        """The kernel (n, m) of rows to the training rows."""
+        return _mean_of([one.to(X) for one in self.learnt_])
 
 
-def kernel_parts(encodings: list[Encoding], X: Rows) -> list[Metric | Amounts]:
-    """What encodings are to a process on training rows: amounts, and distances of the others."""
-    grouped = [one for one in encodings if one.groups() is not None]
-    others = [Standard(one, X) for one in encodings if one.groups() is None]
-    return [*([Amounts(grouped, X)] if grouped else []), *others]
+def _mean_of(kernels: list[Floats]) -> Floats:
+    total: Floats = functools.reduce(np.add, kernels)
+    return total / len(kernels) if len(kernels) > 1 else total
 
 
-def squares(A: Floats, B: Floats) -> Floats:
-    """Squared distances (n, m) of features (n, f) and (m, f)."""
-    both = (A * A).sum(axis=1)[:, None] + (B * B).sum(axis=1) - 2.0 * (A @ B.T)
-    positive: Floats = np.maximum(both, 0.0)
-    return positive
+def _alone(factor: tuple[Floats, bool], scores: Floats) -> tuple[Floats, Floats]:
+    """What the others say of each row, and its variance (Rasmussen & Williams, 5.12)."""
+    inverse = cho_solve(factor, np.eye(len(scores)))
+    own = np.diag(inverse)
+    return scores - inverse @ scores / own, 1.0 / own
+
+
+def _noisy(K: Floats, noise: float) -> tuple[Floats, bool]:
+    """The factor of a kernel of the training rows and noise."""
+    return _factor(K + (noise + JITTER) * np.eye(len(K)))
 
 
 def covariance(

@@ -22,15 +22,24 @@ from foretell.predictors.parts.targets import Scale, Target
 from foretell.spaces.base import Rows, Space
 
 Encodings = str | Encoding | tuple[str | Encoding, ...]
+Several = Encodings | tuple[str | Encoding | tuple[str | Encoding, ...], ...]  # or some of these
 # amounts, then what is counted in the graph, of isomorphic rows alike: beside a network that reads
 # the graph
 COUNTED = ("numbers", "graph-stats", "edges", "depths")
 # and the decisions as they stand: for regressors that have no other view of the row
 FEATURES = (*COUNTED, "one-hot")
+# what signals have passed: of some spaces it says more, of others less; a kernel beside of these
+FLOWS = ("numbers", "flow", "edges")
 _BESIDE = 0.3  # least spread of the features of further encodings,
 _SHORT = 4.0  # and that of an encoding of a single feature
 _WIDEST = 10.0  # predicted deviation, in those of the targets
-_SAID = ("graph-stats", "edges", "depths", "one-hot")  # that numbers and options say as well
+_SAID = (
+    "graph-stats",
+    "flow",
+    "edges",
+    "depths",
+    "one-hot",
+)  # that numbers and options say as well
 
 
 def resolve(encoding: Encodings, space: Space, X: Rows) -> list[Encoding]:
@@ -43,12 +52,7 @@ def resolve(encoding: Encodings, space: Space, X: Rows) -> list[Encoding]:
     Evidence without a space has this one; a row of which it says nothing is as the mean of the
     training rows X (n, d).
     """
-    parts = list(encoding) if isinstance(encoding, (tuple, list)) else [encoding]
-    if "numbers" in parts and len(parts) > 1:
-        amounts = bool(plan(space).names)
-        rest = [one for one in parts if one != "numbers" and not (amounts and one in _SAID)]
-        beside = ["options"] if told(space) else []
-        parts = ["numbers", *beside, *rest] if amounts else rest
+    parts = _named(encoding, space)
     found = [encodings.get(one, space) if isinstance(one, str) else one for one in parts]
     if not found or not all(isinstance(one, Encoding) for one in found):
         raise SettingError(
@@ -57,6 +61,40 @@ def resolve(encoding: Encodings, space: Space, X: Rows) -> list[Encoding]:
     return [
         Filled.by_mean(bound(one, space), X) if isinstance(one, Evidence) else one for one in found
     ]
+
+
+def _named(encoding: Encodings, space: Space) -> list[str | Encoding]:
+    """What `resolve` takes."""
+    parts = list(encoding) if isinstance(encoding, (tuple, list)) else [encoding]
+    if "numbers" in parts and len(parts) > 1:
+        amounts = bool(plan(space).names)
+        rest = [one for one in parts if one != "numbers" and not (amounts and one in _SAID)]
+        beside = ["options"] if told(space) else []
+        parts = ["numbers", *beside, *rest] if amounts else rest
+    return parts
+
+
+def apart(encoding: Several, space: Space, X: Rows) -> list[list[Encoding]]:
+    """The encodings of each of several sets, or of the only one; of equal sets the first."""
+    sets = several(encoding)
+    if space.wiring is None and len(sets) > 1:
+        sets = [one for one in sets if "flow" not in one] or sets
+    names = [_named(one, space) for one in sets]
+    return [resolve(one, space, X) for i, one in enumerate(sets) if names[i] not in names[:i]]
+
+
+def several(encoding: Several) -> list[Encodings]:
+    """The sets of encodings: each tuple in a tuple, with what stands beside them; else one.
+
+    >>> several((("path", "size"), ("edges",))), several(("path", "size"))
+    ([('path', 'size'), ('edges',)], [('path', 'size')])
+    >>> several((("path", "size"), ("edges",), "depths"))
+    [('path', 'size', 'depths'), ('edges', 'depths')]
+    """
+    parts = encoding if isinstance(encoding, (tuple, list)) else (encoding,)
+    beside = tuple(one for one in parts if not isinstance(one, (tuple, list)))
+    sets = [(*one, *beside) for one in parts if isinstance(one, (tuple, list))]
+    return [*sets] or [beside]
 
 
 class Filled(Encoding):

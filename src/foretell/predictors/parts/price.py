@@ -108,7 +108,8 @@ def _price(one: Evidence, X: Rows) -> float:
 def _loss(
     space: Space, X: Rows, y: Floats, more: tuple[Encoding, ...], random_state: int | None
 ) -> float:
-    model = GP(space, encoding=(*FEATURES, *more), max_rows=_ROWS, random_state=random_state)
+    encoding: tuple[str | Encoding, ...] = (*FEATURES, *more)
+    model = GP(space, encoding, max_rows=_ROWS, random_state=random_state)
     return float(model.fit(X, y).loss_)
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.special import ndtri
 
-from foretell.predictors.parts.exact import JITTER, covariance, optimum, squares
+from foretell.predictors.parts.distances import squares
+from foretell.predictors.parts.exact import JITTER, covariance, optimum
 from foretell.predictors.parts.kernels import KERNELS
 from foretell.predictors.parts.predicted import has_std, predicted
 from foretell.predictors.parts.targets import Scale
