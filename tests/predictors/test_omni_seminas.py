@@ -11,7 +11,7 @@ from foretell.predictors.omni_seminas import OmniSemiNAS
 from foretell.predictors.parts.features import COUNTED
 from foretell.predictors.seminas import SemiNAS
 
-INNER = {"hidden": 8, "members": 1, "epochs": 2, "min_steps": 5}
+INNER = {"hidden": 8, "members": 2, "epochs": 2, "min_steps": 5}
 SMALL = {"unlabelled": 30, "epochs": 1}
 
 

@@ -239,7 +239,7 @@ ROWS: tuple[Row, ...] = (
         "recurrent encoder, predictor and decoder of the sequence of tokens",
         "Luo et al., NeurIPS 2018",
         tags=frozenset({"std"}),
-        quick={"hidden": 8, "members": 1, "epochs": 2, "min_steps": 5},
+        quick={"hidden": 8, "members": 2, "epochs": 2, "min_steps": 5},
         learns={"min_steps": 80, "lr": 0.03},
     ),
     Row(
@@ -251,7 +251,7 @@ ROWS: tuple[Row, ...] = (
         quick={
             "unlabelled": 30,
             "epochs": 1,
-            "settings": {"hidden": 8, "members": 1, "epochs": 2, "min_steps": 5},
+            "settings": {"hidden": 8, "members": 2, "epochs": 2, "min_steps": 5},
         },
         learns={"unlabelled": 60, "epochs": 10, "settings": {"hidden": 8, "min_steps": 80}},
     ),
@@ -276,7 +276,7 @@ ROWS: tuple[Row, ...] = (
             "settings": {
                 "unlabelled": 30,
                 "epochs": 1,
-                "settings": {"hidden": 8, "members": 1, "epochs": 2, "min_steps": 5},
+                "settings": {"hidden": 8, "members": 2, "epochs": 2, "min_steps": 5},
             }
         },
         learns={

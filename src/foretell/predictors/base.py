@@ -43,6 +43,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
     """
 
     has_std: bool = False  # whether `_predict` gives an uncertainty
+    without_std: ClassVar[str] = "`foretell list predictors` marks those that have one"
     fewest: ClassVar[int] = 1  # results that it learns from
     unseen_: tuple[Floats, Floats] | None = None  # see `leaves_out`: mean and deviation, (n,)
     ranges: ClassVar[Mapping[str, Any]] = {}  # settings worth trying, for random search
@@ -145,8 +146,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
         if return_std and not self.has_std:
             raise NoUncertaintyError(
                 f"{type(self).__name__} predicts no standard deviation",
-                hint="call predict(X), or use a predictor with an uncertainty (`foretell list "
-                "predictors` marks them)",
+                hint=f"call predict(X); {self.without_std}",
             )
         known = getattr(self, "feature_names_in_", None)
         names = _columns(X, self.space)

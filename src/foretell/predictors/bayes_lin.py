@@ -9,7 +9,7 @@ import numpy as np
 
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
-from foretell.predictors.parts.calibration import widening
+from foretell.predictors.parts.calibration import unaware, widening
 from foretell.predictors.parts.features import FEATURES, Encodings, encode, resolve, standard
 from foretell.predictors.parts.targets import Scale, Target
 from foretell.spaces.base import Rows, Space
@@ -18,6 +18,7 @@ _BIASES = (0.3, 1.0, 3.0)  # c
 _COMPARED = 200  # rows that tell them apart
 _NOISES = np.logspace(-3, 1.5, 28)  # noise variance over the mean signal variance
 _BLOCK = 2048  # fits a cache
+_CHOSEN = 3  # numbers that maximise the evidence
 _FEWEST = 10  # results with which deviations are calibrated
 
 
@@ -113,7 +114,9 @@ class BayesLinReg(Predictor):
         if len(y) >= _FEWEST:
             own = np.diag(self.inverse_)  # what the others say of each row
             alone = scores - self.weights_ / own
-            self.shrink_, self.widen_ = widening(y, alone, self.signal_ / own, self.scale_)
+            self.shrink_, self.widen_ = widening(
+                y, alone, self.signal_ / own, unaware(self.scale_, y), chosen=_CHOSEN
+            )
 
     def _optimum(
         self, products: Floats, scores: Floats, bias: float

@@ -61,6 +61,8 @@ class DNGO(FeedForward):
     (True, True)
     """
 
+    has_std = True  # a posterior of its own, of a single member too
+
     def __init__(
         self,
         space: Space,

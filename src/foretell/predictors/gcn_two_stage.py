@@ -11,6 +11,7 @@ from foretell._rng import derive
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor, inside, settings_of
 from foretell.predictors.gcn import GCN
+from foretell.predictors.parts.predicted import predicted
 from foretell.spaces.base import Rows, Space
 
 
@@ -48,7 +49,7 @@ class TwoStageGCN(Predictor):
     (91.0, True, True)
     """
 
-    has_std = True
+    without_std = GCN.without_std
     ranges: ClassVar = {
         "settings": [
             {"hidden": hidden, "lr": lr, "weight_decay": decay}
@@ -69,6 +70,11 @@ class TwoStageGCN(Predictor):
         self.threshold = threshold
         self.settings = settings
         self.random_state = random_state
+
+    @property
+    def has_std(self) -> bool:  # type: ignore[override]  # that of the regressor
+        """Whether `GCN` with these settings has an uncertainty."""
+        return inside(GCN, self.space, self.settings).has_std
 
     @classmethod
     def paper(cls, space: Space, random_state: int | None = None, **changes: Any) -> TwoStageGCN:
@@ -94,7 +100,7 @@ class TwoStageGCN(Predictor):
         self.rejected_std_ = float(y[~good].std())
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
-        mean, std = self.regressor_.predict(X, return_std=True)
+        mean, std = predicted(self.regressor_, X)
         if self.threshold_ is None:
             return mean, std
         logit, margin = self.classifier_.predict(X), self.margin_
@@ -103,7 +109,9 @@ class TwoStageGCN(Predictor):
         mean = np.where(mean < self.threshold_, squeezed, mean)
         rejected = self.threshold_ - margin * (1 + 2 * np.abs(logit) / (1 + np.abs(logit)))
         accepted = logit > 0
-        return np.where(accepted, mean, rejected), np.where(accepted, std, self.rejected_std_)
+        if std is not None:
+            std = np.where(accepted, std, self.rejected_std_)
+        return np.where(accepted, mean, rejected), std
 
 
 def _otsu(y: Floats) -> float:

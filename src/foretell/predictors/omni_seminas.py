@@ -32,7 +32,7 @@ class OmniSemiNAS(Predictor):
     features beside the latent instead of tokens of the sequence.
     """
 
-    has_std = True
+    without_std = SemiNAS.without_std
 
     def __init__(
         self,
@@ -46,13 +46,20 @@ class OmniSemiNAS(Predictor):
         self.settings = settings
         self.random_state = random_state
 
+    @property
+    def has_std(self) -> bool:  # type: ignore[override]  # that of the one inside
+        """Whether `SemiNAS` with these settings has an uncertainty."""
+        return self._inside(0).has_std
+
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
-        seed, outer = int(rng.integers(2**31)), dict(self.settings or {})
+        self.model_ = self._inside(int(rng.integers(2**31))).fit(X, y)
+
+    def _inside(self, seed: int) -> SemiNAS:
+        outer = dict(self.settings or {})
         inner = dict(outer.pop("settings", None) or {})
         inner["encoding"] = beside(inner.get("encoding", COUNTED), self.evidence)
         outer["settings"] = inner
-        self.model_ = inside(SemiNAS, self.space, outer, random_state=seed)
-        self.model_.fit(X, y)
+        return inside(SemiNAS, self.space, outer, random_state=seed)
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         return predicted(self.model_, X)

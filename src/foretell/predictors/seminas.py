@@ -10,6 +10,7 @@ import numpy as np
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor, inside, settings_of
 from foretell.predictors.nao import NAO
+from foretell.predictors.parts.predicted import predicted
 from foretell.spaces.base import Rows, Space
 
 
@@ -47,8 +48,7 @@ class SemiNAS(Predictor):
     True
     """
 
-    has_std = True
-
+    without_std = NAO.without_std
     ranges: ClassVar = {
         "unlabelled": [500, 1000, 2000],
         "epochs": [2, 4, 8],
@@ -70,6 +70,11 @@ class SemiNAS(Predictor):
         self.epochs = epochs
         self.settings = settings
         self.random_state = random_state
+
+    @property
+    def has_std(self) -> bool:  # type: ignore[override]  # that of the teacher
+        """Whether `NAO` with these settings has an uncertainty."""
+        return inside(NAO, self.space, self.settings).has_std
 
     @classmethod
     def paper(cls, space: Space, random_state: int | None = None, **changes: Any) -> SemiNAS:
@@ -100,7 +105,7 @@ class SemiNAS(Predictor):
         )
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
-        return self._mean(X), self.teacher_.predict(X, return_std=True)[1]
+        return self._mean(X), predicted(self.teacher_, X)[1]
 
     def _mean(self, X: Rows) -> Floats:
         return self.student_.predict(X)

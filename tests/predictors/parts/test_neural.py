@@ -11,11 +11,12 @@ from torch import nn
 
 import foretell as ft
 from foretell import _catalog
-from foretell.errors import DataError, SettingError
+from foretell.errors import DataError, NoUncertaintyError, SettingError
 from foretell.metrics import kendall
 from foretell.predictors.gcn import GCN
 from foretell.predictors.parts import neural as neural_part
 from foretell.predictors.parts.neural import Ensemble, Neural, _distinct, side_by_side
+from foretell.predictors.parts.predicted import predicted
 
 NB201 = ft.spaces.get("nb201")
 FAST = {"hidden": 16, "head": 16, "members": 4, "epochs": 10, "min_steps": 20}
@@ -70,6 +71,33 @@ def test_intervals_hold_what_they_promise():
     model.widen_ = 0.0
     spread = model.predict(T, return_std=True)[1]
     assert (np.abs(unseen - mean) < 1.645 * spread).mean() < inside - 0.1
+
+
+NEURAL = [
+    row
+    for row in _catalog.KINDS["predictor"]
+    if "members" in {**row.quick, **row.quick.get("settings", {})} and row.name != "dngo"
+]
+
+
+@pytest.mark.parametrize("row", NEURAL, ids=lambda row: row.name)
+def test_a_single_member_says_that_it_has_no_deviation(row):
+    """It leaves no row out, so nothing is measured; means do not depend on being asked."""
+    settings = dict(row.quick)
+    if "members" in settings:
+        settings["members"] = 1
+    else:
+        settings["settings"] = {**settings["settings"], "members": 1}
+    model = ft.predictors.get(row.name, space=NB201, random_state=0, **settings)
+    X = NB201.sample(20, rng=0)
+    model.fit(X, (X == 3).sum(axis=1))
+    assert not model.has_std
+    with pytest.raises(NoUncertaintyError, match="several members") as raised:
+        model.predict(X, return_std=True)
+    assert "\n" not in str(raised.value)
+    mean, std = predicted(model, X)
+    assert std is None
+    assert np.array_equal(mean, model.predict(X))
 
 
 class Wide(nn.Module):

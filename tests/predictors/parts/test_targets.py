@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata
 
 from foretell.errors import SettingError
-from foretell.predictors.parts.targets import Scale
+from foretell.predictors.parts.targets import Scale, Scales
 
 TARGETS = st.lists(st.floats(-1e6, 1e6).map(lambda x: round(x, 3)), min_size=1, max_size=30)
 
@@ -41,3 +41,29 @@ def test_values_are_standardised():
 def test_bad_target():
     with pytest.raises(SettingError, match="target"):
         Scale.of(np.ones(2), "log")
+
+
+@pytest.mark.parametrize("target", ["rank", "value", "between"])
+@given(
+    y=st.lists(st.integers(-30, 30).map(float), min_size=5, max_size=20),
+    group=st.integers(2, 20),
+    at=st.floats(-4, 4),
+)
+@settings(max_examples=80, deadline=None)
+def test_a_scale_for_each_row_against_one_made_for_it(target, y, group, at):
+    """Whole arrays against a `Scale` for each row whose knots are what the other groups have."""
+    y, groups = np.array(y), np.arange(len(y)) % group
+    whole = Scale.of(y, target)
+    alone = []
+    for one in groups:
+        stays = np.isin(whole.values, y[groups != one]) | ~np.isin(whole.values, y)
+        stays |= stays.sum() < 2
+        alone.append(Scale(whole.scores[stays], whole.values[stays]))
+    scores, std = whole.score(y) + at / 10, np.full(len(y), abs(at) + 0.1)
+    for ours in (Scales.without(whole, y, groups), Scales.stack(alone)):
+        for method, rest in (("value", ()), ("spread", (std,))):
+            expected = [
+                getattr(scale, method)(scores[i : i + 1], *(part[i : i + 1] for part in rest))[0]
+                for i, scale in enumerate(alone)
+            ]
+            assert np.allclose(getattr(ours, method)(scores, *rest), expected, atol=1e-9)

@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
-from foretell.predictors.parts.calibration import widening
+from foretell.predictors.parts.calibration import unaware, widening
 from foretell.predictors.parts.distances import SPREAD, START, Amounts, Metric, squares
 from foretell.predictors.parts.kernels import KERNELS, Kernel
 from foretell.predictors.parts.rising import rising
@@ -26,6 +26,7 @@ Chosen = Target | Literal["chosen"]
 JITTER = 1e-6
 _REACH = 6.0  # logarithms are searched so far from START
 _BLOCK = 4096
+_HELD = 40.0  # results with which theta is half of the prior's
 _FEWEST = 10  # results with which deviations are calibrated
 
 
@@ -124,24 +125,22 @@ class Exact(Predictor):
             X, y = X[part], y[part]
         self.scale_ = Scale.of(y, "rank" if self.target == "chosen" else self.target)
         kernels = self._kernels(X)
-        others = self._learn(kernels, y)
+        self._learn(kernels, y)
         if self.target == "chosen" and len(y) >= _FEWEST:
             # the kernels that were learnt for ranks serve: the choice costs no other fit
             linear = any(one.amounts is not None and one.amounts.linear for one in self.learnt_)
             better = foretells(y, lambda scores: _alone(self.factor_, scores)[0], eager=linear)
             if better is not None:
                 self.scale_ = better
-                others = self._learn(kernels, y)
+                self._learn(kernels, y)
         self.shrink_, self.widen_ = 1.0, 0.0
         if len(y) >= _FEWEST:
             alone, variance = _alone(self.factor_, self.scale_.score(y))
-            for other in others:  # what is left out has a part in what was learnt: the worst counts
-                worse = np.abs(y - self.scale_.value(other)) > np.abs(y - self.scale_.value(alone))
-                alone = np.where(worse, other, alone)
-            self.shrink_, self.widen_ = widening(y, alone, variance, self.scale_)
+            own, chosen = unaware(self.scale_, y), self._chosen(len(y))
+            self.shrink_, self.widen_ = widening(y, alone, variance, own, chosen)
 
-    def _learn(self, kernels: list[list[Metric | Amounts]], y: Floats) -> list[Floats]:
-        """All scales, and what follows; what each of several kernels says of left-out rows."""
+    def _learn(self, kernels: list[list[Metric | Amounts]], y: Floats) -> None:
+        """All scales, and what follows."""
         scores = self.scale_.score(y)
         found = [self._alike(parts, scores) for parts in kernels]
         self.learnt_ = [learnt for _, learnt, _ in found]
@@ -151,9 +150,6 @@ class Exact(Predictor):
         self.noise_ = float(np.exp(np.log(noises).mean()))
         self.factor_ = _noisy(_mean_of(known), self.noise_)
         self.weights_ = cho_solve(self.factor_, scores)
-        if len(found) == 1:
-            return []
-        return [_alone(_noisy(K, noise), scores)[0] for K, noise in zip(known, noises, strict=True)]
 
     def _alike(self, parts: list[Metric | Amounts], scores: Floats) -> tuple[float, Learnt, Floats]:
         """One kernel: its loss, its scales, and what it is among the training rows."""
@@ -178,6 +174,15 @@ class Exact(Predictor):
             numbers.sloping = inside.astype(np.float64)
             K = best.among(distances)
         return least, best, K
+
+    def _chosen(self, n: int) -> float:
+        """Numbers that n results have set: the fewer, the more their prior holds theta.
+
+        Those of single features hardly leave it.
+        """
+        single = [0 if one.amounts is None else len(one.amounts.of) for one in self.learnt_]
+        each = [len(one.theta) - own for one, own in zip(self.learnt_, single, strict=True)]
+        return float(np.mean(each)) * n / (n + _HELD)
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         blocks = [self._block(X[i : i + _BLOCK]) for i in range(0, len(X), _BLOCK)]

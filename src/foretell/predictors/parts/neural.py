@@ -18,10 +18,10 @@ from foretell.errors import DataError, SettingError
 from foretell.graphs.tensors import batch
 from foretell.nets.devices import pick_device
 from foretell.predictors.base import Floats, Predictor
-from foretell.predictors.parts.calibration import widening
+from foretell.predictors.parts.calibration import unaware, widening
 from foretell.predictors.parts.features import Encodings, encode, resolve, standard
 from foretell.predictors.parts.losses import LOSSES, ON_TARGETS, Loss
-from foretell.predictors.parts.targets import Scale, Target
+from foretell.predictors.parts.targets import Scale, Scales, Target
 from foretell.spaces.base import Rows, Space
 
 # settings worth trying for networks of graph layers, as RandomizedSearchCV takes them
@@ -69,7 +69,8 @@ class Neural(Predictor):
     same map. The constant is measured (`parts.calibration`): each of several members leaves a
     quarter of the rows out (no row more than one member), and intervals are as wide as its errors
     there ask for. What members say of the rows that they left out is
-    `unseen_`. A single member sees all rows, and its standard deviation is 0.
+    `unseen_`. A single member sees all rows, so it says of no deviation, and nor does the loss
+    "bce".
 
     Args:
         space: the space whose rows it sees.
@@ -90,7 +91,7 @@ class Neural(Predictor):
         random_state: non-negative seed, or None for fresh entropy.
     """
 
-    has_std = True
+    without_std = "several members and another loss than 'bce' measure it on what they leave out"
     least: ClassVar[dict[str, int]] = {}  # the smallest values of settings of the subclass
     encoding: Encodings | None = None
     loss: Loss
@@ -104,6 +105,11 @@ class Neural(Predictor):
     dropout: float = 0.0
     device: str = "auto"
     left_out: ClassVar[float] = 0.25  # of the rows, by each of several members
+
+    @property
+    def has_std(self) -> bool:  # type: ignore[override]  # that of several members
+        """Whether members leave rows out on which deviations are measured."""
+        return self.members > 1 and self.loss != "bce"
 
     @property
     def leaves_out(self) -> bool:
@@ -187,7 +193,13 @@ class Neural(Predictor):
         drawn = self._view(self.space.canonical_form(self.space.sample(_DRAWN, rng)))
         spread = float(self._standard(self._scores(drawn)).var(axis=0).mean())
         known = spread + own[rows]
-        self.shrink_, self.widen_ = widening(y[rows], alone, known, self.scale_)
+        scales: Scale | Scales = unaware(self.scale_, y[rows])
+        if self.loss not in ON_TARGETS and isinstance(scales, Scales):
+            all_of_them, left = scores.mean(axis=0), np.flatnonzero(rows)
+            scales = Scales.stack(
+                [_quantile_map(np.delete(all_of_them, i), np.delete(y, i)) for i in left]
+            )
+        self.shrink_, self.widen_ = widening(y[rows], alone, known, scales)
         mean, std = np.full(len(y), np.nan), np.full(len(y), np.nan)
         mean[rows] = self.scale_.value(alone)
         std[rows] = self.scale_.spread(alone, np.sqrt(self.shrink_ * known + self.widen_))
@@ -261,9 +273,11 @@ class Neural(Predictor):
         views = (self._view(X[i : i + _ROWS]) for i in range(0, len(X), _ROWS))
         parts = [(self._scores(view), self._variance(view)) for view in views]
         scores = self._standard(np.concatenate([part for part, _ in parts], axis=1))
+        mean = scores.mean(axis=0)
+        if not self.has_std:
+            return self.scale_.value(mean), None
         own = np.concatenate([part for _, part in parts])
-        variance = self.shrink_ * (scores.var(axis=0) + own) + self.widen_
-        mean, std = scores.mean(axis=0), np.sqrt(variance)
+        std = np.sqrt(self.shrink_ * (scores.var(axis=0) + own) + self.widen_)
         return self.scale_.value(mean), self.scale_.spread(mean, std)
 
     def _features(self, X: Rows) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats
@@ -54,6 +55,75 @@ class Scale:
 
     def spread(self, scores: Floats, std: Floats) -> Floats:
         """Standard deviation of targets where scores have `std`: half of what one std spans."""
+        half: Floats = (self.value(scores + std) - self.value(scores - std)) / 2
+        return half
+
+
+@dataclass(frozen=True)
+class Scales:
+    """A `Scale` of its own for each of n rows, such as one that does not know the row's target.
+
+    Shapes: `scores` and `values` (n, K); a row with fewer knots repeats its last one. `counts`
+    (n,), at least 2.
+    """
+
+    scores: Floats
+    values: Floats
+    counts: NDArray[np.intp]
+
+    @classmethod
+    def without(cls, scale: Scale, y: Floats, group: NDArray[np.intp]) -> Self:
+        """`scale` without the knots at targets y (n,) that only rows of the same group have.
+
+        A row that is left out has not told where its target lies: beyond the largest of the others
+        its scale goes on with their slope, as it does for rows to come.
+
+        >>> y = np.array([1.0, 2.0, 4.0, 9.0])
+        >>> of_ranks = Scale.of(y, "rank")
+        >>> alone = Scales.without(of_ranks, y, np.arange(4))
+        >>> alone.counts.tolist(), alone.values[3].tolist()
+        ([3, 3, 3, 3], [1.0, 2.0, 4.0, 4.0])
+        >>> alone.value(of_ranks.score(y)).round(6).tolist()
+        [-1.5, 2.5, 5.5, 5.5]
+        """
+        at = np.minimum(np.searchsorted(scale.values, y), len(scale.values) - 1)
+        there = scale.values[at] == y
+        told = np.zeros((int(group.max()) + 1, len(scale.values)), dtype=np.intp)
+        np.add.at(told, (group[there], at[there]), 1)
+        total = told.sum(axis=0)
+        kept = (total == 0) | (told < total)
+        kept[kept.sum(axis=1) < 2] = True
+        counts = kept.sum(axis=1)
+        order = np.argsort(~kept, axis=1, kind="stable")
+        order = np.take_along_axis(
+            order, np.minimum(np.arange(kept.shape[1]), counts[:, None] - 1), axis=1
+        )
+        return cls(scale.scores[order][group], scale.values[order][group], counts[group])
+
+    @classmethod
+    def stack(cls, scales: list[Scale]) -> Self:
+        """One for each of n rows."""
+        counts = np.array([len(one.scores) for one in scales])
+        knots = np.minimum(np.arange(counts.max()), counts[:, None] - 1)
+        pairs = [(one.scores[at], one.values[at]) for one, at in zip(scales, knots, strict=True)]
+        scores, values = (np.stack(part) for part in zip(*pairs, strict=True))
+        return cls(scores, values, counts)
+
+    def value(self, scores: Floats) -> Floats:
+        """Scores (n,) to targets (n,), each by its own scale."""
+        rows, last = np.arange(len(scores)), self.counts - 1
+        first, end = self.scores[:, 0], self.scores[rows, last]
+        within = np.clip(scores, first, end)
+        high = np.clip((self.scores < within[:, None]).sum(axis=1), 1, last)
+        low = high - 1
+        x, y = self.scores[rows, low], self.values[rows, low]
+        local = (self.values[rows, high] - y) / (self.scores[rows, high] - x)
+        whole = (self.values[rows, last] - self.values[:, 0]) / (end - first)
+        through: Floats = y + local * (within - x) + whole * (scores - within)
+        return through
+
+    def spread(self, scores: Floats, std: Floats) -> Floats:
+        """Standard deviation of targets where scores have `std`, as that of `Scale`."""
         half: Floats = (self.value(scores + std) - self.value(scores - std)) / 2
         return half
 
