@@ -10,9 +10,11 @@ import difflib
 import re
 from collections.abc import Iterable
 
+_BREAK = re.compile(r"\s*[\r\n]\s*")
+
 
 class ForetellError(Exception):
-    """Base of all errors that foretell raises on purpose.
+    """Base of all errors that foretell raises on purpose; one line, whatever it quotes.
 
     Args:
         message: what is wrong, naming the culprit, in one sentence without a full stop.
@@ -22,6 +24,8 @@ class ForetellError(Exception):
 
     >>> print(ForetellError("bad width", expected="1 to 8", got=9, hint="lower it"))
     bad width: expected 1 to 8, got 9. Next: lower it
+    >>> print(ForetellError("no network", got="Missing keys:\\n\\tweight, bias"))
+    no network: got Missing keys: weight, bias
     """
 
     def __init__(
@@ -33,7 +37,7 @@ class ForetellError(Exception):
         if got is not None:
             parts.append(f"got {got}")
         text = message + (": " + ", ".join(parts) if parts else "")
-        self.text = text + (f". Next: {hint}" if hint else "")
+        self.text = _BREAK.sub(" ", text + (f". Next: {hint}" if hint else "")).strip()
         super().__init__(self.text)
 
     def __str__(self) -> str:
