@@ -39,7 +39,7 @@ _CARD_BLOCK = 2**26  # likewise on a card: a quarter of a gigabyte
 # perf/bench_gpu.py prints the crossing; below it starting a card is thought to cost more.
 CROSSING = 2**27
 _ROWS = 32_768  # rows whose view is in memory at once
-_DRAWN = 256  # rows on which the members' variance is measured
+_NEAR = 256  # rows on which the members' variance is measured
 
 
 class View(Protocol):
@@ -173,26 +173,28 @@ class Neural(Predictor):
             self.scale_ = _quantile_map(self._standard(scores).mean(axis=0), y)
         self.shrink_, self.widen_, self.unseen_ = 1.0, 0.0, None
         if out.any():
-            self._calibrate(y, self._standard(scores), out, self._variance(view), rng)
+            # mean_m (y - s_m)^2 - var_m s_m = (y - mean)^2: their mean errs less than one of them
+            near = self.space.mutate(X[rng.integers(len(X), size=_NEAR)], rng)
+            between = float(self._standard(self._scores(self._view(near))).var(axis=0).mean())
+            self._calibrate(y, self._standard(scores), out, between + self._variance(view))
+            self.widen_ = max(self.widen_ - between, 0.0)
 
     def _calibrate(
         self,
         y: Floats,
         scores: Floats,
         out: NDArray[np.bool_],
-        own: Floats,
-        rng: np.random.Generator,
+        variance: Floats,
     ) -> None:
         """Deviations from the errors of single members on rows that they have not seen.
 
-        What the members differ is taken from rows drawn of the space. Their mean errs a little less
-        than one of them.
+        The variance (n,) has what the members differ on rows that none has seen, one change away
+        from those of the fit: what is drawn of the space may be of another kind than these, and
+        there they differ by far more.
         """
         rows = out.any(axis=0)
         alone = (scores * out).sum(axis=0)[rows] / out.sum(axis=0)[rows]
-        drawn = self._view(self.space.canonical_form(self.space.sample(_DRAWN, rng)))
-        spread = float(self._standard(self._scores(drawn)).var(axis=0).mean())
-        known = spread + own[rows]
+        known = variance[rows]
         scales: Scale | Scales = unaware(self.scale_, y[rows])
         if self.loss not in ON_TARGETS and isinstance(scales, Scales):
             all_of_them, left = scores.mean(axis=0), np.flatnonzero(rows)
