@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
 from foretell._rng import stream
+from foretell._threads import one_thread
 from foretell.encodings.base import a_space
 from foretell.errors import DataError, NoUncertaintyError, SettingError, SpaceError
 from foretell.evidence.base import Evidence
@@ -101,7 +102,8 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
         self.__dict__.pop("evidence_", None)
         self.learnt_from_ = (rows, targets) if evidence_of(self) else None
         try:
-            self._fit(rows, targets, stream(self.random_state, "fit"))
+            with one_thread():
+                self._fit(rows, targets, stream(self.random_state, "fit"))
         except (IndexError, RuntimeError, ValueError, ZeroDivisionError) as error:
             if zero := [
                 name for name, value in self._defaults() if value and not getattr(self, name)
@@ -157,9 +159,10 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
                 got=", ".join(map(str, names)),
             )
         rows = self._rows(X)
-        if not return_std:
-            return self._told(self._mean(rows)) if len(rows) else np.zeros(0)
-        mean, std = self._predict(rows) if len(rows) else (np.zeros(0), np.zeros(0))
+        with one_thread():
+            if not return_std:
+                return self._told(self._mean(rows)) if len(rows) else np.zeros(0)
+            mean, std = self._predict(rows) if len(rows) else (np.zeros(0), np.zeros(0))
         assert std is not None  # has_std promises it
         return self._told(mean), std
 

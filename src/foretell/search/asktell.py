@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from foretell import _catalog
 from foretell._rng import stream
+from foretell._threads import one_thread
 from foretell.encodings.base import a_space
 from foretell.errors import DataError, SettingError
 from foretell.search.history import Curves, History, Integers
@@ -105,7 +106,8 @@ class Search:
         if n < 1:
             raise SettingError("ask(n)", expected="n of at least 1", got=n)
         rng = stream(self.seed, "ask", self._asks)
-        proposal: Any = self.strategy.propose(self.space, self.history, n, rng)
+        with one_thread():
+            proposal: Any = self.strategy.propose(self.space, self.history, n, rng)
         if not isinstance(proposal, Proposal):  # of an own strategy: rows are enough
             proposal = Proposal(np.asarray(proposal))
         _, first = np.unique(self.space.row_key(proposal.X), return_index=True)

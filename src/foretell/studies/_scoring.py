@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from foretell import metrics
+from foretell._threads import one_thread
 from foretell.predictors import unfitted
 from foretell.predictors.parts.predicted import predicted
 from foretell.spaces.base import Rows, Space
@@ -97,7 +97,7 @@ def score(
     one, seed, n = splits[cell["seed"]], cell["seed"], cell["n_train"]
     X, y, true = one.X_train[:n], one.y_train[:n], one.y_test
     model = unfitted(models[cell["predictor"]], space, seed)
-    with threadpool_limits(limits=1):
+    with one_thread():
         start = time.process_time()
         tuned = tune(model, X, y, tuning, seed)
         model.set_params(**tuned.settings)

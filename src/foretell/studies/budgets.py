@@ -11,9 +11,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from foretell import _catalog, metrics, supernets
+from foretell._threads import one_thread
 from foretell.errors import SettingError
 from foretell.evaluators.lookup import Lookup
 from foretell.evidence import Curve, Evidence, Told, curves
@@ -237,7 +237,7 @@ def _measure(
     one, n, e, name = splits[cell["seed"]], cell["n_train"], cell["epochs"], cell["method"]
     X, y = one.X_train[:n], one.y_train[:n]
     more = one.X_train[: int(np.ceil(n * _AGAIN))], one.y_train[: int(np.ceil(n * _AGAIN))]
-    with threadpool_limits(limits=1):
+    with one_thread():
         start = time.process_time()
         model = _model(table, column, sign, name, e, cell["seed"], shared)
         model.fit(X, y)
