@@ -173,28 +173,28 @@ class Neural(Predictor):
             self.scale_ = _quantile_map(self._standard(scores).mean(axis=0), y)
         self.shrink_, self.widen_, self.unseen_ = 1.0, 0.0, None
         if out.any():
-            # mean_m (y - s_m)^2 - var_m s_m = (y - mean)^2: their mean errs less than one of them
             near = self.space.mutate(X[rng.integers(len(X), size=_NEAR)], rng)
             between = float(self._standard(self._scores(self._view(near))).var(axis=0).mean())
-            self._calibrate(y, self._standard(scores), out, between + self._variance(view))
-            self.widen_ = max(self.widen_ - between, 0.0)
+            self._calibrate(y, self._standard(scores), out, between, self._variance(view))
 
     def _calibrate(
         self,
         y: Floats,
         scores: Floats,
         out: NDArray[np.bool_],
-        variance: Floats,
+        between: float,
+        own: Floats,
     ) -> None:
         """Deviations from the errors of single members on rows that they have not seen.
 
-        The variance (n,) has what the members differ on rows that none has seen, one change away
-        from those of the fit: what is drawn of the space may be of another kind than these, and
-        there they differ by far more.
+        Their variance is `between` them, on rows that none has seen, one change away from those of
+        the fit - what is drawn of the space may be of another kind than these, and there they
+        differ by far more - and what each knows of itself, `own` (n,). As
+        (y - mean)^2 = mean_m (y - s_m)^2 - var_m s_m, their mean errs less than one of them.
         """
         rows = out.any(axis=0)
         alone = (scores * out).sum(axis=0)[rows] / out.sum(axis=0)[rows]
-        known = variance[rows]
+        known = between + own[rows]
         scales: Scale | Scales = unaware(self.scale_, y[rows])
         if self.loss not in ON_TARGETS and isinstance(scales, Scales):
             all_of_them, left = scores.mean(axis=0), np.flatnonzero(rows)
@@ -206,6 +206,10 @@ class Neural(Predictor):
         mean[rows] = self.scale_.value(alone)
         std[rows] = self.scale_.spread(alone, np.sqrt(self.shrink_ * known + self.widen_))
         self.unseen_ = (mean, std)
+        if self.widen_ > 0.0:
+            errs = float(((self.scale_.score(y[rows]) - alone) ** 2).mean())
+            less = 1.0 - between / max(errs, 2.0 * between, 1e-12)
+            self.widen_ = max(less * (between + self.widen_) - between, 0.0)
 
     def _left_out(self, n: int, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Which rows a member does not see, (M, n)."""
