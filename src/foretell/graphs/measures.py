@@ -6,17 +6,15 @@ take a second.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from foretell.graphs.computation import VOCABULARY, WORD, Computations
+from foretell.graphs.computation import WORD, Computations
+from foretell.graphs.flow import ACTS, FELT, WEIGHTED, felt, steps, words
 
 _CONVS = ("conv", "depthwise", "conv-transposed")
-_WEIGHTED = ("conv", "depthwise", "conv-transposed", "linear", "recurrent")
-_ACTS = VOCABULARY[WORD["relu"] : WORD["gelu"] + 1]
 _KINDS = ("wide", "point", "depthwise", "linear", "act", "pool", "norm")
 _WALKS = (*_KINDS, "weighted", "field")
 NAMES: tuple[str, ...] = (
@@ -28,6 +26,8 @@ NAMES: tuple[str, ...] = (
     *(f"longest_{kind}" for kind in ("weighted", "act", "field", "pool")),
     *(f"shortest_{kind}" for kind in ("weighted", "act", "field")),
     *("paths", "channels", "narrowest", "channels_out", "side_out", "side", "reached"),
+    *(f"felt_{kind}" for kind in _WALKS),
+    *(f"felt_{name}" for name in FELT),
 )
 # what is told as its logarithm: amounts that multiply; the others are told as they are
 LOGS = (
@@ -39,6 +39,8 @@ LOGS = (
         "side_out",
         "side",
     }
+    | {f"felt_{name}" for name in ("params", "flops", "memory", "wide_flops", "many")}
+    | {f"felt_{name}" for name in ("live_params", "live_flops", "grad_params")}
 )
 
 
@@ -59,7 +61,8 @@ def measures(graphs: Computations) -> NDArray[np.float64]:
     output the number (`paths`), and of what stands on them (weighted operations, activations,
     poolings, the receptive `field`) the `longest_`, the `shortest_` and the `mean_`: a walk back
     from the output that takes each source with equal odds. `channels` and `side` are means over
-    weighted operations. Amounts are log(1 + x).
+    weighted operations. What begins with `felt_` says what reaches the output before any
+    training (`foretell.graphs.flow.felt`). Amounts are log(1 + x).
 
     Shapes: returns (n, len(NAMES)).
 
@@ -93,7 +96,8 @@ def measures(graphs: Computations) -> NDArray[np.float64]:
     last = np.maximum(graphs.starts[1:] - 2, graphs.starts[:-1])
     columns["channels_out"] = graphs.shapes[last, 4]
     columns["side_out"] = graphs.shapes[last, 0]
-    flow = _flow(graphs, marks)
+    own = _own(graphs, marks)
+    flow = _flow(graphs, own)
     end = graphs.starts[1:] - 1
     for i, kind in enumerate(_WALKS):
         columns[f"mean_{kind}"] = flow.mean[end, i]
@@ -104,6 +108,9 @@ def measures(graphs: Computations) -> NDArray[np.float64]:
     columns["paths"] = flow.paths[end]
     columns["reached"] = np.isfinite(flow.paths[end]) & (flow.least[end, -1] < 1e8)
     columns["paths"] = np.where(columns["reached"], columns["paths"], 0.0)
+    heard, found = felt(graphs, own)
+    columns |= {f"felt_{kind}": heard[:, i] for i, kind in enumerate(_WALKS)}
+    columns |= {f"felt_{name}": values for name, values in found.items()}
     for name, values in columns.items():
         if name in LOGS:
             columns[name] = np.log1p(values)
@@ -118,32 +125,36 @@ def _smallest(values: NDArray[Any], graphs: Computations) -> NDArray[Any]:
 def _marks(graphs: Computations) -> dict[str, NDArray[np.bool_]]:
     """Which vertex is of which kind."""
     ops = graphs.ops
-    conv = np.isin(ops, [WORD["conv"], WORD["conv-transposed"]])
+    conv = words(graphs, "conv", "conv-transposed")
     wide = graphs.kernels.max(axis=1) > 1
     return {
         "wide": conv & wide,
         "point": conv & ~wide,
         "depthwise": ops == WORD["depthwise"],
-        "linear": np.isin(ops, [WORD["linear"], WORD["matmul"]]),
-        "act": np.isin(ops, [WORD[word] for word in _ACTS]),
-        "pool": np.isin(ops, [WORD["max-pool"], WORD["avg-pool"]]),
-        "norm": np.isin(ops, [WORD["batch-norm"], WORD["norm"]]),
-        "weighted": np.isin(ops, [WORD[word] for word in _WEIGHTED]),
+        "linear": words(graphs, "linear", "matmul"),
+        "act": words(graphs, *ACTS),
+        "pool": words(graphs, "max-pool", "avg-pool"),
+        "norm": words(graphs, "batch-norm", "norm"),
+        "weighted": words(graphs, *WEIGHTED),
     }
 
 
-def _flow(graphs: Computations, marks: dict[str, NDArray[np.bool_]]) -> _Flow:
+def _own(graphs: Computations, marks: dict[str, NDArray[np.bool_]]) -> NDArray[np.float64]:
+    """Of which kind each vertex is, and what it adds to the receptive field."""
     own = np.stack([marks[kind] for kind in _WALKS[:-1]], axis=1).astype(np.float64)
     first = graphs.shapes[graphs.starts[:-1], 0].astype(np.float64)
     jump = np.repeat(first, np.diff(graphs.starts)) / np.maximum(graphs.shapes[:, 0], 1)
-    local = np.isin(graphs.ops, [WORD[w] for w in (*_CONVS, "max-pool", "avg-pool")])
+    local = words(graphs, *_CONVS, "max-pool", "avg-pool")
     reach = np.where(local, np.maximum(graphs.kernels[:, 0] - 1, 0) * jump, 0.0)
-    own = np.column_stack([own, reach])
+    return np.column_stack([own, reach])
+
+
+def _flow(graphs: Computations, own: NDArray[np.float64]) -> _Flow:
     mean, most = np.zeros_like(own), np.zeros_like(own)
     least = np.zeros_like(own)
     paths = np.zeros(len(own))
     blocked = graphs.ops == WORD["zero"]
-    for vertices, sources, begin in _steps(graphs):
+    for vertices, sources, begin in steps(graphs):
         many = np.diff(np.append(begin, len(sources)))[:, None]
         mean[vertices] = own[vertices] + np.add.reduceat(mean[sources], begin) / many
         most[vertices] = own[vertices] + np.maximum.reduceat(most[sources], begin)
@@ -157,16 +168,3 @@ def _flow(graphs: Computations, marks: dict[str, NDArray[np.bool_]]) -> _Flow:
         np.arange(least.shape[1]) == least.shape[1] - 1
     )
     return _Flow(mean, most, least, paths)
-
-
-def _steps(
-    graphs: Computations,
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]]:
-    """For each place in the order the vertices there that read something, what, and from where."""
-    place = graphs.edges[:, 1] - graphs.starts[graphs.graph[graphs.edges[:, 1]]]
-    order = np.argsort(place, kind="stable")
-    edges, place = graphs.edges[order].astype(np.intp), place[order]
-    bounds = np.flatnonzero(np.diff(place)) + 1
-    for part in np.split(edges, bounds) if len(edges) else []:
-        begin = np.flatnonzero(np.diff(part[:, 1], prepend=-1))
-        yield part[begin, 1], part[:, 0], begin

@@ -21,6 +21,8 @@ from foretell.transfer.parts.prior import Floats, Prior
 LEFT_OUT = (
     *("narrowest", "side_out", "channels_out", "n_linear", "mean_linear"),
     *("n_recurrent", "n_attention", "n_other"),
+    # go far beyond what one source has
+    *(f"felt_{name}" for name in ("grad_in", "grad_mean", "grad_top", "grad_spread", "variance")),
 )
 CORE = tuple(name for name in NAMES if name not in LEFT_OUT)
 SIZE = ("params", "flops")  # all that every third member reads: what it says holds everywhere
