@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import foretell as ft
-from foretell.errors import SettingError
+from foretell.errors import NoUncertaintyError, SettingError
 from foretell.metrics import kendall
 from foretell.predictors.gcn_two_stage import TwoStageGCN, _otsu
 
@@ -34,10 +34,8 @@ def test_few_equal_and_repeated_rows():
         (T[[0] * 6], [1.0, 2.0, 3.0, 1.0, 5.0, 6.0]),
     ]:
         model = TwoStageGCN(NB201, random_state=0, settings=FAST).fit(X, y)
-        mean, std = model.predict(T, return_std=True)
+        mean = model.predict(T)
         assert np.isfinite(mean).all()
-        assert np.isfinite(std).all()
-        assert (std >= 0).all()
         if len(set(y)) == 1:
             np.testing.assert_allclose(mean, y[0])
         assert model.predict(T[:0]).shape == (0,)
@@ -64,10 +62,18 @@ def test_both_stages_have_the_settings():
 def test_two_stages_reject_what_is_broken(protocol):
     X, y, T, truth = protocol(seed=101, n=172)
     model = TwoStageGCN(NB201, random_state=0).fit(X, y)
-    mean, _ = model.predict(T, return_std=True)
+    mean = model.predict(T)
     broken = truth < model.threshold_
     rejected = mean < model.threshold_ - model.margin_ * 0.999
     assert 0.02 < broken.mean() < 0.5
     assert (broken == rejected).mean() > max(broken.mean(), 1 - broken.mean()) + 0.02
     assert mean[rejected].max() < mean[~rejected].min()
     assert kendall(truth, mean) > 0.5
+
+
+def test_it_says_that_it_has_no_deviation():
+    """That of the regressor knows nothing of what the classifier takes for broken, or not."""
+    X = NB201.sample(12, rng=0)
+    model = TwoStageGCN(NB201, random_state=0, settings=FAST).fit(X, np.arange(12.0))
+    with pytest.raises(NoUncertaintyError, match="classifier leaves no rows out"):
+        model.predict(X, return_std=True)

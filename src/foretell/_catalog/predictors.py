@@ -138,7 +138,6 @@ ROWS: tuple[Row, ...] = (
         "foretell.predictors.gcn_two_stage:TwoStageGCN",
         "a graph network rejects broken networks, another ranks the others",
         "Wen et al., ECCV 2020",
-        tags=frozenset({"std"}),
         quick={"settings": {"hidden": 16, "members": 2, "epochs": 5, "min_steps": 10}},
         learns={"settings": {"members": 2, "min_steps": 80}},
     ),

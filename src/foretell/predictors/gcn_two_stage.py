@@ -11,7 +11,6 @@ from foretell._rng import derive
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor, inside, settings_of
 from foretell.predictors.gcn import GCN
-from foretell.predictors.parts.predicted import predicted
 from foretell.spaces.base import Rows, Space
 
 
@@ -23,7 +22,8 @@ class TwoStageGCN(Predictor):
     alone. Where c(x) > 0 the prediction is f(x), squeezed to stay above l = t - m; elsewhere it
     is l - 2 m |c(x)| / (1 + |c(x)|), so what is rejected ranks last; m is half the distance from
     t to the mean of the rejected training rows. Where fewer than two training rows are on either
-    side of t there is one stage.
+    side of t there is one stage. It has no uncertainty: a classifier that sees all rows does not
+    tell how often it errs on others.
 
     Args:
         space: the space whose rows it sees.
@@ -49,7 +49,7 @@ class TwoStageGCN(Predictor):
     (91.0, True, True)
     """
 
-    without_std = GCN.without_std
+    without_std = "its classifier leaves no rows out on which to measure one; `gcn` has one"
     ranges: ClassVar = {
         "settings": [
             {"hidden": hidden, "lr": lr, "weight_decay": decay}
@@ -70,11 +70,6 @@ class TwoStageGCN(Predictor):
         self.threshold = threshold
         self.settings = settings
         self.random_state = random_state
-
-    @property
-    def has_std(self) -> bool:  # type: ignore[override]  # that of the regressor
-        """Whether `GCN` with these settings has an uncertainty."""
-        return inside(GCN, self.space, self.settings).has_std
 
     @classmethod
     def paper(cls, space: Space, random_state: int | None = None, **changes: Any) -> TwoStageGCN:
@@ -97,21 +92,17 @@ class TwoStageGCN(Predictor):
         self.classifier_ = classifier.fit(X, good.astype(np.float64))
         self.regressor_ = regressor.fit(X[good], y[good])
         self.margin_ = float(self.threshold_ - y[~good].mean()) / 2
-        self.rejected_std_ = float(y[~good].std())
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
-        mean, std = predicted(self.regressor_, X)
+        mean = self.regressor_.predict(X)
         if self.threshold_ is None:
-            return mean, std
+            return mean, None
         logit, margin = self.classifier_.predict(X), self.margin_
         under = np.minimum(mean - self.threshold_, 0.0)
         squeezed = self.threshold_ + margin * np.expm1(under / margin)
         mean = np.where(mean < self.threshold_, squeezed, mean)
         rejected = self.threshold_ - margin * (1 + 2 * np.abs(logit) / (1 + np.abs(logit)))
-        accepted = logit > 0
-        if std is not None:
-            std = np.where(accepted, std, self.rejected_std_)
-        return np.where(accepted, mean, rejected), std
+        return np.where(logit > 0, mean, rejected), None
 
 
 def _otsu(y: Floats) -> float:
