@@ -177,6 +177,20 @@ def test_sizes_are_features_where_they_say_something(known):
     assert "n-params" in found
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_flows_take_the_place_of_counts_where_they_say_more(known):
+    """Of 1x1 and pooling on the way of a signal; and of how many there are."""
+    space = ft.spaces.get("nb101")
+    X = space.sample(80, rng=0)
+    passed = ft.encodings.get("flow", space).encode(X)[:, 5]
+    counted = ft.encodings.get("graph-stats", space).encode(X)[:, [0, 19]].sum(axis=1)
+    y = passed if known else counted
+    y = y / y.std() + 0.1 * np.random.default_rng(0).normal(size=80)
+    found = candidates_of(space, X, y, ("gp", "gp-wl", "bayes-lin"), (), 0, [])
+    assert {"flow" in found[name].encoding for name in ("gp-wl", "bayes-lin")} == {known}
+    assert ["flow" in one for one in found["gp"].encoding[:2]] == [False, True]
+
+
 def test_sizes_are_features_of_very_few_results():
     """Nothing can be compared then, and size is the best guess."""
     X, y = data(9)

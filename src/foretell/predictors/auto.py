@@ -78,7 +78,8 @@ class Auto(Predictor):
             left out. Where the space can tell sizes, or has numbers, `n-params` is always compared,
             and sizes are added to the features of those that take an encoding if they say
             something: if the log evidence of `gp` rises by more than ln(n) / 2 with them (Bayesian
-            information criterion).
+            information criterion). By the same rule, from 50 results on, others than `gp`, which
+            has both, read what signals have passed (`flow`, `edges`) instead of what is counted.
         folds: of the cross-validation, at least 2; None for 5, or 3 with 100 results and more.
         max_rows: cross-validate on at most so many rows, drawn at random; members see all rows.
         budget_s: seconds of wall clock for the comparison and the fits of the members after it,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
 from foretell import _catalog
@@ -16,16 +16,17 @@ from foretell.evidence import Evidence
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.gp import GP
 from foretell.predictors.parts.blend import BASELINE, PRIOR
-from foretell.predictors.parts.features import FEATURES
+from foretell.predictors.parts.features import COUNTED, FEATURES, FLOWS
 from foretell.predictors.parts.prior import Prior
 from foretell.predictors.parts.untold import ByScores, scores_among
 from foretell.spaces.base import Rows, Space
 
 FEWEST = 10  # results below which nothing can be compared
 SCORES = "zero-cost"  # what scores of untrained networks say by themselves
-_FEW = 50  # results below which what is known before training takes part,
+_FEW = 50  # results below which what is known before training takes part, and counts stay,
 _FEW_GUESSED = 20  # and where sizes are a guess by numbers, which the candidates know as well
 _ROWS = 400  # most rows that are asked whether sizes say something
+_COUNTS = (FEATURES, COUNTED)  # what others than `gp` read of a graph
 
 
 def candidates_of(
@@ -51,10 +52,16 @@ def candidates_of(
     Raises: SettingError where nothing is named and nothing known.
     """
     sizes = _sizes_known(space, remarks)
-    beside = sizes and (len(y) < FEWEST or _sizes_say(space, X, y, random_state))
+    asked: dict[str, tuple[str, ...]] = {"size": (*FEATURES, "size")} if sizes else {}
+    if space.wiring is not None and len(y) >= _FEW:
+        asked["flow"] = FLOWS
+    say = _what_says(space, X, y, asked, random_state) if len(y) >= FEWEST else {"size"}
+    beside = sizes and "size" in say
     found: dict[str, Predictor] = {}
     for name in (BASELINE, *names) if sizes or plan(space).names else names:
         one = _catalog.get("predictor", name, space=space, random_state=derive(random_state, name))
+        if "flow" in say and one.get_params(deep=False).get("encoding") in _COUNTS:
+            one.set_params(encoding=FLOWS)
         found[name] = _with(one, (*(("size",) if beside else ()), *evidence))
     if scores := scores_among(evidence):
         found[SCORES] = ByScores(space, scores)
@@ -103,14 +110,23 @@ def _with(model: Predictor, more: tuple[str | Encoding, ...]) -> Predictor:
     return model
 
 
-def _sizes_say(space: Space, X: Rows, y: Floats, random_state: int | None) -> bool:
-    """Whether sizes are worth their length scale, by the Bayesian information criterion.
+def _what_says(
+    space: Space,
+    X: Rows,
+    y: Floats,
+    asked: Mapping[str, tuple[str, ...]],
+    random_state: int | None,
+) -> set[str]:
+    """Which sets of encodings say more than `FEATURES`, by the Bayesian information criterion.
 
-    Where they say nothing, chance is an order that fits the rows, and misleads everywhere.
+    Where one says nothing, chance is an order that fits the rows, and misleads everywhere.
     """
-    seed = derive(random_state, "sizes")  # the same rows for both, where there are many
-    without, beside = (
-        GP(space, encoding, target="rank", max_rows=_ROWS, random_state=seed).fit(X, y)
-        for encoding in (FEATURES, (*FEATURES, "size"))
-    )
-    return bool(without.loss_ - beside.loss_ > 0.5 * math.log(min(len(y), _ROWS)))
+    if not asked:
+        return set()
+    seed = derive(random_state, "sizes")  # the same rows for all, where there are many
+    losses = {
+        name: GP(space, encoding, target="rank", max_rows=_ROWS, random_state=seed).fit(X, y).loss_
+        for name, encoding in {"": FEATURES, **asked}.items()
+    }
+    price = 0.5 * math.log(min(len(y), _ROWS))
+    return {name for name in asked if losses[""] - losses[name] > price}
