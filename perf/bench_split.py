@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.special import gammaln
 
 import foretell as ft
 from foretell.metrics import mean_interval
@@ -35,10 +36,7 @@ TABLES = {
 }
 SPLITS = (10, 20, 43, 86, 129, 172, 222, 262)
 AT = (10, 20, 50, 100)  # K beside N = 172
-PEERS = {
-    "evolution": ft.strategies.get("regularized-evolution", population=20, sample_size=20),
-    "random": ft.strategies.get("random"),
-}
+EVOLUTION = ft.strategies.get("regularized-evolution", population=20, sample_size=20)
 
 
 def curve(
@@ -58,6 +56,18 @@ def curve(
         run.tell(X, told)
         out += told
     return np.maximum.accumulate(out)
+
+
+def by_chance(y: np.ndarray, most: int) -> np.ndarray:
+    """Expected best of 1, ..., `most` random rows: P(max of n <= y_k) = C(k, n) / C(M, n)."""
+    order, k, n = np.sort(y), np.arange(len(y) + 1), np.arange(1, most + 1)[:, None]
+    out = []
+    for some in np.array_split(n, max(most // 50, 1)):
+        left = np.maximum(k - some, 0)
+        logs = gammaln(k + 1) - gammaln(left + 1) - gammaln(len(y) + 1) + gammaln(len(y) - some + 1)
+        below = np.where(k >= some, np.exp(logs), 0.0)
+        out.append(np.diff(below, axis=1) @ order)
+    return np.concatenate(out)
 
 
 def main() -> int:
@@ -82,10 +92,9 @@ def main() -> int:
     space, y = table.space if whole else listed(table.space, table.X), table.column(column)
     values = dict(zip(space.row_key(table.X).tolist(), y.tolist(), strict=True))
     order = np.sort(y)
-    peers = {}
-    for name, one in PEERS.items():
-        runs = [curve(space, values, one, seed, args.most) for seed in range(args.peer_seeds)]
-        peers[name] = np.mean(runs, axis=0)
+    seeds = range(args.peer_seeds)
+    evolved = [curve(space, values, EVOLUTION, seed, args.most) for seed in seeds]
+    peers = {"evolution": np.mean(evolved, axis=0), "random": by_chance(y, 10_000)}
 
     def line(label: str, networks: int, best: list[float]) -> dict[str, float]:
         """Prints one; the multiples, infinite where a peer never gets there."""
@@ -95,13 +104,14 @@ def main() -> int:
         for name, means in peers.items():
             need = int(np.argmax(means >= mean)) + 1 if means[-1] >= mean else 0
             found[name] = need / networks if need else np.inf
-            words = f"{need:,} ({found[name]:.1f} x)" if need else f"> {args.most:,}"
+            words = f"{need:,} ({found[name]:.1f} x)" if need else f"> {len(means):,}"
             cells.append(f"{words:>20}{means[networks - 1]:>8.4f}")
         print(f"{label:<12}{mean:>8.4f} ± {half:.4f}{rank:>6}" + "".join(cells), flush=True)
         return found
 
     print(f"{column}, {args.predictor}, {args.seeds} seeds; best {order[-1]:.4f}")
-    print(f"beside it what each peer needs, and has with as many ({args.peer_seeds} seeds)")
+    print(f"beside it what each peer needs, and has with as many "
+          f"({args.peer_seeds} seeds; random: what is to be expected)")  # fmt: skip
     print(f"{'N + K':<12}{'best':>8}{'':>9}{'rank':>6}" + "".join(f"{one:>28}" for one in peers))
     means, halves, bad = [], [], []
     splits = [int(n) for n in args.splits.split(",")]
