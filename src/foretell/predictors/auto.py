@@ -26,7 +26,7 @@ from foretell.predictors.parts.blend import (
     prior_share,
     weigh,
 )
-from foretell.predictors.parts.calibration import widening
+from foretell.predictors.parts.calibration import unaware, widening
 from foretell.predictors.parts.candidates import FEWEST, SCORES, candidates_of, installed
 from foretell.predictors.parts.price import worth_it
 from foretell.predictors.parts.targets import Scale
@@ -234,7 +234,8 @@ class Auto(Predictor):
         if late:
             remarks.append(f"no time was left for {_and(late)} (budget_s={self.budget_s:g})")
         mean, variance = mix(self.weights_, seen)
-        self.shrink_, self.widen_ = widening(y, mean, variance, self.scale_)
+        known = unaware(self.scale_, y)
+        self.shrink_, self.widen_ = widening(y, mean, variance, known)
         if len(y) == len(self.oof_):
             self.fitted_ = {name: one.model for name, one in seen.items() if one.model is not None}
 
