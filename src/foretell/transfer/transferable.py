@@ -14,7 +14,7 @@ from foretell.encodings.measures import Measures
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.gp import GP
-from foretell.predictors.parts.features import FEATURES
+from foretell.predictors.parts.features import FEATURES, FLOWS
 from foretell.predictors.parts.targets import deviation
 from foretell.spaces.base import Rows, Space
 from foretell.spaces.parts.reason import reason
@@ -28,9 +28,10 @@ class Transferable(Predictor):
 
     The prior s(x) reads numbers of the computational graph, the same in every space, and is learnt
     on tables of other spaces (`foretell/transfer/prior.md`). With results of this space a Gaussian
-    process has s and these numbers beside what it knows of the rows themselves, with one length
-    scale for each (`gp`): the marginal likelihood gives the prior as much weight as the results
-    bear out, so that a prior that is wrong here is switched off.
+    process has the mean of the two kernels of `gp`, s and these numbers beside what the first
+    counts, and of a third on s and these numbers alone. Each has a length scale for each of its
+    encodings: the marginal likelihood gives the prior as much weight as the results bear out, so
+    that a prior that is wrong here is switched off.
 
     The shipped prior has seen NAS-Bench-101, 201, TransNAS-Bench-101 and others: on these tables a
     comparison is fair with a prior of the other spaces alone.
@@ -99,7 +100,8 @@ class Transferable(Predictor):
         slope = max(self.agreement_, 0.01) * y.std() / spread if known else 0.0
         self.line_ = float(y.mean() - slope * scores.mean()), float(slope)
         self.residual_ = float(deviation(y - self.line_[0] - slope * scores))
-        encoding = (*FEATURES, foretold, Measures(self.space))
+        told = foretold, Measures(self.space)
+        encoding = (*FEATURES, *told), FLOWS, told
         self.model_ = GP(self.space, encoding=encoding, random_state=seed).fit(X, y)
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
