@@ -14,7 +14,7 @@ Part "front": 50 once-for-all sub-networks at 224 pixels known, the others ranke
 Part "contrast": the graph network of the paper on held-out spaces: pretrained on unlabelled graphs
 of the target with soft, literal and hard positives, or not at all; head on labels of the others.
 
-    python perf/bench_transfer.py [--parts pairs,labels,search,front,contrast] [--seeds 5]
+    python perf/bench_transfer.py [--parts pairs,labels,search,front,contrast] [--seeds 5 --first 0]
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", default="pairs,labels,search,front,contrast")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--targets", default="")
     args = parser.parse_args()
@@ -63,7 +64,7 @@ def main() -> int:
     targets = args.targets.split(",") if args.targets else list(sources)
     for part in args.parts.split(","):
         started = time.perf_counter()
-        globals()[part](sources, targets, args.seeds, args.steps)
+        globals()[part](sources, targets, range(args.first, args.first + args.seeds), args.steps)
         print(f"{part}: {time.perf_counter() - started:.0f} s", flush=True)
     return 0
 
@@ -81,13 +82,13 @@ def some(source: Source, n: int, seed: int) -> Source:
     return Source(source.name, source.numbers[at], source.y[at])
 
 
-def pairs(sources: dict[str, Known], targets: list[str], seeds: int, steps: int) -> None:
+def pairs(sources: dict[str, Known], targets: list[str], seeds: range, steps: int) -> None:
     """Zero-shot."""
     print("| source | target | Spearman | Kendall |\n|---|---|---|---|")
     tests = {name: some(sources[name].source, 3_000, 99) for name in targets}
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for name, one in sources.items():
-        for seed in range(seeds):
+        for seed in seeds:
             prior = learn([some(one.source, 1_500, seed)], steps=steps, random_state=seed)
             for target, test in tests.items():
                 if family(target) != family(name):
@@ -95,7 +96,7 @@ def pairs(sources: dict[str, Known], targets: list[str], seeds: int, steps: int)
                     pair = float(spearmanr(scores, test.y)[0]), float(kendalltau(scores, test.y)[0])
                     found.setdefault((name, target), []).append(pair)
     for target, test in tests.items():
-        for seed in range(seeds):
+        for seed in seeds:
             scores = without(sources, target, steps, seed).score(test.numbers)[0]
             pair = float(spearmanr(scores, test.y)[0]), float(kendalltau(scores, test.y)[0])
             found.setdefault(("all others", target), []).append(pair)
@@ -108,7 +109,7 @@ def pairs(sources: dict[str, Known], targets: list[str], seeds: int, steps: int)
         print(f"| {name} | {target} | {told(rho)} | {told(tau)} |", flush=True)
 
 
-def labels(sources: dict[str, Known], targets: list[str], seeds: int, steps: int) -> None:
+def labels(sources: dict[str, Known], targets: list[str], seeds: range, steps: int) -> None:
     """A few labels of the target, all other spaces as source."""
     print("| target | labels | prior | gp | transferable | worst difference |")
     print("|---|---|---|---|---|---|")
@@ -123,7 +124,7 @@ def labels(sources: dict[str, Known], targets: list[str], seeds: int, steps: int
         rows = (row.tobytes() for row in np.ascontiguousarray(X))
         known.update(zip(rows, one.source.numbers.astype(np.float32), strict=True))
         taus: dict[tuple[int, str], list[float]] = {}
-        for seed in range(seeds):
+        for seed in seeds:
             prior = without(sources, name, steps, seed)
             order = np.random.default_rng(seed).permutation(len(y))
             rest, test = order[: SIZES[-1]], order[SIZES[-1] :][:1_000]
@@ -150,7 +151,7 @@ def labels(sources: dict[str, Known], targets: list[str], seeds: int, steps: int
     print(f"{len(gaps)} cases: {1 - bad:.0%} at most .01 below gp; worst {min(gaps):+.3f}")
 
 
-def search(sources: dict[str, Known], targets: list[str], seeds: int, steps: int) -> None:
+def search(sources: dict[str, Known], targets: list[str], seeds: range, steps: int) -> None:
     """Rank of the best found among the networks of a source table after 90 queries.
 
     "transferable": the 20 that a prior from all other spaces likes best, then 7 rounds of the 10
@@ -169,7 +170,7 @@ def search(sources: dict[str, Known], targets: list[str], seeds: int, steps: int
         rows = (row.tobytes() for row in np.ascontiguousarray(X))
         known.update(zip(rows, one.source.numbers.astype(np.float32), strict=True))
         ranks: dict[str, list[tuple[int, int]]] = {"transferable": [], "gp": []}
-        for seed in range(seeds):
+        for seed in seeds:
             prior = without(sources, name, steps, seed)
             order = np.random.default_rng(seed).permutation(len(y))
             liked = np.argsort(-prior.score(one.source.numbers)[0], kind="stable")
@@ -191,7 +192,7 @@ def search(sources: dict[str, Known], targets: list[str], seeds: int, steps: int
             print(f"| {name} | {len(y)} | {method} | {fifty:.1f} | {ninety:.1f} |", flush=True)
 
 
-def front(sources: dict[str, Known], targets: list[str], seeds: int, steps: int) -> None:
+def front(sources: dict[str, Known], targets: list[str], seeds: range, steps: int) -> None:
     """Once-for-all rows at 224 pixels: tuned on 50, the others ranked, and the front over MACs.
 
     The table has sub-networks that other searches came by, with accuracies of inherited weights:
@@ -206,7 +207,7 @@ def front(sources: dict[str, Known], targets: list[str], seeds: int, steps: int)
     print(f"{len(y)} sub-networks, measured top-1 {y.min():.2f} to {y.max():.2f}")
     print("| seed | Kendall | measured top-1 of the best predicted | share of the front |")
     print("|---|---|---|---|")
-    for seed in range(seeds):
+    for seed in seeds:
         prior = without(sources, "ofa", steps, seed)
         order = np.random.default_rng(seed).permutation(len(y))
         known, rest = order[:50], order[50:]
@@ -228,7 +229,7 @@ def _hypervolume(costs: NDArray[Any], by: NDArray[Any], y: NDArray[Any]) -> floa
     return float((np.diff(c) * reached).sum())
 
 
-def contrast(sources: dict[str, Known], targets: list[str], seeds: int, steps: int) -> None:
+def contrast(sources: dict[str, Known], targets: list[str], seeds: range, steps: int) -> None:
     """The graph network, pretrained in several ways."""
     print("| target | pretraining | Spearman, zero-shot |\n|---|---|---|")
     graphs = {}
@@ -239,7 +240,7 @@ def contrast(sources: dict[str, Known], targets: list[str], seeds: int, steps: i
     for name in (name for name in targets if name in graphs):
         for positives in ("none", "soft", "literal", "hard"):
             got = []
-            for seed in range(seeds):
+            for seed in seeds:
                 torch.manual_seed(seed)
                 module = Projection(Encoder(hidden=32, layers=4))
                 if positives != "none":
