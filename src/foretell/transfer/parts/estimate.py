@@ -23,7 +23,7 @@ class Estimate:
 
     Args:
         name: of the network.
-        score: of the prior, 0 for the middle network of its sources, 1 a deviation better.
+        score: of the prior, 0 for the middle network of its sources; two thirds are within 1 of it.
         spread: deviation over the members of the prior.
         share: of the sources' networks that have a lower score, from 0 to 1.
         params: parameters.

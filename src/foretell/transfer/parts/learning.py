@@ -169,6 +169,4 @@ def learn(
     arrays = {"centre": centre, "spread": spread, **nets.arrays()}
     plain = {name: value.astype(np.float32) for name, value in arrays.items()}
     prior = Prior(tuple(names), plain, dict(facts or {}))
-    own = [prior.score(source.numbers)[0] for source in sources]
-    levels = np.mean([np.quantile(one, np.linspace(0, 1, 101)) for one in own], axis=0)
-    return Prior(prior.names, {**plain, "levels": levels.astype(np.float32)}, prior.facts)
+    return prior.scaled([prior.score(source.numbers)[0] for source in sources])

@@ -28,8 +28,8 @@ class Prior:
 
         z = clip((x - centre) / spread, -4, 4),    s = mean_m W3_m silu(W2_m silu(W1_m z))
 
-    with biases, for the members m. A score is on the scale of normal scores of a source's targets:
-    0 is the middle network of the tables it has learnt from, and higher is better.
+    with biases, for the members m. Higher is better; once `scaled`, 0 is the middle network of the
+    tables it has learnt from, and two thirds of these are between -1 and 1.
 
     Args:
         names: of the numbers, some of `foretell.graphs.measures.NAMES`.
@@ -63,6 +63,23 @@ class Prior:
         levels = self.arrays["levels"]
         share: Floats = np.interp(scores, levels, np.linspace(0.0, 1.0, len(levels)))
         return share
+
+    def scaled(self, own: Sequence[Floats]) -> Prior:
+        """The same order by scores of which one unit is half of what two thirds of networks span.
+
+        Args:
+            own: this prior's scores of the networks of each source; all sources count alike.
+        """
+        levels = np.mean([np.quantile(one, np.linspace(0, 1, 101)) for one in own], axis=0)
+        middle, unit = levels[50], max(float(levels[84] - levels[16]) / 2, 1e-12)
+        last = max(key[6:] for key in self.arrays if key.startswith("weight"))
+        changed = {
+            f"weight{last}": self.arrays[f"weight{last}"] / unit,
+            f"bias{last}": (self.arrays[f"bias{last}"] - middle) / unit,
+            "levels": (levels - middle) / unit,
+        }
+        arrays = {**self.arrays, **{k: v.astype(np.float32) for k, v in changed.items()}}
+        return Prior(self.names, arrays, self.facts)
 
     def save(self, file: str | Path) -> None:
         """Write it as safetensors, with its facts."""
