@@ -11,7 +11,8 @@ from scipy.optimize import nnls
 from foretell.evidence import Curve, Evidence
 from foretell.predictors.base import Floats, Predictor, inside
 from foretell.predictors.ngb import NGB
-from foretell.predictors.parts.features import Encodings, encode, resolve
+from foretell.predictors.parts.distances import Standard
+from foretell.predictors.parts.features import Encodings, resolve
 from foretell.predictors.parts.predicted import predicted
 from foretell.predictors.parts.targets import Scale
 from foretell.spaces.base import Rows, Space
@@ -95,33 +96,32 @@ class Omni(Predictor):
         seed = int(rng.integers(2**31))
         parts = beside(self.encoding, self.evidence)
         self.model_ = inside(NGB, self.space, self.settings, encoding=parts, random_state=seed)
-        self.parts_ = resolve(self.evidence, self.space, X) if self.evidence and self.start else []
-        if not self.parts_:
+        told = resolve(self.evidence, self.space, X) if self.evidence and self.start else []
+        self.told_ = [Standard(one, X) for one in told]
+        if not self.told_:
             self.model_.fit(X, y)
             return
         self.scale_ = Scale.of(y, "rank")
-        s, F = self.scale_.score(y), encode(self.parts_, X).astype(np.float64)
-        self.centre_, spread = F.mean(axis=0), F.std(axis=0)
-        self.unit_ = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 1e-12)
+        s = self.scale_.score(y)
         curve = [isinstance(one, Curve) for one in self.evidence for _ in one.features]
-        self.slopes_ = slopes(self._standard(F), s, _CURVE * np.array(curve))
+        self.slopes_ = slopes(self._evidence(X), s, _CURVE * np.array(curve))
         start = self._start(X)
         left = float(np.mean((s - start) ** 2)) / max(float(np.mean(s**2)), 1e-12)
         self.share_ = len(y) / (len(y) + _ENOUGH * max(1.0 - left, 0.0))
         self.model_.fit(X, s - start)
 
-    def _standard(self, F: Floats) -> Floats:
-        z: Floats = ((F - self.centre_) * self.unit_).clip(-_FAR, _FAR)
-        return z
+    def _evidence(self, X: Rows) -> Floats:
+        """What is told of rows, standardised, (n, f)."""
+        return np.concatenate([one(X) for one in self.told_], axis=1).clip(-_FAR, _FAR)
 
     def _start(self, X: Rows) -> Floats:
         """What trees begin with, (n,), on the scale of ranks."""
-        start: Floats = self._standard(encode(self.parts_, X).astype(np.float64)) @ self.slopes_
+        start: Floats = self._evidence(X) @ self.slopes_
         return start
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         trees, std = predicted(self.model_, X)
-        if not self.parts_:
+        if not self.told_:
             return trees, std
         mean = self._start(X) + self.share_ * trees
         if std is not None:  # what is held back of the trees is not known better for that
