@@ -133,7 +133,8 @@ class Tally:
     places: Counter[str] = field(default_factory=Counter)
     calls: int = 0
     runs: int = 0
-    seconds: float = 0.0
+    seconds: float = 0.0  # of the unbroken run
+    took: list[tuple[int, float]] = field(default_factory=list)  # faults and seconds of each run
 
     @property
     def faults(self) -> int:
@@ -241,11 +242,14 @@ class Case:
 
     def break_and_continue(self, faults: Iterator[tuple[int, str]], threads: Iterator[int]) -> None:
         """Call until the run has ended, each call with the next fault, if there is one."""
+        before, spent = self.tally.faults, 0.0
         for _ in range(MOST):
             at, kind = next(faults, (0, "kill"))
             known, n = self.known(), len(self.trained())
             place = where(self.events(), self.folder)
+            started = time.monotonic()
             code, _ = self.call(Fault(str(self.folder), at, kind), next(threads))
+            spent += time.monotonic() - started
             self.nothing_lost(known, n)
             if code == 0:
                 break
@@ -256,6 +260,7 @@ class Case:
         else:
             raise BrokenPromiseError(f"the run has not ended after {MOST} calls")
         self.tally.runs += 1
+        self.tally.took.append((self.tally.faults - before, spent))
 
 
 def where(events: list[journal.Event], folder: Path) -> str:
@@ -379,6 +384,11 @@ def main() -> int:
     spent = time.monotonic() - began
     print(f"{tally.faults} faults in {spent:.0f} s, {tally.runs} runs ended equal")
     print(f"kinds: {dict(tally.kinds)}\nbegun in: {dict(tally.places)}")
+    # median and 90 % quantile
+    for faults in sorted({n for n, _ in tally.took}):
+        times = np.array([s for n, s in tally.took if n == faults]) / tally.seconds
+        half, most = np.quantile(times, [0.5, 0.9])
+        print(f"{faults} faults: {len(times)} runs, {half:.2f} of the unbroken time ({most:.2f})")
     return 0
 
 

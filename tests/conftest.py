@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # With FORETELL_GPU=1 the tests that are marked `gpu` see it: `pytest -m gpu`.
 if os.environ.get("FORETELL_GPU") != "1":
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+SLOW = Path(__file__).with_name("slow.txt")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of `slow.txt`."""
+    lines = [line for line in SLOW.read_text().splitlines() if line and not line.startswith("#")]
+    slow = re.compile("|".join(re.escape(line).replace(r"\*", ".*") for line in lines))
+    for item in items:
+        if slow.fullmatch(item.nodeid):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

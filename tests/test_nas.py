@@ -276,7 +276,11 @@ def test_the_default_asks_for_one_network_at_a_time_after_the_first(small):
         ("top", 1)
     ] * 3
     ranks = [event for event in said if event["event"] == "rank"]
-    assert [rank["chosen"] for rank in ranks] == ["gp committee"] * 3
+    # one a number of results: two workers that end at once are asked for from the same ones
+    assert {rank["chosen"] for rank in ranks} == {"gp committee"}
+    known = [rank["n_known"] for rank in ranks]
+    assert known == sorted(set(known))
+    assert 1 <= len(known) <= 3
     assert set(ranks[-1]["cv"]) >= {"gp committee", "mean"}, "what others say, beside a baseline"
     assert 4 <= ranks[0]["n_known"] <= 5, "the last of the first need not be there"
     assert np.isfinite(nas.ranking_["predicted"]).all()
