@@ -56,7 +56,7 @@ class GraphStats(Encoding):
     def encode(self, X: Rows) -> NDArray[np.float32]:
         """Statistics (n, f)."""
         member = members(self.space)
-        step = 1_024  # fits a cache
+        step = 512  # fits a cache
         blocks = [
             _statistics(self.space.graphs(X[i : i + step]), member)
             for i in range(0, max(len(X), 1), step)
@@ -82,36 +82,36 @@ def members(space: Space) -> NDArray[np.float32]:
 
 def _statistics(graphs: Graphs, member: NDArray[np.float32]) -> NDArray[np.float32]:
     """Features (n, 6 s + 2) for sets given as `member` (vocabulary + 1, s)."""
-    own = member[graphs.ops]  # (n, v, s)
-    n, v, s = own.shape
-    low = np.full((n, v, s), np.inf, dtype=np.float32)
-    high = np.full((n, v, s), -np.inf, dtype=np.float32)
-    total = np.zeros((n, v, s))  # sum over the paths that end here
-    without = np.zeros((n, v, s))  # how many of them have none
-    paths = np.zeros((n, v))
-    low[:, 0], high[:, 0], without[:, 0], paths[:, 0] = 0.0, 0.0, 1.0, 1.0
+    table, ops = np.ascontiguousarray(member.T), np.ascontiguousarray(graphs.ops.T)
+    edges = np.ascontiguousarray(graphs.adjacency.transpose(1, 2, 0))  # rows last: long inner loops
+    weight, beyond = edges.astype(np.float64), np.where(edges, np.float32(0), np.float32(np.inf))
+    (v, n), s = ops.shape, len(table)
+    least = np.full((v, 2, s, n), np.inf, dtype=np.float32)  # the smallest and minus the largest
+    sums = np.zeros((v, 2, s, n))  # over the paths that end here: members, and ones without any
+    paths = np.zeros((v, n))
+    least[0], sums[0, 1], paths[0] = 0.0, 1.0, 1.0
+    count = table[:, ops[0]]
     for j in range(1, v):
-        # only vertices with an edge to j in some row
-        before = np.flatnonzero(graphs.adjacency[:, :j, j].any(axis=0))
-        if not len(before):
-            continue
-        into = graphs.adjacency[:, before, j]
-        low[:, j] = np.where(into[:, :, None], low[:, before], np.inf).min(axis=1) + own[:, j]
-        high[:, j] = np.where(into[:, :, None], high[:, before], -np.inf).max(axis=1) + own[:, j]
-        paths[:, j] = (into * paths[:, before]).sum(axis=1)
-        weight = into.astype(np.float64)[:, None, :]
-        total[:, j] = (weight @ total[:, before])[:, 0] + own[:, j] * paths[:, j, None]
-        without[:, j] = (weight @ without[:, before])[:, 0] * (own[:, j] == 0)
-    some = paths[:, -1:] > 0
-    number = np.where(some, paths[:, -1:], 1.0)
+        own = table[:, ops[j]]
+        count += own
+        for i in np.flatnonzero(edges[:j, j].any(axis=1)):  # an edge in some row
+            np.minimum(least[j], least[i] + beyond[i, j], out=least[j])
+            sums[j] += weight[i, j] * sums[i]
+            paths[j] += weight[i, j] * paths[i]
+        least[j, 0] += own
+        least[j, 1] -= own
+        sums[j, 0] += own * paths[j]
+        sums[j, 1] *= own == 0
+    some = paths[-1] > 0
+    number = np.where(some, paths[-1], 1.0)
     columns = [
-        own.sum(axis=1),
-        np.where(some, low[:, -1], 0.0),
-        np.where(some, high[:, -1], 0.0),
-        total[:, -1] / number,
-        np.where(some, 1.0 - without[:, -1] / number, 0.0),
-        without[:, -1],
-        graphs.adjacency.sum(axis=(1, 2))[:, None],
-        np.log1p(paths[:, -1:]),
+        count,
+        np.where(some, least[-1, 0], 0.0),
+        np.where(some, 0.0 - least[-1, 1], 0.0),
+        sums[-1, 0] / number,
+        np.where(some, 1.0 - sums[-1, 1] / number, 0.0),
+        sums[-1, 1],
+        graphs.adjacency.sum(axis=(1, 2))[None],
+        np.log1p(paths[-1:]),
     ]
-    return np.concatenate(columns, axis=1, dtype=np.float32)
+    return np.ascontiguousarray(np.concatenate(columns, dtype=np.float32).T)
