@@ -131,6 +131,13 @@ def test_keys_against_isomorphism_by_networkx():
     assert min(seen) > 3  # both answers were asked for
 
 
+def test_a_key_does_not_depend_on_how_many_are_asked_for():
+    X = random_rows(600, seed=4)  # few and many are counted in different ways
+    for k in (1, 7, 256, 257):
+        blocks = [SPACE.row_key(X[i : i + k]) for i in range(0, 600, k)]
+        assert np.array_equal(np.concatenate(blocks), SPACE.row_key(X))
+
+
 def test_relabelling_changes_no_key_and_no_hash():
     moved, X = relabelled(random_rows(3000, seed=2), seed=3)
     assert len(X) > 1000
