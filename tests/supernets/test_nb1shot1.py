@@ -10,6 +10,9 @@ import pytest
 import torch
 
 import foretell as ft
+from foretell.errors import SettingError
+from foretell.supernets.method import Method
+from foretell.supernets.wrapper import FewShot
 from foretell.training.data import load
 
 NAMES = ("nb1shot1-1", "nb1shot1-2", "nb1shot1-3")
@@ -68,6 +71,18 @@ def test_rows_of_the_first_two_spaces_are_in_the_table(data_dir) -> None:
     assert said <= hashes
     best = max(keys[one][0] for one in hashes & keys.keys())
     assert round(100 * (1 - best), 2) == 5.45  # of a single training, as the paper's code has it
+
+
+def test_few_shot_splits_by_a_site_of_which_a_row_takes_one() -> None:
+    """Each row is of one child: sites of parents have two of their options in every row."""
+    space = ft.spaces.get("nb1shot1-1")
+    where, X = space.mixture(), space.sample(200, rng=0)
+    members = FewShot(0).members(Method(), where, 0)[1:]
+    taken = where.weights(X) > 0
+    held = [~(taken & ~member.mask).any(axis=(1, 2)) for member in members]
+    assert (np.sum(held, axis=0) == 1).all()
+    with pytest.raises(SettingError, match="0 to 3"):
+        FewShot(4).members(Method(), where, 0)
 
 
 @pytest.mark.parametrize(("name", "method"), [("nb1shot1-1", "gdas"), ("nb1shot1-3", "darts")])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,7 +39,7 @@ from foretell.supernets.distribution import (
 )
 from foretell.supernets.execution import Full, Gates, Single, skip_drop
 from foretell.supernets.method import Method, warnings
-from foretell.supernets.regulariser import KL, kl_to_uniform
+from foretell.supernets.regulariser import KL, Drawn, Entropy, kl_to_uniform
 from foretell.supernets.selection import Magnitude, ProgressiveRemoval, SampleAndScore
 from foretell.supernets.shrinking import Shrink
 
@@ -603,6 +605,45 @@ def test_stop_rule_on_series_by_hand(series, stop, back) -> None:
             break
     assert (None if found is None else epochs[-1]) == stop
     assert found == back
+
+
+def course(alpha: list[list[float]], keep: int) -> SimpleNamespace:
+    """A search whose mean weights are these, of rows that take `keep` options of a site."""
+    scores = np.array(alpha)
+    return SimpleNamespace(
+        scores=lambda: scores, mixture=mixture(*scores.shape, keep),
+        mask=torch.ones(scores.shape, dtype=torch.bool),
+    )  # fmt: skip
+
+
+def test_sites_are_frozen_once_what_a_row_takes_leads() -> None:
+    weights = [[0.6, 0.3, 0.1, 0.0], [0.5, 0.4, 0.05, 0.05], [0.3, 0.3, 0.2, 0.2]]
+    one, two = course(weights, 1), course(weights, 2)
+    for search in (one, two):
+        schedule.Freeze(0.3).end(search, 0)
+    assert one.mask.tolist() == [[True, False, False, False], [True] * 4, [True] * 4]
+    assert two.mask.tolist() == [[True] * 4, [True, True, False, False], [True] * 4]
+    z = Categorical().draw(arch(torch.zeros(3, 4)), two.mask, two.mixture, 1.0, rng())
+    assert z.z.sum(1).tolist() == [2] * 3
+    assert torch.isfinite(z.log_prob).all()
+
+
+def test_pruning_leaves_what_a_row_takes() -> None:
+    search = course([[0.1, 0.2, 0.3, 0.4]] * 2, 2)
+    schedule.prune(search, 3)
+    assert search.mask.tolist() == [[False, True, True, True]] * 2
+    schedule.prune(search, 1)
+    assert search.mask.tolist() == [[False, False, True, True]] * 2
+
+
+def test_entropy_bonus_and_price() -> None:
+    """Of equal options the entropy is log K; a negative weight makes it a price."""
+    alpha, mask = torch.zeros(2, 4), torch.tensor([[True] * 4, [True, True, False, False]])
+    at = Drawn(alpha, arch(alpha), mask, Softmax(), lambda name: alpha)
+    mean = (math.log(4) + math.log(2)) / 2
+    for weight in (0.5, -0.5):
+        loss = Entropy(weight)(torch.tensor(1.0), at)
+        assert float(loss.detach()) == pytest.approx(1 - weight * mean, abs=1e-6)
 
 
 # -- selection and combinations -------------------------------------------------------------------

@@ -154,19 +154,18 @@ def test_alpha_rests_in_the_warm_up(data) -> None:
 
 
 def test_stages_prune_and_keep_what_is_kept(digits) -> None:
+    """Three options of each edge are left, with the alphas that they had; the others have none."""
     space = ft.spaces.get("nb201", channels=4, n_cells=1, input_shape=(1, 8, 8))
-    search = quick("drnas-progressive", space)
-    run = search._run = Run(
-        space.with_io(digits.input_shape, 10), search.method, digits, 0, epochs=4
-    )
-    run.epochs = 2
-    for part in search.method.schedule:
-        assert part is not None
-    run.epochs = 4
-    seen = {}
-    run.train(lambda record: seen.setdefault(record["epoch"], run.arch.alpha.detach().clone()))
+    method = quick("drnas-progressive", space).method
+    run = Run(space.with_io(digits.input_shape, 10), method, digits, 0, epochs=10)
+    alphas: list[torch.Tensor] = []
+    run.train(lambda record: alphas.append(run.arch.alpha.detach().clone()))
     assert run.mask.sum(1).tolist() == [3] * 6
     assert run.divisor == 1
+    before, warm, last = alphas[4], alphas[5], alphas[9]  # of the second stage the first rests
+    assert torch.equal(warm[run.mask], before[run.mask])
+    assert not warm[~run.mask].any()
+    assert not torch.equal(last[run.mask], before[run.mask])
 
 
 def test_pairs_and_first_batches_are_those_of_the_seed(data) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from foretell.nets.supernet.mixed import Supernet
 from foretell.spaces.parts.mixture import Mixture
-from foretell.supernets.distribution import Architecture, Draw
+from foretell.supernets.distribution import Architecture, Draw, gumbel, log_softmax, softmax
 
 Order = Literal["alpha-first", "weights-first", "joint", "after-epoch"]
 Batch = tuple[Tensor, Tensor]
@@ -298,18 +298,14 @@ class GateUpdate(AlphaUpdate):
         """One pass over the active path, and what the execution adds for the other gates."""
         whole, old = bench.mask, bench.arch.alpha.detach().clone()
         if self.pair:
-            log_p = old.where(whole, -1e30).log_softmax(1)
-            u = torch.rand(old.shape, generator=bench.alpha_rng, dtype=torch.float64)
-            noisy = log_p - torch.log(-torch.log(u.clamp(1e-20, 1 - 1e-16))).to(
-                old.device, old.dtype
-            )
+            noisy = gumbel(log_softmax(old, whole), bench.alpha_rng)
             rank = noisy.argsort(1, descending=True).argsort(1)
             bench.mask = whole & (rank < 2)
         try:
             z = bench.draw().z.detach().requires_grad_()
             loss = bench.objective(z, bench.batch(self.data))
             (slope,) = torch.autograd.grad(loss, z)
-            p = old.where(bench.mask, -1e30).softmax(1) * bench.mask
+            p = softmax(old, bench.mask)
             bench.arch.alpha.grad = p * (slope - (p * slope).sum(1, keepdim=True))
             self._keep(bench, old, bench.mask)
         finally:

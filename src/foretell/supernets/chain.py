@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from foretell import supernets
 from foretell._rng import stream
 from foretell.search.history import History
 from foretell.search.strategy import Proposal, Strategy
 from foretell.spaces.base import Rows, Space
 from foretell.strategies.parts.fresh import fresh
-from foretell.supernets.recipes import recipe
-from foretell.supernets.search import SupernetSearch
 from foretell.training.data import Data
 
 PREFIX = "supernet:"
@@ -74,11 +73,9 @@ def ranked(
     """
     given = dict(settings or {})
     epochs = given.pop("epochs", None)
-    found = recipe(method, **given)
-    parts, wrapper = found if isinstance(found, tuple) else (found, None)
-    search = SupernetSearch(
-        space, parts, wrapper, epochs=epochs, random_state=seed, device=device, folder=folder,
-        name=method,
+    search = supernets.get(
+        method, space=space, settings=given, epochs=epochs, random_state=seed, device=device,
+        folder=folder,
     )  # fmt: skip
 
     def tell(name: str, record: Mapping[str, Any]) -> None:

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from foretell.spaces.parts.mixture import Mixture
-from foretell.supernets.distribution import Architecture, Distribution, Draw, Gradient
+from foretell.supernets.distribution import (
+    Architecture,
+    Distribution,
+    Draw,
+    Gradient,
+    gumbel,
+    log_softmax,
+)
 
 
 class Writer(Architecture):
@@ -72,7 +79,7 @@ class Controller(Distribution):
             state = arch.cell(arch.tokens(token), state)
             logits = arch.options(state[0])[0].view(E, K)[e]
             logits = self.tanh * torch.tanh(logits / self.temperature)
-            log_p = logits.where(there[e], -1e30).log_softmax(0)
+            log_p = log_softmax(logits[None], there[e][None])[0]
             drawn = _without_back(log_p, site.keep, rng)
             hot[e, drawn[0]] = 1.0
             found.append(drawn[1])
@@ -98,8 +105,7 @@ class Controller(Distribution):
 
 def _without_back(log_p: Tensor, n: int, rng: torch.Generator) -> tuple[list[int], Tensor]:
     """`n` different options in the order of the draw, and its log p."""
-    u = torch.rand(log_p.shape, generator=rng, dtype=torch.float64).clamp(1e-20, 1 - 1e-16)
-    noisy = log_p.detach().cpu().double() - torch.log(-torch.log(u))
+    noisy = gumbel(log_p.detach().cpu().double(), rng)
     order = noisy.argsort(descending=True)[: min(n, int((log_p > -1e29).sum()))]
     picked = log_p[order.to(log_p.device)]
     left = torch.log1p(-picked.exp().cumsum(0)[:-1].clamp(max=1 - 1e-6)).sum()

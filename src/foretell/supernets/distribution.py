@@ -73,7 +73,7 @@ class Distribution(ABC):
 
     def mean(self, arch: Architecture, mask: Tensor, mixture: Mixture) -> Tensor:
         """E[z] without noise, (E, K): for choosing, measuring and drawing pictures."""
-        return _softmax(arch.alpha, mask)
+        return softmax(arch.alpha, mask)
 
     def constrain(self, arch: Architecture) -> None:  # noqa: B027  # may be left out
         """Bring alpha back to where it may be, after a step."""
@@ -90,7 +90,7 @@ class Softmax(Distribution):
         self, arch: Architecture, mask: Tensor, mixture: Mixture, tau: float, rng: torch.Generator
     ) -> Draw:
         """The mean: nothing is random."""
-        return Draw(_softmax(arch.alpha, mask))
+        return Draw(softmax(arch.alpha, mask))
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Concrete(Distribution):
         self, arch: Architecture, mask: Tensor, mixture: Mixture, tau: float, rng: torch.Generator
     ) -> Draw:
         """A point in the simplex, near a corner where tau is small."""
-        return Draw(_softmax(_gumbel(arch.alpha, mask, rng) / tau, mask))
+        return Draw(softmax(gumbel(log_softmax(arch.alpha, mask), rng) / tau, mask))
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ class GumbelST(Distribution):
         self, arch: Architecture, mask: Tensor, mixture: Mixture, tau: float, rng: torch.Generator
     ) -> Draw:
         """One-hot forward, soft backward."""
-        noisy = _gumbel(arch.alpha, mask, rng)
-        soft = _softmax(noisy / tau, mask)
+        noisy = gumbel(log_softmax(arch.alpha, mask), rng)
+        soft = softmax(noisy / tau, mask)
         hot = _hot(noisy.detach(), mask, mixture)
         return Draw(hot - soft.detach() + soft)
 
@@ -141,9 +141,9 @@ class Categorical(Distribution):
         self, arch: Architecture, mask: Tensor, mixture: Mixture, tau: float, rng: torch.Generator
     ) -> Draw:
         """A corner, and its log p; where a site keeps several, that of the draws in their order."""
-        noisy = _gumbel(arch.alpha, mask, rng).detach()
+        noisy = gumbel(log_softmax(arch.alpha, mask), rng).detach()
         hot = _hot(noisy, mask, mixture)
-        log_p = _log_softmax(arch.alpha, mask)
+        log_p = log_softmax(arch.alpha, mask)
         found = (hot * log_p.where(mask, 0.0)).sum(1)
         for e, site in enumerate(mixture.sites):
             if site.keep > 1:  # drawn without putting back
@@ -255,7 +255,7 @@ class Uniform(Distribution):
 
     def mean(self, arch: Architecture, mask: Tensor, mixture: Mixture) -> Tensor:
         """The same for all."""
-        return _softmax(torch.zeros_like(arch.alpha), mask)
+        return softmax(torch.zeros_like(arch.alpha), mask)
 
 
 @dataclass(frozen=True)
@@ -282,7 +282,7 @@ class Constant(Distribution):
         """The weights."""
         if self.ones:
             return mask.to(arch.alpha.dtype)
-        return _softmax(torch.zeros_like(arch.alpha), mask)
+        return softmax(torch.zeros_like(arch.alpha), mask)
 
 
 class _Dirichlet(torch.autograd.Function):
@@ -312,19 +312,31 @@ def dirichlet(beta: Tensor, rng: torch.Generator) -> Tensor:
     return z.clamp(1e-12, 1.0)
 
 
-def _softmax(logits: Tensor, mask: Tensor) -> Tensor:
+def softmax(logits: Tensor, mask: Tensor) -> Tensor:
+    """Of each row over the options that are there; 0 for the others.
+
+    Shapes: (E, K) and (E, K) to (E, K).
+    """
     return logits.where(mask, _LOW).softmax(1) * mask
 
 
-def _log_softmax(logits: Tensor, mask: Tensor) -> Tensor:
+def log_softmax(logits: Tensor, mask: Tensor) -> Tensor:
+    """Of each row over the options that are there; as good as minus infinity for the others.
+
+    Shapes: (E, K) and (E, K) to (E, K).
+    """
     return logits.where(mask, _LOW).log_softmax(1)
 
 
-def _gumbel(alpha: Tensor, mask: Tensor, rng: torch.Generator) -> Tensor:
-    """log softmax(alpha) + G."""
-    u = torch.rand(alpha.shape, generator=rng, dtype=torch.float64).clamp(1e-20, 1 - 1e-16)
-    noise = -torch.log(-torch.log(u))
-    return _log_softmax(alpha, mask) + noise.to(alpha.device, alpha.dtype)
+def gumbel(log_p: Tensor, rng: torch.Generator) -> Tensor:
+    """log p + G, G standard Gumbel: its largest are a draw by p, without putting back.
+
+    Args:
+        log_p: of any shape.
+        rng: of the noise; on the CPU.
+    """
+    u = torch.rand(log_p.shape, generator=rng, dtype=torch.float64).clamp(1e-20, 1 - 1e-16)
+    return log_p - torch.log(-torch.log(u)).to(log_p.device, log_p.dtype)
 
 
 def _hot(scores: Tensor, mask: Tensor, mixture: Mixture) -> Tensor:

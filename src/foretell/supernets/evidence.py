@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from foretell import supernets
 from foretell.evidence.base import Evidence, Paid
 from foretell.spaces.base import Rows, Space
 from foretell.supernets.recipes import recipe
@@ -84,12 +85,10 @@ class SharedWeights(Evidence):
         """The trained supernet."""
         kept = self.__dict__.get("_trained")
         if kept is None or kept[0] != self.book:
-            found = recipe(self.method)
-            parts, wrapper = found if isinstance(found, tuple) else (found, None)
             folder = self.ledger.made().folder
-            search = SupernetSearch(
-                self._space, parts, wrapper, epochs=self.epochs, random_state=self.seed,
-                device=self.device, look=1, name=self.method,
+            search = supernets.get(
+                self.method, space=self._space, epochs=self.epochs, random_state=self.seed,
+                device=self.device, look=1,
                 folder=None if folder is None else folder / "supernets" / self.book,
             )  # fmt: skip
             self._trained = kept = (self.book, search.train(self._data))

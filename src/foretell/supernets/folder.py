@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from foretell import supernets
 from foretell._files import write_text
 from foretell._rng import derive, stream
 from foretell._version import __version__
@@ -24,7 +25,6 @@ from foretell.spaces.base import Space
 from foretell.supernets.alarm import alarm
 from foretell.supernets.loop import Run
 from foretell.supernets.memory import advice
-from foretell.supernets.recipes import recipe
 from foretell.supernets.records import Record, weighted
 from foretell.supernets.search import SupernetSearch
 from foretell.training.data import Data
@@ -71,21 +71,19 @@ def search_in(
     Raises: RunError where the folder has another search.
     """
     folder, say = Path(folder), say or (lambda text: None)
-    found = recipe(method, **dict(settings or {}))
-    parts, wrapper = found if isinstance(found, tuple) else (found, None)
-    total = parts.weights.epochs if epochs is None or not parts.weights.epochs else epochs
-    every = max(1, total // 10) if measure is None else measure
+    search = supernets.get(
+        method, space=space, settings=settings, epochs=epochs, random_state=seed, device=device,
+        folder=folder / "states",
+    )  # fmt: skip
+    total = search.length
+    search.measure = every = max(1, total // 10) if measure is None else measure
     about = {
         "foretell": __version__, "search": "supernet", "method": method,
-        "settings": json.loads(json.dumps(dict(settings or {}))), "parts": repr(parts),
+        "settings": json.loads(json.dumps(dict(settings or {}))), "parts": repr(search.method),
         "space": space.name, "data": data.describe()["name"], "digest": data.digest,
         "seed": seed, "epochs": total, "measure": every, "train": train,
     }  # fmt: skip
     _claim(folder, about)
-    search = SupernetSearch(
-        space, parts, wrapper, epochs=total, random_state=seed, device=device,
-        folder=folder / "states", measure=every, name=method,
-    )  # fmt: skip
     say(_need(search, data, total))
     book = _Records(folder / "records.jsonl", total, say)
     search.fit(data, on_record=book)
@@ -182,8 +180,7 @@ def _alone(
                 "key": key, "kind": kind, "error": got.error, **got.metrics, **test,
                 "seconds": time.perf_counter() - start,
             }  # fmt: skip
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(known[key]) + "\n")
+            write_text(path, "".join(json.dumps(one) + "\n" for one in known.values()))
         found: dict[str, Any] = known[key]
         return found
 

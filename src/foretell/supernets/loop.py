@@ -291,7 +291,6 @@ class Run(Workbench):
             self.method,
             self.method.but(lr=w.lr / 10, lr_end=min(w.lr_end, w.lr / 10)),
         )
-        count = self.progress.get("tuned", 0)
         try:
             self.refresh()
             for epoch in range(epochs):
@@ -300,7 +299,6 @@ class Run(Workbench):
                 self._pass(epoch, epochs)
         finally:
             self.method = kept
-        self.progress["tuned"] = count + epochs
 
     def _look(self, epoch: int) -> Record:
         """What is recorded after an epoch; no stream moves."""

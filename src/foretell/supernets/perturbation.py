@@ -99,7 +99,6 @@ class PathDropout(Perturbation):
 
     first: float = 0.0
     last: float = 0.05
-    needs_soft: ClassVar[bool] = True
 
     def __call__(self, z: Tensor, step: Step) -> Tensor:
         """Some weights are 0."""

@@ -55,9 +55,8 @@ def weighted(net: Supernet, mixture: Mixture) -> NDArray[np.bool_]:
 def eigenvalue(run: Workbench) -> float:
     """The largest of d2L_va/dalpha2 at the mean weights, on the first four choosing batches."""
     batch = run.choose.batch(torch.arange(min(len(run.choose), 4 * run.method.weights.batch_size)))
-    board, mode = run.net.board, run.net.training
+    board = run.net.board
     drops = board.skip_drop, board.path_drop
-    run.net.training = True
     board.skip_drop = board.path_drop = 0.0
 
     def f(alpha: Tensor) -> Tensor:
@@ -65,7 +64,6 @@ def eigenvalue(run: Workbench) -> float:
         return run.loss(run.distribution.mean(at, run.mask, run.mixture), batch)
 
     value = hessian.largest(f, run.arch.alpha.detach())
-    run.net.training = mode
     board.skip_drop, board.path_drop = drops
     return value
 

@@ -11,7 +11,13 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from foretell.supernets.distribution import Architecture, Dirichlet, Distribution
+from foretell.supernets.distribution import (
+    Architecture,
+    Dirichlet,
+    Distribution,
+    log_softmax,
+    softmax,
+)
 
 Table = Callable[[str], Tensor]  # costs of each site's options, (E, K), by name
 
@@ -52,13 +58,13 @@ class KL(Regulariser):
 
 @dataclass(frozen=True)
 class Entropy(Regulariser):
-    """weight times the mean entropy of the sites; a negative weight asks for decisions."""
+    """Minus weight times the mean entropy of the sites; a negative weight asks for decisions."""
 
     weight: float = -1e-3
 
     def __call__(self, loss: Tensor, at: Drawn) -> Tensor:
         """Of softmax(alpha)."""
-        log_p = at.arch.alpha.where(at.mask, -1e30).log_softmax(1)
+        log_p = log_softmax(at.arch.alpha, at.mask)
         entropy = -(log_p.exp() * log_p * at.mask).sum(1).mean()
         return loss - self.weight * entropy
 
@@ -88,7 +94,7 @@ class ExpectedCost(Regulariser):
         alpha, mask = at.arch.alpha, at.mask
         table = at.costs(self.cost).to(alpha.device, alpha.dtype)
         path = "path" in at.distribution.gradient
-        p = at.z if path else alpha.where(mask, -1e30).softmax(1) * mask
+        p = at.z if path else softmax(alpha, mask)
         expected = (p * table).sum()
         even = (table * mask).sum() / mask.sum(1).to(table.dtype).mean().clamp(min=1)
         reference = float(even) if self.target is None else self.target

@@ -156,6 +156,8 @@ class Stages(Schedule):
 class Freeze(Schedule):
     """A site whose best option leads by `gap` in probability has it alone from then on.
 
+    Where rows take several options of a site, the weakest of these leads the next one.
+
     References: Hu et al., DSNAS, CVPR 2020, section 4.1 (early fix).
     """
 
@@ -163,11 +165,13 @@ class Freeze(Schedule):
 
     def end(self, course: Course, epoch: int) -> None:
         """Look at each site."""
-        scores = course.scores()
-        order = np.sort(scores, axis=1)[:, ::-1]
-        lead = order[:, 0] - (order[:, 1] if order.shape[1] > 1 else 0)
-        for e in np.flatnonzero(lead >= self.gap):
-            fix(course, int(e), int(scores[e].argmax()))
+        scores, mask = course.scores(), course.mask.clone()
+        for e, (row, site) in enumerate(zip(scores, course.mixture.sites, strict=True)):
+            order = np.argsort(-row, kind="stable")
+            best, rest = order[: site.keep], order[site.keep :]
+            if len(rest) and row[best[-1]] - row[rest[0]] >= self.gap:
+                mask[e, rest.tolist()] = False
+        course.mask = mask
 
 
 @dataclass(frozen=True)
@@ -242,15 +246,8 @@ class Flatness(Schedule):
 
 
 def prune(course: Course, keep: int) -> None:
-    """Leave each site its `keep` strongest options; "none" goes first at the last stage."""
+    """Leave each site its `keep` strongest options, or as many as a row takes of it."""
     scores = np.where(course.mask.cpu().numpy(), course.scores(), -np.inf)
     rank = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1, kind="stable")
-    course.mask = course.mask & torch.from_numpy(rank < keep).to(course.mask.device)
-
-
-def fix(course: Course, site: int, option: int) -> None:
-    """Leave a site one option."""
-    mask = course.mask.clone()
-    mask[site] = False
-    mask[site, option] = True
-    course.mask = mask
+    most = np.array([[max(keep, site.keep)] for site in course.mixture.sites])
+    course.mask = course.mask & torch.from_numpy(rank < most).to(course.mask.device)

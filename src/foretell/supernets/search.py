@@ -115,6 +115,12 @@ class SupernetSearch:
         ]
         return self
 
+    @property
+    def length(self) -> int:
+        """Epochs of the search: those of the method where none are given, or where it has none."""
+        own = self.method.weights.epochs
+        return own if self.epochs is None or not own else self.epochs
+
     def _seed(self) -> int:
         return derive(self.random_state, "members")
 
@@ -123,9 +129,7 @@ class SupernetSearch:
         if member.parent is not None:
             parent = next(run for one, run in self.runs_ if one.name == member.parent)
         method = member.method
-        epochs = method.weights.epochs if not method.weights.epochs else self.epochs
-        epochs = method.weights.epochs if epochs is None else epochs
-        own = member.parent is None
+        epochs, own = self.length, member.parent is None
         run = Run(
             self.space_, method, self.data_,
             self.random_state if own else derive(self.random_state, member.name),

@@ -17,7 +17,6 @@ from foretell.search.asktell import Search
 from foretell.spaces.base import Rows, Space
 from foretell.spaces.parts.mixture import Mixture
 from foretell.supernets.distribution import Architecture, Distribution
-from foretell.supernets.nodes import meeting
 
 
 class Chooser(Protocol):
@@ -184,10 +183,9 @@ class SampleAndScore(Selection):
     """Random rows, scored with inherited weights, the best of them on all choosing rows.
 
     Args:
-        n: rows.
+        n: rows; all there are, where they are no more.
         batches: for the first score; None for all.
         best: how many are scored on all.
-        enumerate: whether all rows are scored where the space has no more than `n`.
 
     References: Li & Talwalkar, UAI 2019, section 3.2.
     """
@@ -339,6 +337,6 @@ def _climb(search: Chooser, start: Rows, value: Any) -> Iterator[Rows]:
 
 
 __all__: Sequence[str] = (
-    "Chooser", "DrawAndScore", "Magnitude", "ProgressiveRemoval", "SampleAndScore", "Selection",
-    "candidates", "meeting",
+    "Chooser", "DrawAndScore", "Evolve", "Magnitude", "ProgressiveRemoval", "SampleAndScore",
+    "Selection", "candidates",
 )  # fmt: skip

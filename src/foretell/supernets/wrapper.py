@@ -71,7 +71,7 @@ class FewShot(Wrapper):
     """A supernet, then one for each option of a site, which goes on from its weights.
 
     Args:
-        site: number of the site; None for a random one.
+        site: its number among the sites of which a row takes one option; None for a random one.
         share: epochs of each child, as a share of the parent's.
 
     References: Zhao et al., Few-shot NAS, ICML 2021, section 3.
@@ -82,11 +82,11 @@ class FewShot(Wrapper):
 
     def members(self, method: Method, mixture: Mixture, seed: int) -> list[Member]:
         """The parent and its children, which split the space."""
-        E, _ = mixture.shape
-        if self.site is not None and not 0 <= self.site < E:
-            raise SettingError("few-shot, site", expected=f"0 to {E - 1}", got=self.site)
-        whole = [e for e, site in enumerate(mixture.sites) if len(site.options) > 1]
-        e = int(stream(seed).choice(whole)) if self.site is None else self.site
+        single = [e for e, site in enumerate(mixture.sites) if site.keep == 1]
+        if self.site is not None and not 0 <= self.site < len(single):
+            raise SettingError("few-shot, site", expected=f"0 to {len(single) - 1}", got=self.site)
+        whole = [e for e in single if len(mixture.sites[e].options) > 1]
+        e = int(stream(seed).choice(whole)) if self.site is None else single[self.site]
         out = [Member("parent", method, chooses=False)]
         for k, option in enumerate(mixture.sites[e].options):
             mask = mixture.mask
