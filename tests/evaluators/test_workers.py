@@ -526,6 +526,21 @@ def test_weights_come_back_where_the_disk_is_not_shared(shared, tmp_path, monkey
         assert not Path(weights).parent.exists()
 
 
+def test_links_beside_the_weights_are_not_written_through(tmp_path, monkeypatch):
+    monkeypatch.setattr(guard, "_shared", lambda folder, token: False)
+    (tmp_path / "log").mkdir()
+    folder, mine = tmp_path / "checkpoints", tmp_path / "thesis.txt"
+    folder.mkdir()
+    mine.write_text("precious")
+    for name in (guard.TOKEN, "3.w", f"3.w.{os.getpid()}.part"):
+        (folder / name).symlink_to(mine)
+    job = Job(3, np.array([0, 3]), 0, folder / "3.w")
+    with ThreadPoolExecutor(1) as pool, Workers(Saving(tmp_path / "log"), executor=pool) as workers:
+        assert [result.ok for _, result in workers.run([job])] == [True]
+    assert mine.read_text() == "precious"
+    assert (folder / "3.w").read_bytes() == b"w" * 3
+
+
 def test_another_folder_of_the_same_name_is_not_the_driver_s(tmp_path):
     (tmp_path / guard.TOKEN).write_text("mine")
     assert guard._shared(tmp_path, "mine")

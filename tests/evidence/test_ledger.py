@@ -214,6 +214,19 @@ def test_a_forked_process_has_none_of_the_claims_of_its_parent(tmp_path):
     assert ledger.spent[0].answers == 2
 
 
+@pytest.mark.parametrize("name", ["b.jsonl", ".lock"])
+def test_a_link_is_not_written_through_and_a_pipe_blocks_nobody(name, tmp_path):
+    mine = tmp_path / "thesis.txt"
+    mine.write_text("precious, and no newline")
+    for folder, make in (("link", mine.symlink_to), ("pipe", None)):
+        place = tmp_path / folder / name
+        place.parent.mkdir()
+        place.symlink_to(mine) if make else os.mkfifo(place)
+        with pytest.raises(RunError, match=r"is a link|is no file"):
+            Ledger(place.parent).ask("b", {}, [1], Squares())
+    assert mine.read_text() == "precious, and no newline"
+
+
 def test_which_ledger_is_open(tmp_path):
     session = current()
     assert session.folder.is_dir()

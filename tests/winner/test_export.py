@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 
 import numpy as np
@@ -192,6 +193,17 @@ def test_pt2_runs_with_torch_alone(digits_best, tmp_path):
     x = torch.randn((5, 1, 8, 8), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         assert torch.equal(loaded(x), ft.load(digits_best)(x))
+
+
+def test_a_link_is_replaced_and_not_written_through(digits_best, tmp_path):
+    mine = tmp_path / "thesis.txt"
+    mine.write_text("precious")
+    for name in ("m.pt2", f".m.pt2.{os.getpid()}.tmp"):
+        (tmp_path / name).symlink_to(mine)
+    export.to_pt2(digits_best, tmp_path / "m.pt2")
+    assert mine.read_text() == "precious"
+    assert not (tmp_path / "m.pt2").is_symlink()
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_with_normalisation_it_takes_and_gives_what_predict_does(small, tmp_path):

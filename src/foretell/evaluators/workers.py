@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Self
 
+from foretell._files import write_bytes, write_text
 from foretell.errors import ForetellError, RunError, SettingError
 from foretell.evaluators.base import Evaluator, Job, Result
 from foretell.evaluators.executors import choose
@@ -224,25 +225,21 @@ class Workers:
     def _kept(self, job: Job, outcome: Outcome) -> Result:
         """The result, with weights that came with it written to their file."""
         if outcome.weights is not None and job.weights is not None:
-            part = job.weights.with_name(f"{job.weights.name}.{os.getpid()}.part")
             try:
-                part.write_bytes(outcome.weights)
-                part.replace(job.weights)
+                write_bytes(job.weights, outcome.weights)
             except OSError as error:
                 raise RunError(
                     f"cannot write the weights {job.weights}",
                     got=error,
                     hint="finished trials are kept: make room and run the same command again",
                 ) from error
-            finally:
-                part.unlink(missing_ok=True)
         return outcome.result
 
     def _mark(self, job: Job, marked: set[Path]) -> None:
         """Leave a file beside the weights, which workers see if they share the disk."""
         if self._guard.token and job.weights is not None and job.weights.parent not in marked:
             job.weights.parent.mkdir(parents=True, exist_ok=True)
-            (job.weights.parent / TOKEN).write_text(self._guard.token)
+            write_text(job.weights.parent / TOKEN, self._guard.token)
             marked.add(job.weights.parent)
 
     def close(self, wait: bool = True) -> None:

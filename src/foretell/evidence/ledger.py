@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from foretell import typed
+from foretell import _files, typed
 from foretell.errors import DataError, RunError
 from foretell.evidence.parts.bytes import lock, place_of, unlock, whole_lines
 
@@ -200,7 +200,7 @@ class Ledger:
             book = self._books[name] = _Book(book.path, identity=(stat.st_dev, stat.st_ino))
         if stat.st_size > book.read:
             try:
-                with open(book.path, "rb") as file:
+                with open(_files.regular(book.path), "rb") as file:
                     file.seek(book.read)
                     data = file.read()
             except OSError as error:
@@ -221,7 +221,8 @@ class Ledger:
         path = self.folder / f"{name}.jsonl"
         with self._locks.lock, self._byte(_WRITING, wait=True):
             try:
-                with open(path, "a+b", buffering=0) as file:
+                flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+                with open(_files.opened(path, flags), "a+b", buffering=0) as file:
                     sound = whole_lines(file)
                     file.truncate(sound)
                     if sound == 0:
@@ -286,7 +287,7 @@ class Ledger:
             try:
                 if locks.file < 0 or not os.fstat(locks.file).st_nlink:  # the folder was removed
                     place = self.made().folder / _LOCKS
-                    locks.file = os.open(place, os.O_RDWR | os.O_CREAT, 0o666)
+                    locks.file = _files.opened(place)
             except OSError as error:
                 raise self._unusable(error) from error
             return locks.file

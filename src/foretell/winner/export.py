@@ -208,7 +208,9 @@ class _Network:
             )
         part = file.with_name(f".{file.name}.{os.getpid()}.tmp")
         try:
-            part.write_bytes(data)
+            part.unlink(missing_ok=True)  # a link there would lead elsewhere
+            with part.open("xb") as new:
+                new.write(data)
             os.replace(part, file)
         except OSError as error:
             part.unlink(missing_ok=True)

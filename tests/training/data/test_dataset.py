@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -404,6 +405,21 @@ def test_spilled_data_pickles_as_paths_and_is_the_same(tmp_path):
     file.unlink()
     with pytest.raises(DataError, match=r"cannot read the data file.*load the data again"):
         pickle.loads(text)
+
+
+def test_spilled_data_goes_through_no_link_and_waits_for_no_pipe(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (700, 3, 32, 32), dtype=np.uint8)
+    data = load((x, np.arange(700) % 2))
+    data.spill(tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.unlink()
+    os.mkfifo(file)
+    mine = tmp_path / "thesis.txt"
+    mine.write_text("precious")
+    file.with_name(f"{file.name}.{os.getpid()}.part").symlink_to(mine)
+    assert np.array_equal(data.spill(tmp_path).x, x)
+    assert mine.read_text() == "precious"
+    assert sorted(tmp_path.iterdir()) == sorted([file, mine])
 
 
 def test_small_data_does_not_spill(tmp_path):

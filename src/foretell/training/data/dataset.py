@@ -347,7 +347,7 @@ def _sha(*parts: NDArray[Any] | str) -> str:
 
 
 def _write(path: Path, array: NDArray[Any]) -> None:
-    if path.exists():
+    if path.is_file():
         try:
             if np.array_equal(np.load(path, mmap_mode="r", allow_pickle=False), array):
                 return
@@ -355,7 +355,8 @@ def _write(path: Path, array: NDArray[Any]) -> None:
             pass  # torn by an earlier kill: write it again
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("wb") as file:
+    part.unlink(missing_ok=True)  # a link there would lead elsewhere
+    with part.open("xb") as file:
         np.save(file, array, allow_pickle=False)
     part.replace(path)
 
