@@ -160,7 +160,7 @@ def test_a_constant_prediction_over_sorted_targets_knows_nothing() -> None:
     assert metrics.best_rank_at_k(true, np.ones(100), 1) == pytest.approx(50.5)
 
 
-@pytest.mark.parametrize("k", [0, -1, 1.5, True])
+@pytest.mark.parametrize("k", [0, -1, 1.5, True, None, "2", np.nan, np.inf])
 def test_no_top_without_a_whole_k(k: float) -> None:
     for metric in (metrics.precision_at_k, metrics.regret, metrics.best_rank_at_k):
         with pytest.raises(errors.SettingError, match="whole number from 1"):
@@ -168,15 +168,40 @@ def test_no_top_without_a_whole_k(k: float) -> None:
 
 
 def test_levels_and_deviations_that_are_none() -> None:
-    for level in (90, 1.0, 0.0, -0.1, np.nan):
-        with pytest.raises(errors.SettingError, match="share between 0 and 1"):
-            metrics.coverage([1.0], [1.0], [1.0], level)
+    for level in (90, 1.0, 0.0, -0.1, np.nan, None, "0.9", True):
+        for of_level in (
+            lambda level: metrics.coverage([1.0], [1.0], [1.0], level),
+            lambda level: metrics.mean_interval([1.0, 2.0], level),
+            lambda level: metrics.share_interval(1, 2, level),
+            lambda level: metrics.welch([1.0, 2.0], [1.0, 3.0], level),
+        ):
+            with pytest.raises(errors.SettingError, match="share between 0 and 1"):
+                of_level(level)
     for std in ([np.nan], [-1.0], [1.0, 1.0]):
         for metric in (metrics.coverage, metrics.calibration_error):
             with pytest.raises(errors.DataError, match="standard deviations"):
                 metric([1.0], [1.0], std)
     with pytest.raises(errors.SettingError, match="positive number"):
         metrics.sparse_kendall([1.0, 2.0], [1.0, 2.0], 0.0)
+
+
+@pytest.mark.parametrize("wrong", [["a", "b"], [1j, 2.0], [[1.0], [1.0, 2.0]], [None, "x"]])
+def test_values_that_are_no_numbers(wrong: list[object]) -> None:
+    for metric in (metrics.kendall, metrics.pearson, metrics.regret):
+        with pytest.raises(errors.DataError, match="real numbers"):
+            metric(wrong, [1.0, 2.0])
+
+
+def test_of_nothing() -> None:
+    for ranking in (metrics.kendall, metrics.spearman, metrics.pearson):
+        assert ranking([], []) == ranking([1.0], [1.0]) == 0.0
+    for metric in (metrics.regret, metrics.coverage, metrics.calibration_error):
+        with pytest.raises(errors.DataError, match="some values"):
+            metric([], [], *([] if metric is metrics.regret else [[]]))
+    assert np.isnan(metrics.mean_interval([])).all()
+    assert np.isnan(metrics.welch([], [1.0])).all()
+    with pytest.raises(errors.SettingError, match="at least 1"):
+        metrics.share_interval(0, 0)
 
 
 def test_coverage_of_a_calibrated_normal() -> None:

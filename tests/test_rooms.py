@@ -22,7 +22,7 @@ SRC = Path(__file__).resolve().parents[1] / "src" / "foretell"
 
 # From the ground up: a room may import what stands before it, and itself.
 ORDER = (
-    *("_version", "errors", "_rng", "_threads", "_console", "_catalog", "_files"),
+    *("_version", "errors", "_rng", "_threads", "_console", "_catalog", "_files", "_given"),
     *("metrics", "pareto", "expected", "acquisition", "frame", "typed"),
     *("training", "graphs", "nets", "spaces"),
     *("encodings", "evidence", "predictors", "transfer", "costs"),

@@ -7,17 +7,20 @@ where equal predictions, or equal targets, leave open which these are.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from foretell._given import number, reals
 from foretell.errors import DataError, SettingError
 
 _SHARES = ("acc", "balanced_acc", "precision", "recall", "f1", "macro_f1", "auroc")  # 0 to 1
 
 
 def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    true, pred = np.asarray(y_true, dtype=np.float64), np.asarray(y_pred, dtype=np.float64)
+    true, pred = reals(y_true, "metric"), reals(y_pred, "metric")
     if true.ndim != 1 or true.shape != pred.shape:
         raise DataError("metric", expected="two equal shapes (n,)", got=(true.shape, pred.shape))
     if not (np.isfinite(true).all() and np.isfinite(pred).all()):
@@ -36,7 +39,7 @@ def kendall(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     0.667
     """
     true, pred = _pair(y_true, y_pred)
-    return _or_zero(stats.kendalltau(true, pred).statistic)
+    return _or_zero(stats.kendalltau(true, pred).statistic) if len(true) > 1 else 0.0
 
 
 def sparse_kendall(y_true: ArrayLike, y_pred: ArrayLike, step: float) -> float:
@@ -55,7 +58,7 @@ def sparse_kendall(y_true: ArrayLike, y_pred: ArrayLike, step: float) -> float:
     True
     """
     true, pred = _pair(y_true, y_pred)
-    if not 0 < step < np.inf:
+    if not 0 < number(step) < np.inf:
         raise SettingError("sparse_kendall, step", expected="a positive number", got=step)
     return kendall(true, np.round(pred / step))
 
@@ -105,7 +108,8 @@ def regret(y_true: ArrayLike, y_pred: ArrayLike, k: int = 1) -> float:
     3.0
     """
     true, pred = _pair(y_true, y_pred)
-    return float(true.max() - _expected_best(true, pred, _top_k(k, len(true))))
+    k = _top_k(k, len(true))
+    return float(true.max() - _expected_best(true, pred, k))
 
 
 def best_rank_at_k(y_true: ArrayLike, y_pred: ArrayLike, k: int) -> float:
@@ -132,9 +136,7 @@ def coverage(y_true: ArrayLike, mean: ArrayLike, std: ArrayLike, level: float = 
     0.5
     """
     true, centre = _pair(y_true, mean)
-    if not 0 < level < 1:
-        raise SettingError("coverage, level", expected="a share between 0 and 1", got=level)
-    width = stats.norm.ppf(0.5 + level / 2) * _deviations(std, true)
+    width = stats.norm.ppf(0.5 + _share(level) / 2) * _deviations(std, true)
     return float(np.mean(np.abs(true - centre) <= width))
 
 
@@ -165,10 +167,10 @@ def mean_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]
     >>> round(mean, 3), round(half, 3)
     (2.0, 2.484)
     """
-    x = np.asarray(values, dtype=np.float64)
+    x = reals(values, "values")
     if len(x) < 2:
-        return float(x.mean()), float("nan")
-    half = stats.t.ppf(0.5 + level / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
+        return float(x[0]) if len(x) else float("nan"), float("nan")
+    half = stats.t.ppf(0.5 + _share(level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
     return float(x.mean()), float(half)
 
 
@@ -200,7 +202,9 @@ def share_interval(hits: float, n: int, level: float = 0.95) -> tuple[float, flo
     >>> [round(end, 3) for end in share_interval(21, 45)]
     [0.329, 0.609]
     """
-    z = float(stats.norm.ppf((1 + level) / 2))
+    if n < 1:
+        raise SettingError("share_interval, n", expected="at least 1", got=n)
+    z = float(stats.norm.ppf((1 + _share(level)) / 2))
     p, inflated = hits / n, 1 + z * z / n
     middle = (p + z * z / (2 * n)) / inflated
     half = z * float(np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / inflated
@@ -217,10 +221,11 @@ def welch(one: ArrayLike, other: ArrayLike, level: float = 0.95) -> tuple[float,
     >>> [round(value, 3) for value in welch([3.0, 4.0, 5.0], [1.0, 2.0, 3.0])]
     [2.0, -0.267, 4.267]
     """
-    a, b = (np.asarray(values, dtype=np.float64) for values in (one, other))
-    gain = float(a.mean() - b.mean())
+    a, b = (reals(values, "values") for values in (one, other))
+    level, nan = _share(level), float("nan")
+    gain = float(a.mean() - b.mean()) if len(a) and len(b) else nan
     if min(len(a), len(b)) < 2:
-        return gain, float("nan"), float("nan")
+        return gain, nan, nan
     variances = np.array([a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)])
     if not variances.sum():
         return gain, gain, gain
@@ -229,8 +234,14 @@ def welch(one: ArrayLike, other: ArrayLike, level: float = 0.95) -> tuple[float,
     return gain, gain - half, gain + half
 
 
-def _top_k(k: int, n: int) -> int:
-    if isinstance(k, bool) or k != int(k) or k < 1:
+def _share(level: Any) -> float:
+    if not 0 < number(level) < 1:
+        raise SettingError("level", expected="a share between 0 and 1", got=repr(level))
+    return float(level)
+
+
+def _top_k(k: Any, n: int) -> int:
+    if number(k) % 1 != 0 or k < 1:
         raise SettingError("metric, k", expected="a whole number from 1", got=k)
     if not n:
         raise DataError("metric", expected="some values", got="none")
@@ -238,7 +249,9 @@ def _top_k(k: int, n: int) -> int:
 
 
 def _deviations(std: ArrayLike, true: NDArray[np.float64]) -> NDArray[np.float64]:
-    found = np.asarray(std, dtype=np.float64)
+    found = reals(std, "standard deviations")
+    if not len(true):
+        raise DataError("calibration", expected="some values", got="none")
     if found.shape not in (true.shape, ()) or not (found >= 0).all():
         raise DataError(
             "standard deviations",

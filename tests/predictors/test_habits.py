@@ -13,6 +13,7 @@ from sklearn.base import clone
 import foretell as ft
 from foretell import _catalog
 from foretell.errors import DataError, SettingError
+from foretell.predictors.base import Predictor
 from foretell.search.ranking import rank
 from foretell.spaces.parts.listed import listed
 
@@ -90,6 +91,43 @@ def test_settings_of_another_kind(name):
     for setting in kinds - {"random_state"}:
         with pytest.raises(SettingError, match=rf"{setting}: expected a.* number"):
             made(name, **{setting: "32"}).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "wrong"),
+    [
+        ("auto", "folds", "2"),
+        ("auto", "budget_s", "x"),
+        ("auto", "evidence", "x"),
+        ("gp", "kernel", ["rbf"]),
+        ("gp", "target", None),
+        ("gp", "spread", float("nan")),
+        ("gcn", "members", None),
+        ("rf", "max_features", 2.5),
+        ("rf", "min_leaf", 0),
+        ("seminas", "repeats", "2"),
+    ],
+)
+def test_settings_that_no_default_tells_the_kind_of(name, setting, wrong):
+    with pytest.raises(SettingError, match=setting):
+        made(name, **{setting: wrong}).fit(X, Y)
+
+
+def test_what_a_user_s_predictor_does_not_annotate_is_as_its_default():
+    class Own(Predictor):
+        def __init__(self, space, depth=3, mark=None, random_state=None):
+            self.space, self.depth, self.mark = space, depth, mark
+            self.random_state = random_state
+
+        def _fit(self, X, y, rng):
+            self.mean_ = y.mean()
+
+        def _predict(self, X):
+            return np.full(len(X), self.mean_), None
+
+    assert Own(SPACE, 5, "anything").fit(X, Y).predict(X).std() == 0
+    with pytest.raises(SettingError, match="Own, depth: expected a whole number"):
+        Own(SPACE, 2.5).fit(X, Y)
 
 
 @pytest.mark.parametrize("name", ["gp", "gp-wl", "nasbot-gp"])

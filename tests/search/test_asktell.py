@@ -7,6 +7,7 @@ import pytest
 
 import foretell as ft
 from foretell.errors import DataError, SettingError, SpaceError
+from foretell.strategies.brp_nas import BRPNAS
 
 SPACE = ft.spaces.get("nb201")
 
@@ -59,3 +60,41 @@ def test_wrong_use():
         _ = search.best
     with pytest.raises(SettingError, match="direction"):
         ft.Search(SPACE, direction="up")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (lambda: ft.Search(SPACE).ask("2"), "ask, n: expected a whole number"),
+        (lambda: ft.Search(SPACE).ask(2.5), "ask, n: expected a whole number"),
+        (lambda: ft.Search(SPACE, max_epochs="9"), "max_epochs: expected a whole number"),
+        (lambda: ft.Search(SPACE, max_epochs=-1), "max_epochs"),
+        (lambda: ft.Search(SPACE, seed="a"), "seed: expected a whole number"),
+        (lambda: ft.Search(SPACE, 5), "a catalog name, or a Strategy"),
+        (lambda: ft.Search(SPACE, ft.strategies.get), "a catalog name, or a Strategy"),
+        (lambda: ft.strategies.get("foresight", n_train=2.5), "n_train: expected a whole number"),
+        (lambda: ft.strategies.get("bo", beta=float("nan")), "bo, beta: expected a number"),
+        (lambda: ft.Search(SPACE, BRPNAS(per_round=4.5)), "BRPNAS, per_round"),
+    ],
+)
+def test_settings_of_another_kind_are_one_line(wrong, says):
+    with pytest.raises(SettingError, match=says):
+        wrong()
+
+
+@pytest.mark.parametrize(
+    ("values", "more"),
+    [
+        (["a", "b"], {}),
+        ([1j, 2.0], {}),
+        ([1.0, 2.0], {"seconds": "x"}),
+        ([1.0, 2.0], {"seconds": [1.0, 2.0, 3.0]}),
+        ([1.0, 2.0], {"ended_s": {}}),
+        ([1.0, 2.0], {"curves": {"val_acc": [["a"], ["b"]]}}),
+    ],
+)
+def test_results_that_are_no_numbers_are_one_line(values, more):
+    search = ft.Search(SPACE)
+    with pytest.raises(DataError):
+        search.tell(SPACE.sample(2, rng=0), values, **more)
+    assert not len(search.history)

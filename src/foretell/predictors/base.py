@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, Self, TypeVar, overload
@@ -14,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from foretell._given import check_settings, reals
 from foretell._rng import stream
 from foretell._threads import one_thread
 from foretell.encodings.base import a_space
@@ -83,7 +82,7 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
         self._settings_of_their_kind()
         names = _columns(X, self.space)
         rows = self._rows(X)
-        targets = _numbers(y)
+        targets = reals(y, "targets y")
         if targets.shape != (len(rows),) or len(rows) < self.fewest:
             least = max(len(rows), self.fewest)
             raise DataError("targets y", expected=f"shape ({least},)", got=f"shape {targets.shape}")
@@ -111,6 +110,8 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
                 raise SettingError(
                     f"{type(self).__name__}, {zero[0]}", expected="a whole number from 1", got=0
                 ) from error
+            if type(error).__name__ == "InvalidParameterError":  # of scikit-learn, in its words
+                raise SettingError(f"{type(self).__name__}: {error}") from error
             raise
         return self
 
@@ -176,22 +177,17 @@ class Predictor(RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]  # sc
         return mean
 
     def _settings_of_their_kind(self) -> None:
-        """Raises: SettingError for a setting that is not of the kind of its default."""
-        for name, one in inspect.signature(type(self)).parameters.items():
-            default, value = one.default, getattr(self, name, None)
-            if isinstance(default, bool) or value is None or name == "random_state":
-                continue
-            kind = type(default)
-            if kind is int:
-                good = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-                good, expected = good and value >= min(default, 0), "a whole number from 0"
-            elif kind is float:
-                good, expected = isinstance(value, numbers.Real), "a number"
-            else:
-                continue
-            if not good:
+        """Raises: SettingError for a setting that is not of the kind that its annotation says."""
+        made = inspect.signature(type(self)).parameters
+        values: dict[str, Any] = {name: getattr(self, name, None) for name in made}
+        values.pop("random_state", None)
+        check_settings(type(self).__name__, values, type(self))
+        for name, default in self._defaults():
+            if name in values and values[name] < min(default, 0):
                 raise SettingError(
-                    f"{type(self).__name__}, {name}", expected=expected, got=repr(value)
+                    f"{type(self).__name__}, {name}",
+                    expected="a whole number from 0",
+                    got=values[name],
                 )
 
     def _rows(self, X: ArrayLike) -> Rows:
@@ -225,17 +221,6 @@ def seeded(model: Any, seed: int) -> Any:
     theirs = [k for k in params if k.endswith("random_state")]
     own = [k for k in theirs if not isinstance(params.get(k.rpartition("__")[0]), Evidence)]
     return other.set_params(**dict.fromkeys(own, seed))
-
-
-def _numbers(y: ArrayLike) -> Floats:
-    """Targets as numbers; neither text nor complex ones are."""
-    found = np.asarray(y)
-    if found.dtype == object and not any(isinstance(one, (str, bytes)) for one in found.flat):
-        with contextlib.suppress(TypeError, ValueError):
-            found = found.astype(np.float64)
-    if found.dtype.kind not in "biuf":
-        raise DataError("targets y", expected="real numbers", got=f"an array of {found.dtype}")
-    return found.astype(np.float64)
 
 
 def _columns(X: Any, space: Space) -> list[str] | None:

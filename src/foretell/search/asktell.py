@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from foretell import _catalog
+from foretell._given import check_settings, reals
 from foretell._rng import stream
 from foretell._threads import one_thread
 from foretell.encodings.base import a_space
@@ -64,12 +65,18 @@ class Search:
     ) -> None:
         if direction not in ("max", "min"):
             raise SettingError("direction", expected="'max' or 'min'", got=repr(direction))
-        if isinstance(max_epochs, bool) or max_epochs != int(max_epochs) or max_epochs < 0:
+        check_settings("search", {"seed": seed, "max_epochs": max_epochs}, Search)
+        if max_epochs < 0:
             raise SettingError("max_epochs", expected="a whole number from 0", got=max_epochs)
         self.space = a_space(self, space)
         self.strategy: Strategy = (
             _catalog.get("strategy", strategy) if isinstance(strategy, str) else strategy
         )
+        if not isinstance(self.strategy, Strategy):
+            raise SettingError(
+                "strategy", expected="a catalog name, or a Strategy", got=repr(strategy)
+            )
+        self.strategy.check(type(self.strategy).__name__)
         self.seed = seed
         self.direction = direction
         self.max_epochs = int(max_epochs)
@@ -103,6 +110,7 @@ class Search:
 
         Shapes: returns (n, d) and (n,); epochs are 0 where there is nothing to train.
         """
+        check_settings("ask", {"n": n}, Search.ask)
         if n < 1:
             raise SettingError("ask(n)", expected="n of at least 1", got=n)
         rng = stream(self.seed, "ask", self._asks)
@@ -179,7 +187,7 @@ class Search:
             ended_s: when each ended, in seconds since the search began.
         """
         rows = self.space.check(X)
-        y = self._sign * np.asarray(values, dtype=np.float64)
+        y = self._sign * reals(values, "values that are told")
         if y.shape != (len(rows),):
             raise DataError(
                 "tell(X, values)", expected=f"{len(rows)} values", got=f"shape {y.shape}"

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from foretell._given import reals
 from foretell.errors import DataError
 from foretell.spaces.base import Rows, Space
 
@@ -205,12 +206,17 @@ _N = tuple(entry.name for entry in fields(History) if entry.name not in ("curves
 
 def _column(values: ArrayLike, n: int, kind: type[np.generic] = np.float64) -> NDArray[Any]:
     out = np.empty(n, dtype=kind)
-    out[:] = values
+    try:
+        out[:] = values
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            "what is told with results", expected=f"a number, or {n} of them", got=error
+        ) from error
     return out
 
 
 def _matrix(name: str, values: ArrayLike, n: int) -> Floats:
-    found = np.asarray(values, dtype=np.float64)
+    found = reals(values, f"curve {name!r}")
     if found.ndim != 2 or len(found) != n:
         raise DataError(f"curve {name!r}", expected=f"shape ({n}, epochs)", got=f"{found.shape}")
     return found

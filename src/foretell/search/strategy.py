@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from foretell._given import check_settings
 from foretell.search.history import History
 from foretell.spaces.base import Rows, Space
 
@@ -40,6 +41,11 @@ class Strategy(ABC):
 
     asynchronous: ClassVar[bool] = False
     all_epochs: ClassVar[bool] = False  # whether, bringing rows for another, it sees all records
+
+    def check(self, name: str) -> None:
+        """Raises: SettingError for a setting that is not of the kind that its field says."""
+        settings = getattr(self, "__dataclass_fields__", ())
+        check_settings(name, {one: getattr(self, one) for one in settings}, type(self))
 
     @abstractmethod
     def propose(self, space: Space, history: History, n: int, rng: np.random.Generator) -> Proposal:

@@ -27,6 +27,7 @@ def get(name: str, **settings: Any) -> Strategy:
     Random(minimize=(), repeats=False)
     """
     strategy: Strategy = _catalog.get("strategy", name, **settings)
+    strategy.check(name)
     return strategy
 
 
