@@ -49,6 +49,18 @@ def test_the_first_round_is_random_and_the_last_ranking_is_the_top():
     assert strategy().round_size(known(80)) is None
 
 
+@pytest.mark.parametrize(("top", "each"), [(0.5, 1), (0.5, 3), (0.25, 1), (0.9, 2)])
+def test_a_round_has_its_share_of_the_top_however_it_is_asked_for(top, each):
+    """One half of a single row, rounded, is none: asked one by one a round had no top at all."""
+    history, n_top = known(20), 0
+    while len(history) < 40:
+        new = ALL[~np.isin(SPACE.row_key(ALL), SPACE.row_key(history.X))]
+        X = strategy(top=top).propose(SPACE, history, each, stream(len(history))).X
+        n_top += int((X.sum(axis=1) >= np.sort(new.sum(axis=1))[-each]).sum())
+        history = history.append(X, X.sum(axis=1))
+    assert abs(n_top - top * (len(history) - 20)) <= 2
+
+
 def test_the_share_of_the_top_is_a_setting():
     history = known(40)
     X = strategy(top=1.0).propose(SPACE, history, 10, stream(0)).X

@@ -82,7 +82,9 @@ class BRPNAS(Strategy):
             return Proposal(X)
         model = fitted(self.predictor, self.predictor_settings, space, known.X, known.y, rng)
         i, left = (done + n_random) // self.per_round, n - n_random
-        n_upper = left - round(self.top * left) if i < self.iterations else 0
+        at = (done + n_random) % self.per_round  # a share of the round, however it is asked for
+        n_top = round(self.top * (at + left)) - round(self.top * at)
+        n_upper = left - n_top if i < self.iterations else 0
         out = history.with_pending(X)
         if n_upper < left:
             best = top(space, model, left - n_upper, out, rng, self.limit, self.repeats)
