@@ -49,7 +49,7 @@ def test_test_results_are_not_among_what_a_search_sees(table):
     for name in ("test_acc", {3: "test_acc"}):
         with pytest.raises(SettingError, match="may not read 'test_acc'"):
             Lookup(table, name)
-    for name in ("x-test", "TestAccuracy", "cifar10.test.acc", "testacc"):
+    for name in ("x-test", "TestAccuracy", "cifar10.test.acc", "testacc", "bestTestAcc"):
         with pytest.raises(SettingError, match="may not read"):
             Lookup(table, name)
     latest = ft.Table(

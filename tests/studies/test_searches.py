@@ -129,6 +129,7 @@ def timed(tmp_path):
     X = SPACE.sample(200, rng=0)
     y, seconds = X.sum(axis=1).astype(float), 1.0 + X[:, 0]
     columns = {"val_loss": y, "val_acc": -y, "x-test": y, "none": y * np.nan, "s": seconds}
+    columns |= {"valLoss": y, "val_latency_ms": y}
     return Table(SPACE, X, columns).write(tmp_path / "timed.csv")
 
 
@@ -137,6 +138,8 @@ def timed(tmp_path):
     [
         ("val_loss", {}, r"direction of 'val_loss': expected 'min'.*--minimize-target"),
         ("val_acc", {"direction": "min"}, "direction of 'val_acc': expected 'max'"),
+        ("valLoss", {}, "direction of 'valLoss': expected 'min'"),
+        ("val_latency_ms", {}, "direction of 'val_latency_ms': expected 'min'"),
         ("x-test", {}, "may not read 'x-test'"),
         ("none", {}, "'none': expected a value"),
         ("val_acc", {"workers_simulated": 4}, "--seconds COLUMN"),

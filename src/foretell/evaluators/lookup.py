@@ -60,7 +60,7 @@ class Lookup(Evaluator):
         if self.direction not in ("max", "min"):
             raise SettingError("direction", expected="'max' or 'min'", got=repr(self.direction))
         for name in self._columns:
-            if any(word.startswith("test") for word in re.findall(r"[a-z]+", name.lower())):
+            if any(word.startswith("test") for word in words_of(name)):
                 raise SettingError(
                     f"a search may not read {name!r}, which is for the report",
                     expected="a column of validation results",
@@ -155,3 +155,12 @@ class Lookup(Evaluator):
             return {}
         value = float(self.table.query(np.asarray(x)[None], self.test_metric, missing="nan")[0])
         return {self.test_metric: value} if np.isfinite(value) else {}
+
+
+def words_of(name: str) -> list[str]:
+    """The words in the name of a column, in small letters.
+
+    >>> words_of("cifar10_valLoss"), words_of("TopTestACC")
+    (['cifar', 'val', 'loss'], ['top', 'test', 'acc'])
+    """
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 from foretell import strategies as catalog
 from foretell.errors import SettingError
 from foretell.evaluators.base import Evaluator
-from foretell.evaluators.lookup import Lookup
+from foretell.evaluators.lookup import Lookup, words_of
 from foretell.search.strategy import Strategy
 from foretell.spaces.base import Space
 from foretell.spaces.parts.listed import listed
@@ -43,7 +42,8 @@ __all__ = [
     "run_searches",
 ]
 
-_SMALL = ("loss", "err", "error", "perplexity", "ppl", "nll", "rmse", "mse", "mae", "regret")
+_SMALL = ("loss", "losses", "logloss", "err", "error", "errors", "perplexity", "ppl", "nll", "rmse",
+          "mse", "mae", "mape", "wer", "cer", "regret", "latency", "energy")  # fmt: skip
 _LARGE = ("acc", "accuracy", "auc", "iou", "miou", "bleu", "precision", "recall")
 
 
@@ -315,7 +315,7 @@ def _optimum(table: Table, column: str, direction: str) -> float | None:
 
 def _check_target(table: Table, column: str, direction: str) -> None:
     """Raises: SettingError where the direction contradicts the name, or there is no value."""
-    words = set(re.findall(r"[a-z]+", column.lower()))
+    words = set(words_of(column))
     small = not words.isdisjoint(_SMALL) and "neg" not in words
     large = not words.isdisjoint(_LARGE)
     if small != large and direction != ("min" if small else "max"):
