@@ -11,6 +11,10 @@ import re
 from collections.abc import Iterable
 
 _BREAK = re.compile(r"\s*[\r\n]\s*")
+_LOGIN = re.compile(r"(\w://[^/\s:@'\"]*):\S*@")  # a password may have any sign, / and @ too
+_SECRET = re.compile(
+    r"([?&;]\w*(?:pass(?:word|wd|phrase)?|pwd|token|secret|key)=)[^&;\s'\"]*", re.IGNORECASE
+)
 
 
 class ForetellError(Exception):
@@ -116,9 +120,11 @@ def need(module: str, extra: str, what: str) -> MissingExtraError:
 
 
 def without_password(text: str) -> str:
-    """A text with the passwords of its URLs left out.
+    """A text with the passwords of its URLs left out, before the host and among parameters.
 
     >>> without_password("--optuna postgresql://me:secret@host:5432/db")
     '--optuna postgresql://me:***@host:5432/db'
+    >>> without_password("mysql://host/db?user=me&password=secret&ssl=1")
+    'mysql://host/db?user=me&password=***&ssl=1'
     """
-    return re.sub(r"(\w://[^/\s:@'\"]*):[^\s/'\"]*@", r"\1:***@", text)
+    return _SECRET.sub(r"\1***", _LOGIN.sub(r"\1:***@", text))
