@@ -117,6 +117,7 @@ def test_without_code_the_same_network_is_built_and_model_py_is_not_run(finished
 def test_without_code_a_space_of_a_file_is_refused(evil, finished, tmp_path):
     best = shutil.copytree(finished / "run" / "best", tmp_path / "best")
     saved = json.loads((best / "config.json").read_text())
+    del saved["sha256"]
     for spec in forms(evil):
         space = {"name": spec, "settings": {}}
         (best / "config.json").write_text(json.dumps({**saved, "space": space}))
@@ -157,11 +158,34 @@ def test_a_changed_file_of_best_is_named(name, use, finished, tmp_path):
         uses[use]()
 
 
+def changed(best):
+    """Another mean of the inputs in config.json, by which predictions would be wrong."""
+    saved = json.loads((best / "config.json").read_text())
+    saved["input"]["mean"][0] += 1.0
+    (best / "config.json").write_text(json.dumps(saved))
+
+
+@pytest.mark.parametrize("code", [True, False])
+def test_a_changed_figure_of_config_json_is_named(code, finished, tmp_path):
+    best = shutil.copytree(finished / "run" / "best", tmp_path / "best")
+    config = best / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text())))  # in one line: as good
+    said = predict(best, finished / "data.csv", code=code)
+    changed(best)
+    for use in (lambda: ft.load(best, code=code), lambda: predict(best, finished / "data.csv")):
+        with pytest.raises(RunError, match=r"config\.json is not the file that was written"):
+            use()
+    saved = json.loads(config.read_text())
+    del saved["sha256"]["config.json"]  # as older ones, and by who has changed it
+    config.write_text(json.dumps(saved))
+    assert len(predict(best, finished / "data.csv", code=code)) == len(said)
+
+
 def test_a_changed_best_is_written_anew_by_the_same_command(finished, tmp_path):
     before = {f.name: f.read_bytes() for f in (finished / "run" / "best").iterdir()}
-    for name in ("model.safetensors", "model.py"):
+    for name in ("model.safetensors", "model.py", "config.json"):
         run = shutil.copytree(finished / "run", tmp_path / name)
-        flipped(run / "best" / name)
+        changed(run / "best") if name == "config.json" else flipped(run / "best" / name)
         settings = {"n_train": 3, "top_k": 1, "epochs": 1, "workers": 0, "predictor": "mean"}
         ft.NAS("tabular", out=run, compare_random=False, **settings).fit(finished / "data.csv")
         assert {f.name: f.read_bytes() for f in (run / "best").iterdir()} == before

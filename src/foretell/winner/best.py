@@ -23,7 +23,7 @@ from foretell.spaces.parts.sources import builder, plain_settings, sources
 from foretell.spaces.parts.sources import lacking as lacks
 from foretell.winner.base import Winner
 from foretell.winner.card import card
-from foretell.winner.load import FORMAT, TAKES, config_of, core, sound
+from foretell.winner.load import CONFIG, FORMAT, TAKES, config_of, core, own_digest, sound
 from foretell.winner.parts import standalone
 from foretell.winner.parts.model_file import model_file
 
@@ -72,7 +72,9 @@ def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> N
             for path in sorted(part.rglob("*"))
             if path.is_file()
         }
-        config = json.dumps({**_config(winner, why), "sha256": digests}, indent=2)
+        said = json.loads(json.dumps(_config(winner, why)))
+        digests[CONFIG] = own_digest(said)
+        config = json.dumps({**said, "sha256": digests}, indent=2)
         (part / "config.json").write_text(config + "\n", encoding="utf-8")
         (part / "README.md").write_text(card(winner, why), encoding="utf-8")
         if loads:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from foretell.spaces.parts.load import named
 from foretell.winner.parts.whole import Whole
 
 FORMAT = 1
+CONFIG = "config.json"
 TAKES = "data"  # of config.json: the network takes what the data had; without it, normalised inputs
 
 
@@ -74,7 +77,7 @@ def _made(folder: str | Path, what: str) -> nn.Module:
             expected="a folder with model.py, model.safetensors and config.json",
             hint="give the best/ folder of a run that has ended",
         )
-    if (folder / "config.json").exists():  # else it is being written
+    if (folder / CONFIG).exists():  # else it is being written
         sound(folder, config_of(folder))
     spec = importlib.util.spec_from_file_location(f"_foretell_model_{id(path)}", path)
     assert spec is not None  # the file exists and ends in .py
@@ -128,7 +131,10 @@ def sound(folder: Path, config: Mapping[str, Any], *names: str) -> None:
     """
     known = config.get("sha256", {})  # older ones do not say it
     for name, was in known.items() if isinstance(known, dict) else ():
-        if (not names or name in names) and (now := digest(folder / name)) != was:
+        if names and name not in (*names, CONFIG):
+            continue
+        now = own_digest(config) if name == CONFIG else digest(folder / name)
+        if now != was:
             raise RunError(
                 f"{folder / name} is not the file that was written",
                 expected=f"SHA-256 {str(was)[:16]}...",
@@ -138,12 +144,18 @@ def sound(folder: Path, config: Mapping[str, Any], *names: str) -> None:
             )
 
 
+def own_digest(config: Mapping[str, Any]) -> str:
+    """SHA-256 of what a config.json says, but for the digests that stand in it."""
+    said = {name: value for name, value in config.items() if name != "sha256"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
 def config_of(folder: str | Path) -> dict[str, Any]:
     """What config.json of a `best/` folder says.
 
     Raises: RunError when there is none that can be read.
     """
-    path = Path(folder) / "config.json"
+    path = Path(folder) / CONFIG
     try:
         if not path.is_file():  # a pipe would never end
             raise FileNotFoundError("no such file")
