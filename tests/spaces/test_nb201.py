@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 
 import networkx as nx
 import numpy as np
@@ -162,7 +163,7 @@ def test_vectors_are_refused():
 
 def test_other_notations_of_the_same_cell():
     X = SPACE.sample(50, rng=0)
-    ways = [[], [], [], [], []]
+    ways = [[], [], [], [], [], []]
     for text, row in zip(SPACE.to_str(X), X.tolist(), strict=True):
         nodes = []
         for node in text.split("+"):
@@ -173,6 +174,7 @@ def test_other_notations_of_the_same_cell():
         ways[2].append(str(tuple(row)))
         ways[3].append("".join(map(str, row)))
         ways[4].append("-".join(map(str, row)))
+        ways[5].append(json.dumps(nodes))
     for way in ways:
         assert np.array_equal(SPACE.from_str(way), X)
     for wrong in ("(0, 1, 2, 3, 4)", "01234", "0123456", "(0, 1, 2, 3, 4, 5)", "(('none', 0),)"):

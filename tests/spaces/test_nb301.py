@@ -126,6 +126,8 @@ def test_other_notations_of_the_same_genotype():
         [re.sub(r"(\(\S+ \d\), \(\S+ \d\))(, )(?=\()", r"\1] + [", text) for text in texts],
     ]
     ways.append([text.replace("[", "(").replace("]", ",)") for text in ways[4]])
+    ways.append([re.sub(r"\(('\w+', \d)\)", r"[\1]", text).replace("'", '"') for text in texts])
     assert ways[4][0].count("+") == 6
+    assert ways[6][0].count('["') == 16
     for way in ways:
         assert np.array_equal(SPACE.from_str(way), X)

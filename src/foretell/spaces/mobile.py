@@ -105,7 +105,7 @@ class Mobile(Space):
             )
         usual = PRESETS[preset]
         self.n_stages = usual.n_stages if n_stages is None else n_stages
-        at_least(n_stages=(self.n_stages, 1))
+        at_least(n_stages=(self.n_stages, 1, 100))
         options = {
             "width": numbers(self.name, "width", [width], 0.01, 100),
             "widths": numbers(self.name, "widths", widths or usual.widths, 0.01, 100),

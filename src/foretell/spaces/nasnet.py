@@ -57,7 +57,7 @@ class NASNet(Space):
         input_shape: tuple[int, ...] = (3, 32, 32),
         n_outputs: int = 10,
     ) -> None:
-        at_least(blocks=(blocks, 1), channels=(channels, 2), n_cells=(n_cells, 3))
+        at_least(blocks=(blocks, 1, 100), channels=(channels, 2), n_cells=(n_cells, 3))
         self.blocks, self.channels, self.n_cells = blocks, channels, n_cells
         self._declared = tuple(
             one

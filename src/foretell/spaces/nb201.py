@@ -152,7 +152,7 @@ class NB201(Space):
 
     def _tuples(self, text: object) -> list[int]:
         """The row of "((('none', 0),), (('skip_connect', 0), ('none', 1)), (...))"."""
-        words = re.findall(r"\(\s*['\"](\w+)['\"]\s*,\s*(\d)\s*\)", str(text))
+        words = re.findall(r"[(\[]\s*['\"](\w+)['\"]\s*,\s*(\d)\s*[)\]]", str(text))
         rest = re.sub(r"['\"]\w+['\"]|[\d\s,()\[\]]", "", str(text))
         if rest or [int(source) for _, source in words] != [i for i, _ in EDGES]:
             raise self._bad_string(text, str(text)[:40])

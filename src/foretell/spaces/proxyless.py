@@ -48,7 +48,7 @@ class Proxyless(Space):
         input_shape: tuple[int, ...] = (3, 224, 224),
         n_outputs: int = 1000,
     ) -> None:
-        at_least(depth=(depth, 1))
+        at_least(depth=(depth, 1, 200))
         self.width, self.depth = width, depth
         self._declared = tuple(
             Choice(OPS if k == 0 else (*OPS, "none"), f"stage{s + 1}_block{k + 1}", mix=True)

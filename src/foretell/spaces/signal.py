@@ -54,7 +54,7 @@ class Signal(Space):
         input_shape: Sequence[int] = (1, 128),
         n_outputs: int = 10,
     ) -> None:
-        at_least(max_depth=(max_depth, 2))
+        at_least(max_depth=(max_depth, 2, 200))
         channels = numbers(self.name, "widths", widths, 1, 100_000, whole=True)
         lengths = numbers(self.name, "kernels", kernels, 1, 9_999, whole=True)
         rates = numbers(self.name, "dropouts", dropouts, 0, 0.99)

@@ -57,7 +57,7 @@ class Tabular(Space):
         input_shape: Sequence[int] = (16,),
         n_outputs: int = 10,
     ) -> None:
-        at_least(max_depth=(max_depth, 2))
+        at_least(max_depth=(max_depth, 2, 200))
         units = numbers(self.name, "widths", widths, 1, 100_000, whole=True)
         rates = numbers(self.name, "dropouts", dropouts, 0, 0.99)
         self._declared = (

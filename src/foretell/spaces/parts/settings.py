@@ -76,12 +76,16 @@ def image_shape(space: str, input_shape: tuple[int, ...]) -> tuple[int, int, int
     return channels, height, width
 
 
-def at_least(**settings: tuple[int, int]) -> None:
-    """An error for the first `name=(value, lowest)` that is not an integer of that size."""
-    for name, (value, lowest) in settings.items():
+def at_least(**settings: tuple[int, int] | tuple[int, int, int]) -> None:
+    """An error for the first `name=(value, lowest)` that is not an integer of that size.
+
+    A third number is the highest: of how many decisions there are, which a damaged file may say.
+    """
+    for name, (value, lowest, *highest) in settings.items():
         number = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-        if not number or value < lowest:
-            raise SettingError(f"bad {name}", expected=f"an integer >= {lowest}", got=repr(value))
+        if not number or value < lowest or value > min(highest, default=value):
+            size = f"from {lowest} to {highest[0]}" if highest else f">= {lowest}"
+            raise SettingError(f"bad {name}", expected=f"an integer {size}", got=repr(value))
 
 
 def divides(space: str, divisor: int, **settings: int) -> None:
