@@ -40,6 +40,37 @@ def test_what_it_tells():
     assert list(model.weights_.values()) == sorted(model.weights_.values(), reverse=True)
 
 
+def test_out_of_fold_predictions_are_what_its_score_is_of():
+    """A refactoring had left them NaN, and each run that `auto` led ended at its first ranking."""
+    X, y = data()
+    model = Auto(NB201, candidates=FAST, random_state=0).fit(X, y)
+    assert kendalltau(y, model.oof_).statistic == pytest.approx(model.cv_scores_["auto"][0])
+    assert np.abs(model.oof_ - y).mean() < 0.7 * np.abs(y - y.mean()).mean(), "in their unit"
+    part = Auto(NB201, candidates=FAST, max_rows=40, random_state=0).fit(X, y)
+    assert np.isfinite(part.oof_).sum() == 40
+
+
+def test_deviations_are_those_of_the_last_fit_and_not_of_fits_on_fewer_rows(monkeypatch):
+    """Members whose fits on four fifths are ten times as unsure: as if they said the same."""
+    X, y = data(40)
+    found = {}
+    for times in (1.0, 10.0):
+
+        class Unsure(GP):
+            def _predict(self, X, times=times):
+                mean, std = super()._predict(X)
+                return mean, std * (times if len(self.weights_) < 40 else 1.0)
+
+        row = _catalog.Row("unsure", "unsure_ones:Unsure", "")
+        monkeypatch.setitem(sys.modules, "unsure_ones", SimpleNamespace(Unsure=Unsure))
+        with monkeypatch.context() as patch:
+            rows = (*_catalog.KINDS["predictor"], row)
+            patch.setitem(_catalog.KINDS, "predictor", rows)
+            model = Auto(NB201, candidates=("unsure",), random_state=0).fit(X, y)
+        found[times] = model.predict(NB201.sample(200, rng=9), return_std=True)[1]
+    assert 0.5 < found[10.0].mean() / found[1.0].mean() < 2.0, "before, a tenth"
+
+
 def test_says_when_nothing_beats_the_number_of_parameters():
     X, _ = data(40)
     y = np.log(NB201.costs(X).params)

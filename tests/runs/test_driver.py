@@ -16,6 +16,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from torch import nn
 
+import foretell as ft
 from foretell import strategies
 from foretell._rng import derive
 from foretell.errors import RunError
@@ -29,6 +30,7 @@ from foretell.runs.folder import RunFolder
 from foretell.runs.journal import Journal
 from foretell.runs.plan import Plan
 from foretell.search.asktell import Search
+from foretell.search.history import History
 from foretell.search.strategy import Strategy
 from foretell.spaces.base import Space, choice
 from foretell.training.data import load
@@ -255,6 +257,21 @@ def test_out_of_fold_predictions_have_not_seen_their_own_target(space):
     assert len(taus) == 5
     empty = ranks.cross_validate(Memory(), space, known[:3], 0)
     assert len(empty[0]) == len(empty[1]) == 0
+
+
+@pytest.mark.parametrize("max_rows", [1000, 15])
+def test_a_predictor_that_has_compared_candidates_is_believed(max_rows):
+    """By its own out-of-fold predictions, of as many results as it has compared with."""
+    space = ft.spaces.get("nb201")
+    X = space.sample(20, rng=0)
+    known = History.of(space, X, (X == 3).sum(axis=1) + 0.01 * np.arange(20))
+    own = ft.predictors.get("auto", space=space, candidates=("gp",), max_rows=max_rows)
+    strategy = ft.strategies.get("neural-predictor", n_train=20, predictor=own)
+    proposal = strategy.propose(space, known, 3, np.random.default_rng(0))
+    event, oof = ranks.scores(proposal, space, known, 0, strategy)
+    assert np.isfinite(oof).sum() == min(max_rows, 20)
+    assert {"auto", "gp", "n-params"} <= event.cv.keys()
+    assert event.cv["auto"].mean > 0.0
 
 
 def test_the_ranking_is_of_networks_that_were_not_known(run, space, tmp_path):
@@ -534,6 +551,7 @@ module = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = module
 spec.loader.exec_module(module)
 from sklearn.linear_model import Ridge
+import foretell as ft
 from foretell import strategies
 from foretell.evaluators.workers import Workers
 from foretell.runs.driver import Driver

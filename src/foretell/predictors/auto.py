@@ -35,6 +35,7 @@ from foretell.predictors.parts.untold import Untold
 from foretell.spaces.base import Rows, Space
 
 _FOLDS, _FEWER, _MANY = 5, 3, 100  # with many results fits take long, and lack little in a fold
+_NEAR = 256  # rows beside the known ones, on which the members' variance is measured
 _UNCOMPARED = "gp"  # what is beside these and the prior then
 
 
@@ -147,6 +148,10 @@ class Auto(Predictor):
     def _fit(self, X: Rows, y: Floats, rng: np.random.Generator) -> None:
         if self.folds is not None and self.folds < 2:
             raise SettingError("folds", expected="at least 2", got=self.folds)
+        if not evidence_of(self.evidence) and self.evidence not in (None, ()):
+            raise SettingError(
+                "auto, evidence", expected="an Evidence, or several", got=repr(self.evidence)
+            )
         remarks: list[str] = []
         self.cv_scores_: dict[str, tuple[float, float]] = {}
         self.dropped_: tuple[str, ...] = ()
@@ -178,9 +183,9 @@ class Auto(Predictor):
             known = _and(list(compared[PRIOR].fit(X, y).known_))
             few = f"{len(y)} results are too few to compare predictors: ranking by what is known"
             remarks.insert(0, f"{few} before training ({known}), with {1 - lead:.0%} of {fitted}")
-            self.widen_, self.shrink_ = 0.0, 1.0
+            seen = None
         else:
-            self._compare(X, y, compared, rng, remarks)
+            seen = self._compare(X, y, compared, rng, remarks)
         self.chosen_ = " + ".join(self.weights_)
         self.note_ = "; ".join(remarks)
         self.members_ = {
@@ -188,6 +193,7 @@ class Auto(Predictor):
             for name in self.weights_
         }
         del self.fitted_
+        self.shrink_, self.widen_ = (1.0, 0.0) if seen is None else self._calibrated(X, *seen, rng)
 
     def screen(self) -> Self | None:
         """See `Predictor.screen`; before any result is known it ranks by size."""
@@ -206,7 +212,8 @@ class Auto(Predictor):
         candidates: dict[str, Predictor],
         rng: np.random.Generator,
         remarks: list[str],
-    ) -> None:
+    ) -> tuple[Floats, Unseen]:
+        """Weights of the members; rows' targets, and what fits without them say of each."""
         self.oof_ = np.full(len(y), np.nan)
         rows = rng.permutation(len(y))[: self.max_rows]  # in random order, so folds are random
         X, y = X[rows], y[rows]
@@ -214,11 +221,12 @@ class Auto(Predictor):
         fold = np.arange(len(y)) % min(folds, len(y))
         scores = self.scale_.score(y)
         seen, late = self._unseen(X, y, candidates, fold, len(self.oof_) / len(y))
-        blended = np.zeros(len(y))  # each fold by the weights of the others
-        for k in range(fold.max() + 1):
-            others = {name: one.score[fold != k] for name, one in seen.items()}
-            chosen = weigh(others, scores[fold != k])
-            blended[fold == k] = sum(w * seen[name].score[fold == k] for name, w in chosen.items())
+        blended, doubted = np.zeros(len(y)), np.zeros(len(y))
+        for k in range(fold.max() + 1):  # each fold by the weights of the others
+            out = fold == k
+            chosen = weigh({name: one.score[~out] for name, one in seen.items()}, scores[~out])
+            own = {name: Unseen(seen[name].score[out], seen[name].variance[out]) for name in chosen}
+            blended[out], doubted[out] = mix(chosen, own)
         self.cv_scores_["auto"] = kendall_error(y, blended)
         self.weights_ = weigh({name: one.score for name, one in seen.items()}, scores)
         if BASELINE in seen:
@@ -233,11 +241,25 @@ class Auto(Predictor):
             remarks.append(f"clearly worse after some folds: {_and(list(self.dropped_))}")
         if late:
             remarks.append(f"no time was left for {_and(late)} (budget_s={self.budget_s:g})")
-        mean, variance = mix(self.weights_, seen)
-        known = unaware(self.scale_, y)
-        self.shrink_, self.widen_ = widening(y, mean, variance, known)
+        if self.weights_.get(BASELINE, 0.0) >= 0.5:  # it has been put in their place
+            blended, doubted = mix(self.weights_, seen)
+        self.oof_[rows] = self.scale_.value(blended)
         if len(y) == len(self.oof_):
             self.fitted_ = {name: one.model for name, one in seen.items() if one.model is not None}
+        return y, Unseen(blended, doubted)
+
+    def _calibrated(
+        self, X: Rows, y: Floats, seen: Unseen, rng: np.random.Generator
+    ) -> tuple[float, float]:
+        """Factor and addition of variances (`parts.calibration`).
+
+        A fit on fewer rows is less sure of itself than the last one: its variances count as shares
+        of their mean, which is what the members say of rows beside the known ones.
+        """
+        near = self.space.mutate(X[rng.integers(len(X), size=_NEAR)], rng)
+        last, fewer = float(self._mixed(near)[1].mean()), float(seen.variance.mean())
+        variance = seen.variance * (last / fewer) if fewer > 0 else seen.variance
+        return widening(y, seen.score, variance, unaware(self.scale_, y))
 
     def _unseen(
         self,
@@ -299,10 +321,21 @@ class Auto(Predictor):
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
         if self.untold_ is not None:
             return self.untold_.predict(X), np.ones(len(X))
-        seen = {name: Unseen(*on_ranks(one, X, self.scale_)) for name, one in self.members_.items()}
-        mean, variance = mix(self.weights_, seen)
+        mean, variance = self._mixed(X)
         std = np.sqrt(self.shrink_ * variance + self.widen_)
         return self.scale_.value(mean), self.scale_.spread(mean, std)
+
+    def _mixed(self, X: Rows) -> tuple[Floats, Floats]:
+        """Score and variance of the members' mixture."""
+        seen = {name: Unseen(*on_ranks(one, X, self.scale_)) for name, one in self.members_.items()}
+        return mix(self.weights_, seen)
+
+    def _mean(self, X: Rows) -> Floats:
+        if self.untold_ is not None:
+            return self.untold_.predict(X)
+        scores = [self.scale_.score(one.predict(X)) for one in self.members_.values()]
+        weights = np.array(list(self.weights_.values()))[:, None]
+        return self.scale_.value((weights * np.stack(scores)).sum(axis=0))
 
 
 def _and(names: list[str]) -> str:

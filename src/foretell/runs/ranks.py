@@ -72,7 +72,8 @@ def scores(
     if oof is None:
         oof, taus = cross_validate(model, space, known, seed)
     else:
-        taus = np.array([kendall(known.y[test], oof[test]) for _, test in _folds(known.y, seed)])
+        tests = [test[np.isfinite(oof[test])] for _, test in _folds(known.y, seed)]
+        taus = np.array([kendall(known.y[test], oof[test]) for test in tests if len(test) > 1])
     if not cv and len(taus):
         cv[name] = taus.mean(), taus.std()
         for baseline in ("n-params", "mean") if space.closed_form_costs else ("mean",):
