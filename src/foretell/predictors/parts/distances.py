@@ -117,6 +117,8 @@ def kernel_parts(encodings: list[Encoding], X: Rows) -> list[Metric | Amounts]:
 
 def squares(A: Floats, B: Floats) -> Floats:
     """Squared distances (n, m) of features (n, f) and (m, f)."""
-    both = (A * A).sum(axis=1)[:, None] + (B * B).sum(axis=1) - 2.0 * (A @ B.T)
-    positive: Floats = np.maximum(both, 0.0)
-    return positive
+    both: Floats = (A * A).sum(axis=1)[:, None] + (B * B).sum(axis=1)
+    product = A @ B.T
+    product *= 2.0
+    both -= product
+    return np.maximum(both, 0.0, out=both)

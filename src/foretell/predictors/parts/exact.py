@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.parts.calibration import unaware, widening
-from foretell.predictors.parts.distances import SPREAD, START, Amounts, Metric, squares
+from foretell.predictors.parts.distances import SPREAD, START, Amounts, Metric, Standard, squares
 from foretell.predictors.parts.kernels import KERNELS, Kernel
 from foretell.predictors.parts.rising import rising
 from foretell.predictors.parts.targets import Scale, Target, foretells
@@ -25,7 +25,7 @@ Chosen = Target | Literal["chosen"]
 
 JITTER = 1e-6
 _REACH = 6.0  # logarithms are searched so far from START
-_BLOCK = 4096
+_FLOATS, _LEAST = 2**18, 256  # of a kernel that fits a cache, and rows of it at least
 _HELD = 40.0  # results with which theta is half of the prior's
 _FEWEST = 10  # results with which deviations are calibrated
 
@@ -42,11 +42,55 @@ class Learnt:
 
     def among(self, distances: list[Floats]) -> Floats:
         """The kernel (m, m) of the training rows, from their distances."""
-        return self._kernel(distances, None)
+        some, pair = [distances[g] for g in self.subset], None
+        if self.amounts is not None:
+            pair = self.amounts.over(self.theta[len(some) : -2])
+        return covariance(self.kernel, some, self.theta, pair and (pair, pair))[0]
 
-    def to(self, X: Rows) -> Floats:
-        """The kernel (n, m) of rows to the training rows."""
-        return self._kernel([one for metric in self.metrics for one in metric.squares(X)], X)
+    def cross(self) -> Callable[[Rows], Floats]:
+        """The kernel (n, m) to the training rows, as a function of rows (n, d).
+
+        What is a distance of features, is one of all of them side by side: a single product.
+        """
+        scales = dict(zip(self.subset, np.exp(-self.theta), strict=False))
+        flat: list[tuple[Standard, float]] = []
+        others: list[tuple[Metric, dict[int, float]]] = []
+        place = 0
+        for metric in self.metrics:
+            count = len(metric.squares())
+            own = {g: scales[place + g] for g in range(count) if place + g in scales}
+            place += count
+            if isinstance(metric, Standard):
+                flat += [(metric, scale) for scale in own.values()]
+            else:
+                others.append((metric, own))
+
+        def features(X: Rows | None) -> tuple[Floats | None, Floats | None]:
+            """Those side by side, and those with slopes, of rows or of the training rows."""
+            parts = [(one.features if X is None else one(X)) * scale for one, scale in flat]
+            slopes = None
+            if self.amounts is not None:
+                Z, slopes = self.amounts.over(self.theta[len(self.subset) : -2], X)
+                parts += [] if self.kernel == "linear" else [Z]
+            return np.concatenate(parts, axis=1) if parts else None, slopes
+
+        known, known_slopes = features(None)
+
+        def to(X: Rows) -> Floats:
+            there, slopes = features(X)
+            terms = [squares(there, known)] if there is not None and known is not None else []
+            for metric, own in others:
+                found = metric.squares(X)
+                terms += [found[g] * scale**2 for g, scale in own.items()]
+            none = 0.0 if known_slopes is None else np.zeros((len(X), len(known_slopes)))
+            q = functools.reduce(np.add, terms) if terms else np.asarray(none)
+            K = KERNELS[self.kernel](q)[0]
+            K *= np.exp(self.theta[-2])
+            if slopes is not None and known_slopes is not None:
+                K += slopes @ known_slopes.T
+            return K
+
+        return to
 
     def variance(self, X: Rows) -> Floats:
         """The kernel (n,) of each row to itself."""
@@ -56,14 +100,6 @@ class Learnt:
         S = self.amounts.over(self.theta[len(self.subset) : -2], X)[1]
         own += np.einsum("ij,ij->i", S, S)
         return own
-
-    def _kernel(self, distances: list[Floats], X: Rows | None) -> Floats:
-        some, pairs = [distances[g] for g in self.subset], None
-        if self.amounts is not None:
-            theta = self.theta[len(some) : -2]
-            known = self.amounts.over(theta)
-            pairs = (known if X is None else self.amounts.over(theta, X), known)
-        return covariance(self.kernel, some, self.theta, pairs)[0]
 
 
 class Exact(Predictor):
@@ -185,24 +221,31 @@ class Exact(Predictor):
         return float(np.mean(each)) * n / (n + _HELD)
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
-        blocks = [self._block(X[i : i + _BLOCK]) for i in range(0, len(X), _BLOCK)]
-        mean, std = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        found = [self._said(rows, K) for rows, K in self._blocks(X)]
+        mean, std = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return self.scale_.value(mean), self.scale_.spread(mean, std)
 
     def _mean(self, X: Rows) -> Floats:
-        blocks = (self._cross(X[i : i + _BLOCK]) for i in range(0, len(X), _BLOCK))
-        return self.scale_.value(np.concatenate([K @ self.weights_ for K in blocks]))
+        return self.scale_.value(np.concatenate([K @ self.weights_ for _, K in self._blocks(X)]))
 
-    def _block(self, X: Rows) -> tuple[Floats, Floats]:
-        K = self._cross(X)
+    def _said(self, X: Rows, K: Floats) -> tuple[Floats, Floats]:
+        """Scores (n,) and their deviations, by the kernel (n, m) of rows to the training rows."""
         V = solve_triangular(self.factor_[0], K.T, lower=True, check_finite=False)
         own = _mean_of([one.variance(X) for one in self.learnt_])
         variance = np.maximum(own - np.einsum("ij,ij->j", V, V), JITTER) + self.noise_
         return K @ self.weights_, np.sqrt(self.shrink_ * variance + self.widen_)
 
-    def _cross(self, X: Rows) -> Floats:
-        """The kernel (n, m) of rows to the training rows."""
-        return _mean_of([one.to(X) for one in self.learnt_])
+    def _blocks(self, X: Rows) -> Iterator[tuple[Rows, Floats]]:
+        """Some rows at a time, and the kernel of them to the training rows."""
+        kernels, step = [one.cross() for one in self.learnt_], rows_of(len(self.weights_))
+        for i in range(0, len(X), step):
+            rows = X[i : i + step]
+            yield rows, _mean_of([to(rows) for to in kernels])
+
+
+def rows_of(m: int) -> int:
+    """Rows whose kernel to m others fits a cache."""
+    return max(_FLOATS // max(m, 1), _LEAST)
 
 
 def _mean_of(kernels: list[Floats]) -> Floats:
@@ -240,7 +283,7 @@ def covariance(
         q = np.zeros((len(amounts[0][0]), len(amounts[1][0])))
     f, slope = KERNELS[kernel](np.asarray(q))
     signal = np.exp(theta[-2])
-    K = signal * f
+    K = f * signal
     if amounts is not None:
         K += amounts[0][1] @ amounts[1][1].T
     return K, signal * slope

@@ -13,9 +13,14 @@ Kernel = Literal["matern", "rbf", "exponential", "linear"]
 
 
 def _matern(q: Floats) -> tuple[Floats, Floats]:
-    r = np.sqrt(3.0 * q)
-    decay = np.exp(-r)
-    return (1.0 + r) * decay, 1.5 * decay
+    r = 3.0 * q  # in place from here on: a pass through memory costs as much as a root
+    np.sqrt(r, out=r)
+    decay = np.negative(r)
+    np.exp(decay, out=decay)
+    r += 1.0
+    r *= decay
+    decay *= 1.5
+    return r, decay
 
 
 def _rbf(q: Floats) -> tuple[Floats, Floats]:

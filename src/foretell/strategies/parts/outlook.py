@@ -17,7 +17,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.special import ndtri
 
 from foretell.predictors.parts.distances import squares
-from foretell.predictors.parts.exact import JITTER, covariance, optimum
+from foretell.predictors.parts.exact import JITTER, covariance, optimum, rows_of
 from foretell.predictors.parts.kernels import KERNELS
 from foretell.predictors.parts.predicted import has_std, predicted
 from foretell.predictors.parts.targets import Scale
@@ -25,7 +25,6 @@ from foretell.search.history import Floats
 from foretell.spaces.base import Rows
 from foretell.strategies.parts.candidates import Candidates, Standard, squared
 
-_BLOCK = 4_096  # rows at once: the kernel to 200 known ones fits a cache
 _LEAST = 1e-9  # a variance
 _STEPS = 30  # of the search for hyperparameters
 _ANEW = 0.05  # they are searched again when so many more results are known
@@ -134,11 +133,11 @@ class Process:
         known = [B.T * (-2.0 * scale) for B, scale in zip(known, scales, strict=True)]
         own = (self.known**2).sum(axis=1)
         theirs: Floats = sum(n * scale**2 for n, scale in zip(lengths, scales, strict=True))
-        parts = []
-        for i in range(0, len(theirs), _BLOCK):
-            q = theirs[i : i + _BLOCK, None] + own
+        parts, step = [], rows_of(len(own))
+        for i in range(0, len(theirs), step):
+            q = theirs[i : i + step, None] + own
             for F, B in zip(features, known, strict=True):
-                q += F[i : i + _BLOCK] @ B
+                q += F[i : i + step] @ B
             np.maximum(q, 0.0, out=q)
             parts.append(self.signal * (KERNELS["matern"](q)[0] @ self.weights))
         return np.concatenate(parts)
