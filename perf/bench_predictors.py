@@ -8,6 +8,7 @@ code 1 below NASLib by more than a standard error, or below a floor that a predi
 `--paper` takes the settings of the study, where a predictor has them: like for like.
 `--table nb101` has the 30,001 graphs of NAS-Bench-101 with 108 epochs (protocol P3): 10,000 test
 rows, published .709 / .765 / .809 on the whole space after 85, 172, 424 (NN-Former, 2025).
+`--encoding path` gives predictors that read an encoding another one than their own.
 
     python perf/bench_predictors.py [--predictors all] [--sizes 78,172,400] [--workers 2] [--paper]
 """
@@ -15,6 +16,7 @@ rows, published .709 / .765 / .809 on the whole space after 85, 172, 424 (NN-For
 from __future__ import annotations
 
 import argparse
+import inspect
 import os
 import sys
 import time
@@ -63,7 +65,14 @@ TABLES = {  # file, target, test rows, training sizes
 
 
 def measure(
-    name: str, sizes: list[int], seeds: list[int], table: str, path: Path, target: str, paper: bool
+    name: str,
+    sizes: list[int],
+    seeds: list[int],
+    table: str,
+    path: Path,
+    target: str,
+    paper: bool,
+    more: dict[str, str],
 ) -> np.ndarray:
     """Tau, fit and query seconds, (sizes, seeds, 3)."""
     kind = _catalog.row("predictor", name).load()
@@ -76,7 +85,7 @@ def measure(
         for j, seed in enumerate(seeds):
             order = np.random.default_rng(seed).permutation(len(X))
             test, train = order[:n_test], order[n_test : n_test + n]
-            model = make(space=space, random_state=seed)
+            model = make(space=space, random_state=seed, **more)
             start = time.process_time()
             model.fit(X[train], y[train])
             middle = time.process_time()
@@ -97,6 +106,7 @@ def main() -> int:
     parser.add_argument("--target")
     parser.add_argument("--workers", type=int, default=1, help="predictors measured side by side")
     parser.add_argument("--paper", action="store_true", help="the settings of the study")
+    parser.add_argument("--encoding", help="of predictors that read one, instead of their own")
     args = parser.parse_args()
     file, target, n_test, known = TABLES[args.table]
     args.target, args.sizes = args.target or target, args.sizes or known
@@ -104,6 +114,10 @@ def main() -> int:
     names = ft.predictors.names() if args.predictors == "all" else args.predictors.split(",")
     if args.paper:
         names = [name for name in names if hasattr(_catalog.row("predictor", name).load(), "paper")]
+    more = {"encoding": args.encoding} if args.encoding else {}
+    if more:
+        kinds = {name: _catalog.row("predictor", name).load() for name in names}
+        names = [name for name in names if "encoding" in inspect.signature(kinds[name]).parameters]
     path = Path(os.environ.get("FORETELL_DATA", default)) / file
     if not path.exists():
         print(f"skipped: no {path} (set FORETELL_DATA)")
@@ -120,6 +134,7 @@ def main() -> int:
         path=path,
         target=args.target,
         paper=args.paper,
+        more=more,
     )
     run = map(one, names)
     if args.workers > 1:
@@ -133,7 +148,7 @@ def main() -> int:
             error = float(tau.std(ddof=1) / np.sqrt(len(tau))) if len(tau) > 1 else 0.0
             peer = f"({taus[n]:.3f})" if n in taus else ""
             line += f"{mean:7.3f} ± {error:.3f} {peer:7s}"
-            if peers and args.target == TARGET and not args.paper:
+            if peers and args.target == TARGET and not (args.paper or more):
                 for what, least in (
                     ("NASLib's", taus.get(n, -1.0) - error),
                     ("its floor", FLOORS.get(name, {}).get(n, -1.0)),
