@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import foretell as ft
 from foretell import NAS
 from foretell.errors import SpaceError
 from foretell.evaluators.trainer import Trainer
@@ -106,3 +107,15 @@ def test_a_whole_run(data_dir, tmp_path):
     assert (tmp_path / "o" / "best" / "model.py").exists()
     np.savez(tmp_path / "new.npz", x=source[0])
     assert len(predict(tmp_path / "o" / "best", tmp_path / "new.npz")) == 40
+
+
+@pytest.mark.parametrize(("shape", "other"), [((5,), "tabular"), ((3, 8, 8), "mobile")])
+def test_what_are_no_signals_have_another_space(shape, other):
+    space = Signal().with_io(shape, 2)
+    for call in (lambda: space.costs(space.sample(2, rng=0)),
+                 lambda: space.build(space.sample(1, rng=0)[0], shape, 2)):  # fmt: skip
+        with pytest.raises(SpaceError, match=f"signal takes signals: .*the space '{other}'"):
+            call()
+    images = ft.spaces.get("mobile", preset="tiny").with_io((2, 50), 2)
+    with pytest.raises(SpaceError, match="for signals use the space 'signal'"):
+        images.costs(images.sample(2, rng=0))

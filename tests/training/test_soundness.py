@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import pytest
 import torch
@@ -32,6 +33,33 @@ class Net(nn.Module):
     def forward(self, x):
         x = self.norm(self.b(functional.relu(self.a(x.flatten(1))))) + self.noise * self.plain[1]
         return self.head(functional.dropout(x, 0.2, self.training))
+
+
+class Normed(Net):
+    """Weights that are computed of others before each pass, and a look at the last features."""
+
+    def __init__(self, features, outputs):
+        super().__init__(features, outputs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the older of the two ways
+            self.more = nn.utils.weight_norm(nn.Linear(features, features))
+        self.new = nn.utils.parametrizations.weight_norm(nn.Linear(features, features))
+        self.spectral = nn.utils.spectral_norm(nn.Linear(features, features))
+
+    def forward(self, x):
+        self.seen = functional.relu(self.spectral(self.new(self.more(x.flatten(1)))))
+        return super().forward(self.seen)
+
+
+class Remembering(Net):
+    """A running mean in a plain attribute: what it is after a training, nobody saves."""
+
+    mean = 0.0
+
+    def forward(self, x):
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * x.detach().mean()
+        return super().forward(x - self.mean)
 
 
 class Listed(Net):
@@ -113,9 +141,19 @@ def test_what_does_not_come_back_is_named_before_training(kind, code, words, mon
     assert steps == []
 
 
-def test_a_sound_network_trains_and_comes_back(tmp_path):
+def test_what_training_leaves_outside_is_named_after_it(tmp_path):
+    found = [finding for finding in check(space_of(Remembering)) if finding.level == "error"]
+    assert [finding.code for finding in found] == ["saved"]
+    trainer = Trainer(space_of(Remembering), load("digits"), Recipe(epochs=1))
+    result = trainer.evaluate([0], weights=tmp_path / "w.safetensors")
+    assert "read back from its saved weights gives other outputs" in result.error
+    assert not (tmp_path / "w.safetensors").exists()
+
+
+@pytest.mark.parametrize("kind", [Net, Normed])
+def test_a_sound_network_trains_and_comes_back(tmp_path, kind):
     torch.manual_seed(0)
-    space = space_of(Net)
+    space = space_of(kind)
     assert not [finding for finding in check(space) if finding.level == "error"]
     trainer = Trainer(space, load("digits"), Recipe(epochs=1))
     path = tmp_path / "w.safetensors"

@@ -224,6 +224,46 @@ def test_a_network_with_control_flow_is_built_by_a_copy_of_its_space(which, own,
     best.same_outputs(winner.module, core(folder), space.input_shape)
 
 
+READS = WITH_CONTROL_FLOW.replace(
+    "    def build(", "    def build(self, *given):\n        open('facts.json').close()\n"
+    "        return self.made(*given)\n\n    def made(",
+)  # fmt: skip
+
+
+def test_a_space_that_reads_a_file_gives_weights_and_says_what_is_missing(
+    digits, tmp_path, monkeypatch
+):
+    (tmp_path / "my_space.py").write_text(READS)
+    (tmp_path / "facts.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    space = load_space(f"{tmp_path}/my_space.py:Own").with_io((1, 8, 8), 10)
+    assert "facts.json" in best.lacking(space)
+    best.write(tmp_path / "best", winner_of(space, np.array([1]), digits), lambda network: None)
+    why = config_of(tmp_path / "best")["not_standalone_because"]
+    assert "No such file or directory: " in why
+    assert "control flow" in why
+    assert (tmp_path / "best" / "model.safetensors").is_file()
+
+
+def test_what_only_a_try_can_tell_is_told_before_training(digits, tmp_path):
+    """A network of statements that do not give the same: it needs its space, which is no file."""
+
+    class Odd(torch.nn.Conv2d):
+        __module__ = "torch.nn.modules.conv"  # stays whole, and is another one
+
+        def forward(self, x):
+            return super().forward(x).mean((2, 3))
+
+    def build(decisions, shape, n_outputs):
+        conv = Odd(1, 10, 3)
+        type(conv).__name__ = "Conv2d"
+        return torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), conv)
+
+    build.__module__ = "typed_into_a_notebook"
+    space = ft.Space.from_choices({"a": [1, 2]}, build=build).with_io((1, 8, 8), 10)
+    assert "is in no file, so it cannot go along" in best.lacking(space)
+
+
 def test_a_space_without_a_file_still_gives_weights_and_says_why(digits, tmp_path):
     class Flow(torch.nn.Module):
         def __init__(self):

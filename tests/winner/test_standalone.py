@@ -88,6 +88,23 @@ def reuse(m, x):  # every variable is needed again later
     return (x + a * b + c + d).reshape(x.shape[0], -1)[:, :5]
 
 
+def repeated(m, x):
+    for block in m.blocks:
+        x = block(x)
+    return m.last(x).mean((2, 3))
+
+
+def recurrent(m, x):
+    x = x.transpose(1, 2).flatten(2)
+    for part in (m.a, m.b, m.c):
+        x = part(x)[0]
+    return x[:, -1]
+
+
+def chain_with_one_activation(act):
+    return nn.Sequential(conv(3, 3, 1), act, conv(3, 3, 1), act, nn.Flatten(), nn.Linear(432, 4))
+
+
 def conv(i, o, *args, **kwargs):
     return nn.Conv2d(i, o, *args, **kwargs)
 
@@ -133,6 +150,18 @@ MODULES = {
         lambda m, x: m.b(m.norm(x).flatten(1)),
         norm=nn.LayerNorm((12, 12), elementwise_affine=False),
         b=nn.Linear(432, 2),
+    ),
+    "shared-activation": lambda: chain_with_one_activation(nn.ReLU()),
+    "shared-weights": lambda: Bare(
+        repeated,
+        blocks=nn.ModuleList([(block := nn.Sequential(conv(3, 3, 1), nn.Tanh())), block]),
+        last=block,
+    ),
+    "recurrent": lambda: Bare(
+        recurrent,
+        a=nn.LSTM(36, 5, num_layers=2, batch_first=True, bidirectional=True),
+        b=nn.GRU(10, 4, bias=False, batch_first=True),
+        c=nn.RNN(4, 4, nonlinearity="relu", batch_first=True),
     ),
     "attention": lambda: Bare(
         lambda m, x: m.att(x.flatten(2), x.flatten(2), x.flatten(2))[0],
@@ -229,7 +258,6 @@ REFUSED = {
     "two outputs": lambda: Bare(lambda m, x: (x, x)),
     "a tensor made in forward": lambda: Bare(lambda m, x: x + torch.ones(3, 1, 1)),
     "a function of the user's": lambda: Bare(lambda m, x: torch.ones(1) + np.add(x, 1)),
-    "lstm": lambda: Bare(lambda m, x: m.rnn(x[:, 0])[0], rnn=nn.LSTM(12, 3)),
     "weight norm": lambda: Bare(
         lambda m, x: m.a(x), a=nn.utils.parametrizations.weight_norm(conv(3, 2, 1))
     ),

@@ -148,6 +148,7 @@ class Trainer(Evaluator):
             )  # fmt: skip
             parts.to("save")
             if weights is not None and fit.ended:
+                self._sound(model, x, device)  # training may have left something outside of them
                 _write(model, weights)
         except (TrialTimeout, RunError):
             raise

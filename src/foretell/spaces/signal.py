@@ -13,7 +13,7 @@ from foretell.graphs.computation import Computations
 from foretell.graphs.view import Graphs, chain
 from foretell.spaces.base import Costs, Rows, Space
 from foretell.spaces.parts.layout import Choice
-from foretell.spaces.parts.settings import at_least, numbers
+from foretell.spaces.parts.settings import at_least, numbers, signal_shape
 
 
 class Signal(Space):
@@ -138,7 +138,7 @@ class Signal(Space):
 
         picked = self.decode(x)
         return convolutions(
-            input_shape[0],
+            signal_shape(self.name, input_shape)[0],
             picked["width"],
             picked["kernel"],
             picked["stride"],
@@ -152,9 +152,8 @@ class Signal(Space):
         from foretell.nets.drawings.signal import draw
 
         picked = self.decode(x)
-        channels, length = self.input_shape
         return draw(
-            (channels, length),
+            signal_shape(self.name, self.input_shape),
             picked["width"],
             picked["kernel"],
             picked["stride"],
@@ -170,8 +169,9 @@ class Signal(Space):
             self._layout.chosen(rows, name).astype(np.int64)
             for name in ("width", "kernel", "stride")
         )
-        came = np.full(len(rows), self.input_shape[0], dtype=np.int64)
-        length = np.full(len(rows), self.input_shape[1], dtype=np.int64)
+        channels, size = signal_shape(self.name, self.input_shape)
+        came = np.full(len(rows), channels, dtype=np.int64)
+        length = np.full(len(rows), size, dtype=np.int64)
         params, work = np.zeros_like(came), np.zeros_like(came)
         for i in range(self._deepest):
             there = i < depth

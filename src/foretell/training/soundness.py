@@ -49,8 +49,9 @@ def unregistered(module: nn.Module) -> list[str]:
 
 
 def _weights(name: str, value: object, deep: int) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(value, nn.Parameter) or (isinstance(value, Tensor) and value.requires_grad):
-        yield name, value
+    if isinstance(value, Tensor):  # what was computed of others, as weight_norm does, is no weight
+        if isinstance(value, nn.Parameter) or (value.requires_grad and value.is_leaf):
+            yield name, value
     elif isinstance(value, nn.Module):
         for key, tensor in (*value.named_parameters(), *value.named_buffers()):
             yield f"{name}.{key}", tensor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,7 @@ from foretell.winner.parts import standalone
 from foretell.winner.parts.model_file import model_file
 
 FILES = ("model.safetensors", "config.json", "model.py", "README.md")
+_PLAIN = {"mean": [0.0], "std": [1.0]}  # inputs that need no change
 TOLERANCE = 1e-6  # between outputs of the trained network and of the one read back
 
 
@@ -55,18 +57,14 @@ def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> N
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(parents=True)
-        state = winner.module.state_dict()  # cloned: the format has no tensors that share memory
-        tensors = {name: tensor.clone().contiguous() for name, tensor in state.items()}
-        data = save(tensors, metadata={"format": "pt"})
-        (part / "model.safetensors").write_bytes(data)
         why, loads = "", True
         try:
-            source = standalone.source_of(winner.module)
-            (part / "model.py").write_text(_model_py(source, winner), encoding="utf-8")
-            same_outputs(winner.module, core(part), winner.space.input_shape)
+            _alone(part, winner)
         except (standalone.NotTraceable, RunError) as error:
             why = str(error)
             loads = _borrow(part, winner)
+            if loads and (gap := lacks(winner.space, winner.x)):
+                why, loads = f"{gap} (needed, because {why})", False
         digests = {
             path.relative_to(part).as_posix(): digest(path)
             for path in sorted(part.rglob("*"))
@@ -93,6 +91,20 @@ def write(folder: Path, winner: Winner, check: Callable[[nn.Module], None]) -> N
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def _alone(folder: Path, winner: Winner) -> None:
+    """Write the weights, and a model.py that needs torch alone; read both back and compare.
+
+    Raises: NotTraceable or RunError where such a file cannot be had.
+    """
+    state = winner.module.state_dict()  # cloned: the format has no tensors that share memory
+    tensors = {name: tensor.clone().contiguous() for name, tensor in state.items()}
+    data = save(tensors, metadata={"format": "pt"})
+    (folder / "model.safetensors").write_bytes(data)
+    source = standalone.source_of(winner.module)
+    (folder / "model.py").write_text(_model_py(source, winner), encoding="utf-8")
+    same_outputs(winner.module, core(folder), winner.space.input_shape)
 
 
 def same_outputs(one: nn.Module, other: nn.Module, input_shape: tuple[int, ...]) -> None:
@@ -210,8 +222,11 @@ def lacking(space: Space) -> str:
     (x,) = space.sample(1, 0)
     try:
         with torch.random.fork_rng(devices=[]):
-            standalone.source_of(space.build(x, space.input_shape, space.n_outputs).eval())
-    except standalone.NotTraceable as error:
+            module = space.build(x, space.input_shape, space.n_outputs).eval()
+        trial = Winner(space, x, module, "classification", (), _PLAIN, "", {}, {})
+        with tempfile.TemporaryDirectory(prefix="foretell-") as name:
+            _alone(Path(name), trial)
+    except (standalone.NotTraceable, RunError) as error:
         why = lacks(space, x)
         return why and f"{why} (needed, because {error})"
     except Exception:  # whatever is wrong with it, its training will say so

@@ -185,6 +185,7 @@ class _Column:
     name: str
     fill: float | None = None
     values: tuple[str, ...] | None = None
+    style: tuple[str, str, str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,8 @@ class _Inputs:
     target: _Target = field(default_factory=_Target)
     labels: tuple[str, ...] = ()
     scale: float | None = None
-    white: float | None = None
+    white: float | None = None  # of older ones; now `levels`
+    levels: tuple[float, float] | None = None
     bytes: bool = False
     layout: str = "auto"
     kind: str = ""

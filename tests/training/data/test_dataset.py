@@ -16,6 +16,7 @@ from torch.utils.data import Dataset, IterableDataset, TensorDataset
 from foretell.errors import DataError, SettingError
 from foretell.testing._globals import global_states
 from foretell.training.data import Data, load, read_inputs
+from foretell.training.data.inputs import raw_inputs
 
 
 def arrays(n=60, classes=3, shape=(4,), seed=0):
@@ -236,6 +237,23 @@ def test_new_signals_are_read_as_those_of_training(tmp_path):
     np.savez(tmp_path / "new.npz", x=x[:4])
     _, new = read_inputs(tmp_path / "new.npz", data.input_spec())
     np.testing.assert_allclose(new, data.x[:4], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout"),
+    [((8, 8, 8), "channels-last"), ((8, 8, 8), "channels-first"), ((3, 9, 3), "channels-last"),
+     ((20, 30), "channels-first"), ((12, 30), "channels-last"), ((20, 20), "channels-last"),
+     ((16, 64), "grey"), ((9, 8, 3), "auto"), ((50, 3), "auto")],
+)  # fmt: skip
+def test_new_arrays_have_the_layout_that_was_said(shape, layout):
+    x, y = arrays(20, 2, shape)
+    data = load((x, y), layout=layout)
+    new = raw_inputs(x[:4], data.input_spec())
+    each = (-1, *(1,) * (len(data.input_shape) - 1))
+    z = (new - data.mean.reshape(each)) / data.std.reshape(each)
+    np.testing.assert_allclose(z, data.x[:4], atol=1e-5)
+    if layout == "auto":  # as the network takes them
+        assert np.array_equal(raw_inputs(new, data.input_spec()), new)
 
 
 def test_channels_last_is_moved_not_reshaped():

@@ -35,6 +35,12 @@ def notes(data):
         (("train2017", "val2017"), ["train", "val"]),
         (("seg_train", "seg_test"), ["test", "train"]),
         (("train", "holdout"), ["test", "train"]),
+        (("trn", "hold-out"), ["test", "train"]),
+        (("1_train", "2_valid"), ["train", "val"]),
+        (("train-clean", "dev-clean"), ["train", "val"]),
+        (("photos_train_224", "photos_test_224"), ["test", "train"]),
+        (("trainval", "tst"), ["test", "train"]),
+        (("train_validation", "test"), ["test", "train"]),
     ],
 )
 @pytest.mark.parametrize("beside", ["annotations", "predict", None])
@@ -84,7 +90,27 @@ def test_splits_further_down_and_below_classes(tmp_path, write_image):
 def test_one_name_of_a_split_is_a_class(tmp_path, write_image):
     fill(tmp_path, write_image, 8, classes=("train", "bus", "tram"))
     assert load(tmp_path).labels == ("bus", "train", "tram")
-    assert split_of("contest") is split_of("training-plan") is None
+    assert split_of("contest") is None
+
+
+def test_classes_that_are_called_like_splits(tmp_path, write_image):
+    """Folders of images alone, whatever they are called, are classes."""
+    names = ("invoice", "test certificate", "training certificate")
+    fill(tmp_path, write_image, 8, classes=names)
+    assert load(tmp_path).labels == names
+
+
+def test_a_class_with_one_split_or_none(tmp_path, write_image):
+    for part in ("train", "test"):
+        for label in ("cat", "dog"):
+            fill(tmp_path / label, write_image, 6, classes=(part,))
+    fill(tmp_path / "fox", write_image, 6, classes=("train",))
+    fill(tmp_path, write_image, 6, classes=("owl",))
+    data = load(tmp_path)
+    assert data.labels == ("cat", "dog", "fox", "owl")
+    assert data.sizes[2] == 12
+    assert "train 24, test 12" in notes(data)
+    assert "trained on as a whole, for it has no split: owl" in notes(data)
 
 
 def test_what_cannot_be_splits_is_said(tmp_path, write_image):
@@ -107,6 +133,8 @@ def test_what_cannot_be_splits_is_said(tmp_path, write_image):
         ("trainX", "trainY", "validX", "validY"),
         ("data_training", "target_training", "data_validation", "target_validation"),
         ("xtrain", "ytrain", "xval", "yval"),
+        ("Xtr", "ytr", "X_va", "y_va"),
+        ("x_trn", "y_trn", "x_dev", "y_dev"),
     ],
 )
 def test_split_names_of_arrays(tmp_path, keys):
@@ -223,3 +251,63 @@ def test_all_broken_files_are_named(tmp_path, write_image):
     names, x = read_inputs(tmp_path / "d", spec, unread)
     assert len(names) == len(x) == 10
     assert sorted(unread) == ["cat/cat1.png", "dog/dog2.png"]
+
+
+def test_dates_and_counts_behind_a_dot_are_no_ending(tmp_path, write_image):
+    fill(tmp_path, write_image, 6)
+    for i in range(3):
+        pixels = RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        write_image(tmp_path / "cat" / f"scan 12.03.202{i}", pixels, format="JPEG")
+        write_image(tmp_path / "cat" / f"frame.{i}", pixels, format="PNG")
+    (tmp_path / "cat" / "notes.2").write_text("none")
+    (tmp_path / "cat" / "copy.bak").write_text("none")
+    data = load(tmp_path)
+    assert sum(data.sizes) == 18
+    assert "left out: 1 .2, 1 .bak" in notes(data)
+
+
+@pytest.mark.parametrize(("low", "high"), [(29_000, 31_000), (0, 200_000), (-3_000, 3_000)])
+def test_values_of_any_range_keep_their_levels(tmp_path, low, high):
+    """Temperatures and heights: whole numbers of 32 bits, and floats below zero."""
+    values = np.linspace(low, high, 64 * 6).reshape(6, 8, 8)
+    for i, one in enumerate(values):
+        for kind in (np.int32, np.float32):
+            path = tmp_path / kind.__name__ / "ab"[i % 2] / f"{i}.tif"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(one.astype(kind)).save(path)
+    for name in ("int32", "float32"):
+        data = load(tmp_path / name)
+        assert len(np.unique(data.x)) > 190
+        _, new = read_inputs(tmp_path / name / "a" / "2.tif", data.input_spec())
+        found = [np.allclose(new[0], (x / 255 - data.mean[0]) / data.std[0], atol=1e-5)
+                 for x in data.x]  # fmt: skip
+        assert sum(found) == 1
+
+
+def test_networks_of_older_runs_know_white_alone(tmp_path):
+    deep = np.full((8, 8), 1000, np.uint16)
+    Image.fromarray(deep).save(tmp_path / "a.png")
+    spec = {"shape": [1, 8, 8], "mean": [0.0], "std": [1.0], "scale": 255.0, "bytes": True}
+    _, new = read_inputs(tmp_path / "a.png", {**spec, "white": 4095.0})
+    assert np.allclose(new, round(1000 * 255 / 4095) / 255)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
+def test_every_orientation_of_every_format(tmp_path, suffix):
+    upright = np.zeros((6, 12, 3), np.uint8)
+    upright[0], upright[:, 0] = (255, 0, 0), (0, 255, 0)
+    turn = Image.Transpose
+    stored = dict(enumerate([turn.FLIP_LEFT_RIGHT, turn.ROTATE_180, turn.FLIP_TOP_BOTTOM,
+                             turn.TRANSPOSE, turn.ROTATE_90, turn.TRANSVERSE, turn.ROTATE_270],
+                            start=2))  # fmt: skip
+    how = {".jpg": {"quality": 100, "subsampling": 0}, ".webp": {"lossless": True}}
+    for i in range(2):
+        for number, back in stored.items():
+            exif = Image.Exif()
+            exif[0x0112] = number
+            path = tmp_path / "ab"[i] / f"{number}{suffix}"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(upright).transpose(back).save(path, exif=exif, **how.get(suffix, {}))
+    data = load(tmp_path)
+    assert data.input_shape == (3, 6, 12)
+    assert abs(data.x.astype(int) - upright.transpose(2, 0, 1)).max() <= 3

@@ -7,6 +7,7 @@ import gzip
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_iris
 
 import foretell as ft
 from foretell.errors import DataError, SettingError
@@ -164,3 +165,39 @@ def test_a_bomb_is_no_table(tmp_path):
         load(tmp_path / "t.csv.gz")
     with pytest.raises(DataError, match="a bomb, not data"):
         ft.Table.open(tmp_path / "t.csv.gz", space=ft.spaces.get("nb201"))
+
+
+def test_a_bunch_of_tables_and_a_dict_of_lists():
+    iris, plain = load_iris(as_frame=True), load_iris()
+    one, other = load(iris), load(plain)
+    assert np.allclose(one.x, other.x, atol=1e-6)
+    assert np.array_equal(one.y, other.y)
+    assert one.describe()["columns"][0]["name"] == "sepal length (cm)"
+    lists = {"x": plain.data.tolist(), "y": plain.target.tolist(), "note": "of iris"}
+    assert np.array_equal(load(lists).x, other.x)
+    frames = {
+        "X_train": iris.data,
+        "y_train": iris.target,
+        "X_val": iris.data,
+        "y_val": iris.target,
+    }
+    assert load(frames).sizes[1] == 150
+    with pytest.raises(DataError, match="expected x and y"):
+        load({"x": plain.data.tolist()})
+
+
+@pytest.mark.parametrize("how", ["frame", "csv", "array", "bytes"])
+def test_truths_are_labels(how, tmp_path):
+    X, yes = RNG.normal(size=(60, 2)), RNG.random((60, 3)) < 0.5
+    frame = pd.DataFrame(yes, columns=["red", "round", "big"])
+    pd.DataFrame(X, columns=["u", "v"]).join(frame).to_csv(tmp_path / "t.csv", index=False)
+    if how == "bytes":
+        assert load((X, np.where(yes[:, 0], b"red", b"blue"))).labels == ("blue", "red")
+        return
+    data = {
+        "frame": lambda: load((pd.DataFrame(X), frame)),
+        "csv": lambda: load(tmp_path / "t.csv", target="red,round,big"),
+        "array": lambda: load((X, yes)),
+    }[how]()
+    assert data.task == "multilabel"
+    assert np.array_equal(data.y, yes)

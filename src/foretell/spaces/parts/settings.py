@@ -70,10 +70,29 @@ def image_shape(space: str, input_shape: tuple[int, ...]) -> tuple[int, int, int
             f"{space} takes images",
             expected="input_shape (channels, height, width)",
             got=input_shape,
-            hint="for feature vectors use the space 'tabular'",
+            hint=_instead(input_shape),
         )
     channels, height, width = input_shape
     return channels, height, width
+
+
+def signal_shape(space: str, input_shape: tuple[int, ...]) -> tuple[int, int]:
+    """`input_shape` as (channels, length), or an error that names the space."""
+    if len(input_shape) != 2 or min(input_shape) < 1:
+        raise SpaceError(
+            f"{space} takes signals",
+            expected="input_shape (channels, length)",
+            got=input_shape,
+            hint=_instead(input_shape),
+        )
+    channels, length = input_shape
+    return channels, length
+
+
+def _instead(input_shape: tuple[int, ...]) -> str:
+    """Which space takes such inputs."""
+    kinds = {2: "signals use the space 'signal'", 3: "images use the space 'mobile'"}
+    return "for " + kinds.get(len(input_shape), "feature vectors use the space 'tabular'")
 
 
 def at_least(**settings: tuple[int, int] | tuple[int, int, int]) -> None:

@@ -115,7 +115,7 @@ class _Tried:
             raise _Trouble("error", "finite", "the output has NaN or infinite values", todo)
         self.params, self.forward_s = params, seconds
         yield from self._backward(answer, parameters)
-        yield from self._exports(module)
+        yield from self._exports(again, inputs)
         yield from self._comes_back(module, lambda: self._build(space, x, shape, outputs), inputs)
 
     def _build(self, space: Space, x: Rows, shape: tuple[int, ...], outputs: int) -> Any:
@@ -177,11 +177,14 @@ class _Tried:
             what = f"training two steps failed ({said(error)})"
             yield _Trouble("error", "train", what, "fix that line")
 
-    def _exports(self, module: Any) -> Iterator[_Trouble]:
+    def _exports(self, module: Any, inputs: Any) -> Iterator[_Trouble]:
+        import torch
         from torch import fx
 
         try:
-            copy.deepcopy(module.zero_grad() or module)
+            with torch.no_grad():
+                module.eval()(inputs)
+            copy.deepcopy(module)
         except Exception as error:
             todo = "keep tensors that have a gradient, locks and files out of the module"
             what = f"the network cannot be copied ({said(error)})"

@@ -277,7 +277,7 @@ def load(
         spec={
             "scale": scale,
             "layout": raw.layout,
-            "white": raw.white,
+            "levels": raw.levels and list(raw.levels),
             "bytes": bool(x.dtype == np.uint8),
             "columns": columns,
             "target": raw.target_name,

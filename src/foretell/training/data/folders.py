@@ -81,6 +81,8 @@ def find(root: Path) -> Found:
     if len(sizes) > 1:
         said = ", ".join(f"{part} {size}" for part, size in sizes.items())
         notes.append(f"the folder has splits of its own: {said}")
+        whole = [label for label, one in parts["train"].items() if one.path.parent == inner.path]
+        notes += [f"trained on as a whole, for it has no split: {', '.join(whole)}"] * bool(whole)
     used = [one for labelled in parts.values() for one in labelled.values() if one.images]
     left, others = _left(inner, used)
     if left:
@@ -142,8 +144,8 @@ def _parts(top: _Tree) -> dict[str, dict[str, _Tree]]:
         rest = {part: _classes(_unwrapped(one, train)) for part, one in parts.items()}
         return {"train": train, **rest}
     full = [one for one in top.below if one.images]
-    named = {one.path.name: _named(one) for one in full}
-    if not (full and all(named.values())):
+    named = {one.path.name: _inside(one) for one in full}
+    if not any(map(_named, full)) or not all(named.values()):
         return {"train": _classes(top)}
     return {
         part: {label: found[part] for label, found in named.items() if part in found}
@@ -171,8 +173,24 @@ def _within(folder: _Tree, top: _Tree) -> bool:
     return folder is top or any(_within(folder, one) for one in top.below)
 
 
+def _inside(one: _Tree) -> dict[str, _Tree]:
+    """The splits of one class: those below it, which may be a single one; all of it is trained on
+    where it has images alone."""
+    full = [below for below in one.below if below.images]
+    if not full:
+        return {"train": one}
+    said = {below: splits.split_of(below.path.name) for below in full}
+    single = {name.part: below for below, name in said.items() if name}
+    return _named(one) or (single if len(single) == len(full) and not one.loose else {})
+
+
 def _named(folder: _Tree) -> dict[str, _Tree]:
-    return splits.find(folder.below, lambda one: one.path.name, str(folder.path))
+    return splits.find(folder.below, lambda one: one.path.name, str(folder.path), _has_classes)
+
+
+def _has_classes(folder: _Tree) -> bool:
+    inside = _unwrapped(folder, ()).below
+    return not folder.loose and sum(1 for one in inside if one.images) > 1
 
 
 def _classes(folder: _Tree) -> dict[str, _Tree]:

@@ -12,15 +12,17 @@ import numpy as np
 from foretell.errors import DataError, SettingError
 from foretell.training.data import sheets, splits
 from foretell.training.data.raw import Raw
+from foretell.training.data.targets import FEW
 
 
 def of_file(path: Path, target: str | None, task: str, drop: Sequence[str]) -> Raw:
     """A .csv file as `Raw`; its target is the last column, unless said."""
-    columns, lines = sheets.read_csv(path)
-    return _raw(
+    columns, lines, notes = sheets.read_csv(path)
+    raw = _raw(
         columns, path.name.split(".")[0], str(path), lambda i: f"line {lines[i]} of {path}",
         target, task, drop,
     )  # fmt: skip
+    return replace(raw, notes=(*notes, *raw.notes))
 
 
 def of_folder(path: Path, target: str | None, task: str, drop: Sequence[str]) -> Raw | None:
@@ -38,7 +40,7 @@ def of_folder(path: Path, target: str | None, task: str, drop: Sequence[str]) ->
     first = read["train"].columns
     names = [column.name for column in first]
     asked = names[-1:] if target is None else _asked(target, names)
-    notes = []
+    notes = [f"{parts[part].name}: {one}" for part, sheet in read.items() for one in sheet.notes]
     for part, sheet in list(read.items()):
         lacks = [name for name in asked if name not in [column.name for column in sheet.columns]]
         if lacks and part != "train":
@@ -142,9 +144,8 @@ def _raw(
         raise SettingError(
             f"no target column {unknown[0]!r} in {origin}", expected="one of " + ", ".join(names)
         )
-    ys = [columns[names.index(name)] for name in wanted]
-
-    ys = [_target(y, task, alone=len(ys) == 1) for y in ys]
+    found = [columns[names.index(name)] for name in wanted]
+    ys = [_target(y, task, alone=len(found) == 1) for y in found]
     for y in ys:
         missing = [i for i, text in enumerate(y.texts) if not text]
         if missing:
@@ -182,9 +183,14 @@ def _raw(
 
 def _target(y: sheets.Column, task: str, *, alone: bool) -> sheets.Column:
     """A target column: classes are texts as they stand in the file, "NA" and 001 too."""
+    if not alone and y.numbers is None and {one.lower() for one in y.texts} <= {"true", "false"}:
+        truths = np.array([float(one.lower() == "true") for one in y.texts])
+        return y._replace(numbers=truths)
     classes = alone and task in ("auto", "classification", "multilabel")
     if y.numbers is None and classes:
         return y._replace(texts=y.cells)
-    if y.is_code and classes:
+    amounts = y.style is not None and y.style.unit  # 5 mg and 10 mg are classes, 17.3 mg is not
+    few = amounts and len(set(y.texts)) <= FEW and task != "regression"
+    if classes and (y.is_code or few):
         return y._replace(texts=y.cells, numbers=None)
     return y

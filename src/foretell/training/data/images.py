@@ -24,17 +24,20 @@ _NOT_PIXELS = ("BUFR", "GRIB", "HDF5", "WMF", "EPS", "MPEG", "FITS")  # need ano
 _GREY_MODES = ("1", "L", "LA", "La", "I", "F")
 _THREADS = 4
 
+_NARROW = 0.25  # of the levels of so many bits: where fewer are in use, these alone are kept
+
 T = TypeVar("T")
+Levels = tuple[float, float]  # what is black, and what is white
 
 
 class Pixels(NamedTuple):
-    """Images of one size; `white` is the value of 16-bit and float files that became 255.
+    """Images of one size; `levels` are the values of 16-bit and float files that became 0 and 255.
 
     Shapes: `x` (n, channels, height, width) uint8.
     """
 
     x: NDArray[np.uint8]
-    white: float | None
+    levels: Levels | None
     notes: tuple[str, ...]
 
 
@@ -48,7 +51,7 @@ def read_files(
     files: Sequence[Path],
     image_size: tuple[int, int] | None,
     channels: int | None = None,
-    white: float | None = None,
+    levels: Levels | None = None,
 ) -> Pixels:
     """Image files as one array, and notes on what was done.
 
@@ -57,7 +60,9 @@ def read_files(
         image_size: (height, width) in pixels; None for the median, at most 128 a side, but no
             side below 32 for it.
         channels: 1 (grey) or 3 (RGB); None to decide from the files.
-        white: of files with more than 8 bits; None for the smallest 2^k - 1 that none exceeds.
+        levels: of files with more than 8 bits; None for 0 and the smallest 2^k - 1 that none
+            exceeds, or the range that is in use where it is less than a quarter of that or begins
+            below 0.
 
     Raises:
         DataError: files that are no images; all are named.
@@ -68,9 +73,13 @@ def read_files(
         undecided = channels is None
         channels = channels or (1 if all(_is_grey(header.mode) for header in headers) else 3)
         deep = [f for f, header in zip(files, headers, strict=True) if _is_deep(header.mode)]
-        if deep and white is None:
-            white = _white(max(_all(pool, deep, _brightest)))
-            notes.append(f"{white:g} is white in {len(deep)} images of more than 8 bits a pixel")
+        if deep and levels is None:
+            low, high = zip(*_all(pool, deep, _range), strict=True)
+            levels = _levels(min(low), max(high))
+            notes.append(
+                f"{levels[0]:g} is black and {levels[1]:g} is white in {len(deep)} images of more "
+                "than 8 bits a pixel"
+            )
         frames = sum(header.frames for header in headers)
         if frames:
             notes.append(f"the first frame is used of {frames} files that have several")
@@ -86,13 +95,13 @@ def read_files(
         place = {path: i for i, path in enumerate(files)}
 
         def fill(path: Path) -> None:
-            x[place[path]] = _read_image(path, channels, (height, width), white)
+            x[place[path]] = _read_image(path, channels, (height, width), levels)
 
         _all(pool, files, fill)
     if undecided and channels == 3 and _all_grey(x):
         x = np.ascontiguousarray(x[:, :1])
         notes.append("stored as RGB, but all pixels are grey: one channel is used")
-    return Pixels(x, white, tuple(notes))
+    return Pixels(x, levels, tuple(notes))
 
 
 def broken(files: Sequence[Path]) -> dict[Path, str]:
@@ -130,13 +139,13 @@ def _tried(read: Callable[[Path], T], path: Path) -> tuple[T | None, str]:
 
 
 def _read_image(
-    path: Path, channels: int, size: tuple[int, int], white: float | None
+    path: Path, channels: int, size: tuple[int, int], levels: Levels | None
 ) -> NDArray[np.uint8]:
     """One image file as uint8 (channels, height, width): upright, on white where transparent."""
     mode = "RGB" if channels == 3 else "L"
     with Image.open(path) as opened:
         opened.draft(mode, (2 * max(size), 2 * max(size)))
-        image = _opaque(ImageOps.exif_transpose(opened), white or 65535)
+        image = _opaque(ImageOps.exif_transpose(opened), levels or (0, 65535))
         image = image.convert(mode)
         if image.size != size[::-1]:
             image = image.resize(size[::-1], Image.Resampling.BILINEAR)
@@ -150,9 +159,12 @@ def _load(path: Path) -> None:
 
 
 def is_image(path: Path) -> bool:
-    """Whether Pillow reads such files: by the ending, or by the content where there is none."""
+    """Whether Pillow reads such files: by the ending, or by the content where there is none.
+
+    No ending is what has other characters than letters: "scan 12.03.2024", "frame.0".
+    """
     suffix = path.suffix.lower()
-    if suffix:
+    if suffix in _suffixes() or suffix[1:].isalpha():
         return suffix in _suffixes()
     try:
         with Image.open(path) as image:
@@ -171,10 +183,12 @@ def _suffixes() -> frozenset[str]:
 
 def _header(path: Path) -> _Header:
     with Image.open(path) as image:
-        height, width = image.height, image.width
+        mode, frames = image.mode, bool(getattr(image, "is_animated", False))
+        width, height = image.size
         if image.getexif().get(_ORIENTATION, 1) >= 5:  # to be turned by 90 degrees
-            height, width = width, height
-        return _Header((height, width), image.mode, bool(getattr(image, "is_animated", False)))
+            turned = image.format == "TIFF"  # of which Pillow has turned the size, or not, by now
+            width, height = ImageOps.exif_transpose(image).size if turned else (height, width)
+        return _Header((height, width), mode, frames)
 
 
 def _is_grey(mode: str) -> bool:
@@ -185,22 +199,31 @@ def _is_deep(mode: str) -> bool:
     return mode[0] in "IF"
 
 
-def _brightest(path: Path) -> float:
+def _range(path: Path) -> tuple[float, float]:
     with Image.open(path) as image:
-        return float(np.asarray(image).max())
+        pixels = np.asarray(image)
+        known = pixels[np.isfinite(pixels)]
+        return (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
 
 
-def _white(brightest: float) -> float:
-    """The value that is white: 1 for floats up to it, else of 8, 9, ... bits."""
-    if brightest <= 1:
-        return 1.0
-    return float(2 ** max(8, math.ceil(math.log2(brightest + 1))) - 1)
+def _levels(low: float, high: float) -> Levels:
+    """What is black and white: 0 and 1 for floats between, else 0 and the end of 8, 9, ... bits.
+
+    >>> _levels(3, 4000), _levels(0, 0.5), _levels(29000, 31000), _levels(-100, 900)
+    ((0.0, 4095.0), (0.0, 1.0), (29000, 31000), (-100, 900))
+    """
+    white = 1.0 if high <= 1 else float(2 ** max(8, math.ceil(math.log2(high + 1))) - 1)
+    if low < high and (low < 0 or high - low < _NARROW * white):
+        return low, high
+    return 0.0, white
 
 
-def _opaque(image: Image.Image, white: float) -> Image.Image:
+def _opaque(image: Image.Image, levels: Levels) -> Image.Image:
     if _is_deep(image.mode):  # convert("L") would clip at 255
-        deep = np.asarray(image).astype(np.float64)
-        return Image.fromarray(np.clip(deep * (255 / white), 0, 255).round().astype(np.uint8))
+        black, white = levels
+        deep = np.nan_to_num(np.asarray(image).astype(np.float64), nan=black)
+        scaled = np.clip((deep - black) * (255 / (white - black)), 0, 255)
+        return Image.fromarray(scaled.round().astype(np.uint8))
     if "A" in image.getbands() or "transparency" in image.info:
         colour = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour)

@@ -55,7 +55,7 @@ def read_inputs(
         if bad and unread is not None and len(bad) < len(files):
             unread |= {_name(file, path): why for file, why in bad.items()}
             files = [file for file in files if file not in bad]
-        x = images.read_files(files, shape[1:], shape[0], spec.get("white")).x
+        x = images.read_files(files, shape[1:], shape[0], _levels(spec)).x
         names = [_name(file, path) for file in files]
     else:
         tables = "a .csv or .npz file" if len(shape) == 1 else "a .npz file"
@@ -105,6 +105,14 @@ def _under(path: str | Path, names: list[str]) -> list[str]:
     return [f"{path}: {name}" for name in names]
 
 
+def _levels(spec: Mapping[str, Any]) -> images.Levels | None:
+    """Black and white of files with more than 8 bits; older networks have white alone."""
+    if spec.get("levels"):
+        black, white = spec["levels"]
+        return black, white
+    return (0.0, spec["white"]) if spec.get("white") else None
+
+
 def _name(file: Path, path: Path) -> str:
     return str(file.relative_to(path)) if path.is_dir() else file.name
 
@@ -127,7 +135,8 @@ def raw_inputs(x: object, spec: Mapping[str, Any]) -> NDArray[Any]:
             x = np.asarray(x)
         else:
             return sheets.features(sheets.of_frame(x), spec["columns"])
-    found = readers.as_inputs(x, "inputs")
+    array = readers.as_array(x, "inputs")
+    found = readers.as_inputs(array, "inputs", _layout(array.shape, spec))
     if found.shape[1:] != shape:
         wanted = ", ".join(map(str, ("n", *shape)))
         raise DataError("inputs", expected=f"shape ({wanted})", got=f"shape {found.shape}")
@@ -180,10 +189,18 @@ def _npz(path: Path, spec: Mapping[str, Any]) -> tuple[list[str], NDArray[Any]]:
             f"arrays of {path}", expected="one named x", got=", ".join(arrays) or "none"
         )
     key = found[0] if found else next(iter(arrays))
-    layout = spec.get("layout", "auto")
-    if (len(spec["shape"]), arrays[key].ndim) == (3, 3):
-        layout = "grey"
-    elif layout == "grey":
-        layout = "channels-first"
-    x = readers.as_inputs(arrays[key], f"{key} of {path}", layout)
+    x = readers.as_inputs(arrays[key], f"{key} of {path}", _layout(arrays[key].shape, spec))
     return [f"{key}[{i}]" for i in range(len(x))], x
+
+
+def _layout(shape: tuple[int, ...], spec: Mapping[str, Any]) -> str:
+    """Where an array has its channels: as that of training had, or where its shape allows no other
+    place."""
+    wanted = tuple(spec["shape"])
+    if (len(wanted), len(shape)) == (3, 3):
+        return "grey"
+    known = str(spec.get("layout", "auto"))
+    known = "channels-first" if known == "grey" else known
+    fits = {"channels-first": shape[1:], "channels-last": (*shape[-1:], *shape[1:-1])}
+    others = [one for one, found in fits.items() if found == wanted]
+    return others[0] if known != "auto" and others and known not in others else known

@@ -31,4 +31,4 @@ class Raw:
     target_names: tuple[str, ...] = ()  # where there are several
     notes: tuple[str, ...] = ()
     layout: str = "auto"  # where arrays have their channels
-    white: float | None = None  # of image files with more than 8 bits
+    levels: tuple[float, float] | None = None  # black and white of files with more than 8 bits

@@ -21,6 +21,7 @@ _SOURCES = (
     "Dataset"
 )
 _INPUTS = ("x", "images", "image", "data", "inputs", "features")
+_SHORT = {"tr": "train", "va": "val", "te": "test", "ts": "test"}  # Xtr, yte
 _TARGETS = ("y", "labels", "label", "targets", "target")
 
 
@@ -51,14 +52,31 @@ def read(
         return _blocks("dataset", pairs, layout=layout)
     if isinstance(source, (tuple, list)) and len(source) == 2:
         return _blocks("arrays", {"train": (source[0], source[1])}, layout=layout)
-    if isinstance(source, Mapping):  # a Bunch of scikit-learn is one
-        arrays = {key: value for key, value in source.items() if isinstance(value, np.ndarray)}
-        if {"images", "data", "target"} <= set(arrays):
-            del arrays["data"]  # the same, flattened
-        return _named(arrays, "arrays", "", layout)
+    if isinstance(source, Mapping):
+        return _mapping(source, target, task, drop, layout)
     if torch_sets.is_dataset(source):
         return _blocks("dataset", {"train": torch_sets.read(source, "dataset")}, layout=layout)
     raise DataError("data source", expected=_SOURCES, got=type(source).__name__)
+
+
+def _mapping(
+    source: Mapping[str, Any], target: str | None, task: str, drop: Sequence[str], layout: str
+) -> Raw:
+    """Arrays, lists, tensors or tables by name; a Bunch of scikit-learn is one."""
+    found = {str(key): value for key, value in source.items() if _is_array(str(key), value)}
+    if {"images", "data", "target"} <= set(found):
+        del found["data"]  # the same, flattened
+    pairs = _pairs(found, "")
+    x, y = pairs["train"]
+    if len(pairs) == 1 and frames.is_frame(found[x]):
+        return frames.of_frame(found[x], found[y], target, task, drop)
+    return _named(found, "arrays", "", layout)
+
+
+def _is_array(key: str, value: object) -> bool:
+    """Whether it is an array, or a list by the name of one."""
+    lists = isinstance(value, (list, tuple)) and _role(key) is not None
+    return lists or hasattr(value, "__array__")
 
 
 def as_inputs(value: object, label: str, layout: str = "auto") -> Array:
@@ -186,7 +204,7 @@ def _path(
             lambda i: str(found.files[i].relative_to(path)),
             found.sizes,
             notes=(*found.notes, *pixels.notes),
-            white=pixels.white,
+            levels=pixels.levels,
         )
     name = path.name.lower()
     if name.endswith(".npz"):
@@ -200,9 +218,26 @@ def _npz(path: Path, layout: str) -> Raw:
     return _named(read_npz(path), path.stem, str(path), layout)
 
 
-def _named(arrays: Mapping[str, Array], name: str, origin: str, layout: str) -> Raw:
+def _named(arrays: Mapping[str, Any], name: str, origin: str, layout: str) -> Raw:
     """Inputs and targets by the names of arrays."""
-    of = f" of {origin}" if origin else ""
+    keys = _pairs(arrays, f" of {origin}" if origin else "")
+    left = sorted(set(arrays) - {key for pair in keys.values() for key in pair})
+    pairs = {part: (arrays[x], arrays[y]) for part, (x, y) in keys.items()}
+    raw = _blocks(name, pairs, origin, keys, layout)
+    notes = []
+    if len(keys) > 1:
+        said_sizes = ", ".join(f"{part} {size}" for part, size in raw.parts.items())
+        notes.append(f"the arrays have splits of its own: {said_sizes}")
+    if left:
+        notes.append(f"arrays left out: {', '.join(left)}")
+    return replace(raw, notes=(*raw.notes, *notes))
+
+
+def _pairs(arrays: Mapping[str, Any], of: str) -> dict[str, tuple[str, str]]:
+    """Names of the inputs and targets of each split.
+
+    Raises: DataError where there are none, or several.
+    """
     found: dict[str, dict[str, list[str]]] = {}  # of each split, the names of inputs and targets
     for key in arrays:
         said = _role(key)
@@ -226,22 +261,13 @@ def _named(arrays: Mapping[str, Array], name: str, origin: str, layout: str) -> 
             expected="x and y, or x_train, y_train, x_test and y_test (x_val and y_val too)",
             got=", ".join(arrays) or "none",
         )
-    left = sorted(set(arrays) - {key for pair in keys.values() for key in pair})
-    pairs = {part: (arrays[x], arrays[y]) for part, (x, y) in keys.items()}
-    raw = _blocks(name, pairs, origin, keys, layout)
-    notes = []
-    if len(keys) > 1:
-        said_sizes = ", ".join(f"{part} {size}" for part, size in raw.parts.items())
-        notes.append(f"the arrays have splits of its own: {said_sizes}")
-    if left:
-        notes.append(f"arrays left out: {', '.join(left)}")
-    return replace(raw, notes=(*raw.notes, *notes))
+    return keys
 
 
 def _role(key: str) -> tuple[str, str] | None:
     """The split of an array, and whether it has the inputs ("x") or the targets ("y").
 
-    >>> _role("x_valid"), _role("test_labels"), _role("X"), _role("yTrain"), _role("groups")
+    >>> _role("x_valid"), _role("test_labels"), _role("X"), _role("yTr"), _role("groups")
     (('val', 'x'), ('test', 'y'), ('train', 'x'), ('train', 'y'), None)
     """
     word = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", key).lower()
@@ -250,13 +276,14 @@ def _role(key: str) -> tuple[str, str] | None:
             if word == name:
                 return "train", role
             if word.startswith(name):
-                said = splits.split_of(word.removeprefix(name).strip("_-. "))
+                rest = word.removeprefix(name).strip("_-. ")
             elif word.endswith(name):
-                said = splits.split_of(word.removesuffix(name).strip("_-. "))
+                rest = word.removesuffix(name).strip("_-. ")
             else:
                 continue
-            if said is not None and not said[1]:
-                return said[0], role
+            said = splits.split_of(_SHORT.get(rest, rest))
+            if said is not None and not (said.before or said.after):
+                return said.part, role
     return None
 
 

@@ -246,6 +246,8 @@ def _keys(y: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float64]
 
 def _values(y: NDArray[Any], where: Where) -> NDArray[Any]:
     """Targets as texts (U) or float64, nothing missing."""
+    if y.dtype.kind == "S":  # as HDF5 has text
+        y = np.char.decode(y, "utf-8", "replace")
     if y.dtype.kind == "O":
         strings = [isinstance(value, str) for value in y.flat]
         if all(strings):

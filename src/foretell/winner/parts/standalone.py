@@ -55,11 +55,16 @@ def source_of(module: nn.Module) -> str:
     lines = [f"class Network(nn.{base}):", f'{INDENT}"""The network, in eval mode after `load`."""']
     lines += ["", f"{INDENT}def __init__(self) -> None:"]
     if whole:
-        made = _block("super().__init__(", [_expression(child) for child in module.children()], ")")
+        made = _block(
+            "super().__init__(",
+            [_expression(child) for child in module._modules.values() if child is not None],
+            ")",
+        )
         return "\n".join([*lines, *(INDENT * 2 + line for line in made.split("\n"))]) + "\n"
     lines += [f"{INDENT * 2}super().__init__()"]
     for name, text in _members(module):
         lines += _statement(name, text)
+    lines += [f"{INDENT * 2}{text}" for text in _shared(module)]
     return "\n".join([*lines, "", *_forward(graph, module)]) + "\n"
 
 
@@ -98,7 +103,7 @@ def _empty(tensor: torch.Tensor) -> str:
 def _expression(module: nn.Module) -> str:
     kind = type(module)
     if _numbered(module):
-        inner = [_expression(child) for child in module.children()]
+        inner = [_expression(child) for child in module._modules.values() if child is not None]
         if isinstance(module, nn.Sequential):
             return _block("nn.Sequential(", inner, ")")
         return _block("nn.ModuleList([", inner, "])")
@@ -127,7 +132,17 @@ def _is_chain(module: nn.Module) -> bool:
         and _numbered(module)
         and type(module).forward is nn.Sequential.forward
         and all(_is_leaf(child) or _is_chain(child) for child in module.children())
+        and not any(_shared(module))
     )
+
+
+def _shared(module: nn.Module) -> Iterator[str]:
+    """Statements that make parts which have several names, and weights, the same."""
+    first: dict[nn.Module, str] = {}
+    for name, part in module.named_modules(remove_duplicate=False):
+        known, above = first.setdefault(part, name), name.rpartition(".")[0]
+        if known != name and part.state_dict() and first[module.get_submodule(above)] == above:
+            yield f"{_path(name, module)} = {_path(known, module)}"
 
 
 def _is_leaf(module: nn.Module) -> bool:
@@ -149,9 +164,11 @@ def _arguments(module: nn.Module) -> list[str]:
     if getattr(nn, kind.__name__, None) is not kind:
         raise NotTraceable(f"{kind.__module__}.{kind.__name__} is not part of torch.nn")
     out, positional = [], True
-    for name, parameter in inspect.signature(kind.__init__).parameters.items():
+    recurrent = isinstance(module, nn.RNNBase)  # whose own constructors take anything
+    taken = inspect.signature((nn.RNNBase if recurrent else kind).__init__).parameters
+    for name, parameter in taken.items():
         known = name in vars(module) or name in module._parameters or name in module._modules
-        if name in ("self", "device", "dtype") or parameter.kind in (
+        if name in ("self", "device", "dtype", "mode" * recurrent) or parameter.kind in (
             inspect.Parameter.VAR_POSITIONAL,
             inspect.Parameter.VAR_KEYWORD,
         ):
@@ -173,7 +190,7 @@ def _arguments(module: nn.Module) -> list[str]:
         value = _scalar(value) if name in ("kernel_size", "output_size") else value
         positional = positional and (required or name == "kernel_size")
         out.append(_value(value) if positional else f"{name}={_value(value)}")
-    return out
+    return [*out, *["nonlinearity='relu'"] * (getattr(module, "mode", "") == "RNN_RELU")]
 
 
 def _scalar(value: Any) -> Any:
