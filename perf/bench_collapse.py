@@ -122,15 +122,23 @@ def flatness(run: Run) -> dict[str, float]:
             rises.append(run.loss_of(moved / moved.sum(1, keepdim=True).clamp(min=1e-6)) - base)
         alone = torch.from_numpy(run.mixture.best(run.scores(), run.mask.numpy()))
         gap = run.loss_of(alone) - base
-    batch = run.choose.batch(torch.arange(len(run.choose)))
+    return {"rise": float(np.mean(rises)), "gap": gap, "eigenvalue": curvature(run)["eigenvalue"]}
+
+
+def curvature(run: Run, rows: int | None = None) -> dict[str, float]:
+    """Largest eigenvalue and trace of the validation loss's second derivative in the logits of the
+    mean weights, on the first choosing rows, None for all."""
+    with torch.no_grad():
+        z = run.distribution.mean(run.arch, run.mask, run.mixture)
+    batch = run.choose.batch(torch.arange(len(run.choose))[:rows])
     run.net.train()
 
     def f(logits: torch.Tensor) -> torch.Tensor:
         arch: Any = SimpleNamespace(alpha=logits, beta=None)
         return run.loss(Softmax().mean(arch, run.mask, run.mixture), batch)
 
-    top = float(torch.linalg.eigvalsh(hessian.hessian(f, torch.log(z.clamp(min=1e-6))))[-1])
-    return {"rise": float(np.mean(rises)), "gap": gap, "eigenvalue": top}
+    values = torch.linalg.eigvalsh(hessian.hessian(f, torch.log(z.clamp(min=1e-6))))
+    return {"eigenvalue": float(values[-1]), "trace": float(values.sum())}
 
 
 def one(system: str, cells: int, seed: int, epochs: int) -> dict[str, Any]:
@@ -138,16 +146,10 @@ def one(system: str, cells: int, seed: int, epochs: int) -> dict[str, Any]:
     start = time.perf_counter()
     data, space, method = toy_data(seed), Toy(cells=cells), parts(system, epochs)
     run = Run(space, method, data, seed, epochs=epochs, look=1, device="cpu")
-    if system == "darts":
-        run.train()
-        found = {"flat": flatness(run)}
-        rows = method.selection.select(run)
-        history = run.history
-    else:
-        run.train()
-        soft = isinstance(method.distribution, Softmax | Dirichlet) and not system.endswith("+ pt")
-        found = {"flat": flatness(run)} if soft else {}
-        rows, history = method.selection.select(run), run.history
+    run.train()
+    soft = isinstance(method.distribution, Softmax | Dirichlet) and not system.endswith("+ pt")
+    found = {"flat": flatness(run)} if soft else {}
+    rows, history = method.selection.select(run), run.history
     seconds = time.perf_counter() - start
     said = [alarm(history[: i + 1]).level for i in range(len(history))]
     skips = [[round(r["skip_weight"], 4) for r in history][i] for i in (0, len(history) // 2, -1)]

@@ -168,6 +168,20 @@ def test_stages_prune_and_keep_what_is_kept(digits) -> None:
     assert not torch.equal(last[run.mask], before[run.mask])
 
 
+@pytest.mark.parametrize("name", ["dsnas", "gdas", "proxylessnas", "enas", "snas"])
+def test_a_row_without_any_path_ends_no_search(name: str, digits) -> None:
+    """Nothing but "none": the loss does not depend on the weights of operations."""
+    space = ft.spaces.get("nb201", channels=4, n_cells=1).with_io(digits.input_shape, 10)
+    run = Run(space, quick(name, space).method, digits, 0, epochs=1)
+    with torch.no_grad():
+        run.arch.alpha[:, 0] = 50.0
+        if name == "enas":
+            run.arch.options.bias.view(6, 5)[:, 0] = 500.0
+    run.train()
+    assert np.isfinite(run.history[0]["train_loss"])
+    assert torch.isfinite(run.arch.alpha).all()
+
+
 def test_pairs_and_first_batches_are_those_of_the_seed(data) -> None:
     one, other = (Run(Toy(width=8), Method(), data, seed, epochs=1) for seed in (0, 1))
     assert not torch.equal(one.arch.alpha, other.arch.alpha)

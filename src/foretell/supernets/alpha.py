@@ -271,6 +271,7 @@ class LocalScore(AlphaUpdate):
         slope, *rest = torch.autograd.grad(loss, [z, *weights], allow_unused=True)
         for p, g in zip(weights, rest, strict=True):
             p.grad = g
+        slope = torch.zeros_like(z) if slope is None else slope  # of a row without any path
         reward = (slope * drawn.z).sum(1).detach()
         _give((reward * drawn.log_prob).sum(), _of(bench.arch))
         return float(loss.detach())
