@@ -21,8 +21,10 @@ from sklearn.model_selection import RandomizedSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline, make_union
 
 import foretell as ft
+from foretell import _catalog
 from foretell.errors import DataError, SettingError
 from foretell.evidence import Paid, ledger
+from foretell.evidence.parts.beside import mutants
 
 X = rows(40)
 Y = (X == 3).sum(axis=1).astype(float)
@@ -202,6 +204,30 @@ def test_no_space_and_wrong_rows_are_refused_in_words(counted):
         Counted(file=counted.file).transform(X)
     with pytest.raises(ft.ForetellError, match="nb201"):
         counted.transform(np.full((1, 6), 99))
+
+
+@pytest.mark.parametrize("name", ["gp", "bayes-lin", "rf", "xgb", "ngb", "mlp", "dngo", "auto"])
+def test_a_fit_pays_for_its_rows_alone(counted, name):
+    """Also what measures deviations beside the known rows, and what is asked of them later."""
+    settings = {"evidence": counted} if name == "auto" else {"encoding": ("one-hot", counted)}
+    row = next(row for row in _catalog.KINDS["predictor"] if row.name == name)
+    quick = {k: v for k, v in row.quick.items() if k != "encoding"}
+    model = ft.predictors.get(name, space=NB201, random_state=0, **quick, **settings)
+    ft.predictors.predicted(model.fit(X, Y), X[::3])
+    assert sorted(asked(counted.file)) == sorted(map(str, NB201.row_key(X)))
+    ft.predictors.predicted(model, rows(43)[-3:])  # new rows are asked as ever
+    assert len(asked(counted.file)) == 43
+
+
+def test_mutants_have_the_answers_of_their_parents(counted):
+    answers = dict(zip(NB201.row_key(X).tolist(), counted.values(X)[:, 0], strict=True))
+    with mutants(NB201, X, 200, np.random.default_rng(0)) as near:
+        told = counted.values(near)[:, 0]
+        assert np.isin(told, list(answers.values())).all()
+        assert not np.array_equal(told, (near == 3).sum(axis=1))
+    assert len(asked(counted.file)) == 40
+    new = near[~counted.known(near)][:1]
+    assert counted.values(new)[0, 0] == (new == 3).sum()
 
 
 AUTO = """

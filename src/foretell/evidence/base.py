@@ -18,6 +18,7 @@ from foretell.encodings.base import Encoding
 from foretell.errors import DataError, SettingError
 from foretell.evidence import ledger as ledgers
 from foretell.evidence.ledger import Answer, Ledger
+from foretell.evidence.parts.beside import parents
 from foretell.evidence.parts.identity import digest, space_digest
 from foretell.spaces.base import Rows, Space
 
@@ -182,7 +183,7 @@ class Evidence(Encoding):
         return keys
 
     def _ask(self, X: ArrayLike, again: bool = False) -> list[Answer]:
-        rows = self._rows(X)
+        rows = parents(self._space, self._rows(X))
         keys = self._keys(rows)
         where = {key: i for i, key in reversed(list(enumerate(keys)))}
         words = {k: v if _short(v) else type(v).__name__ for k, v in self._settings().items()}

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from foretell._rng import derive
 from foretell.errors import SettingError
 from foretell.evidence import Evidence, evidence_of
+from foretell.evidence.parts.beside import mutants
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.parts.blend import (
     BASELINE,
@@ -256,8 +257,8 @@ class Auto(Predictor):
         A fit on fewer rows is less sure of itself than the last one: its variances count as shares
         of their mean, which is what the members say of rows beside the known ones.
         """
-        near = self.space.mutate(X[rng.integers(len(X), size=_NEAR)], rng)
-        last, fewer = float(self._mixed(near)[1].mean()), float(seen.variance.mean())
+        with mutants(self.space, X, _NEAR, rng) as near:
+            last, fewer = float(self._mixed(near)[1].mean()), float(seen.variance.mean())
         variance = seen.variance * (last / fewer) if fewer > 0 else seen.variance
         return widening(y, seen.score, variance, unaware(self.scale_, y))
 

@@ -15,6 +15,7 @@ from scipy.stats import loguniform
 from torch import Tensor, nn
 
 from foretell.errors import DataError, SettingError
+from foretell.evidence.parts.beside import mutants
 from foretell.graphs.tensors import batch
 from foretell.nets.devices import pick_device
 from foretell.predictors.base import Floats, Predictor
@@ -173,8 +174,8 @@ class Neural(Predictor):
             self.scale_ = _quantile_map(self._standard(scores).mean(axis=0), y)
         self.shrink_, self.widen_, self.unseen_ = 1.0, 0.0, None
         if out.any():
-            near = self.space.mutate(X[rng.integers(len(X), size=_NEAR)], rng)
-            between = float(self._standard(self._scores(self._view(near))).var(axis=0).mean())
+            with mutants(self.space, X, _NEAR, rng) as near:
+                between = float(self._standard(self._scores(self._view(near))).var(axis=0).mean())
             self._calibrate(y, self._standard(scores), out, between, self._variance(view))
 
     def _calibrate(
