@@ -451,6 +451,26 @@ def test_a_lost_checkpoint_is_trained_again_with_the_same_seed(run, unbroken, tm
     assert run(plan).final == whole.final
 
 
+def test_a_figure_of_the_journal_that_does_not_come_back_is_named(run, tmp_path):
+    """Without its weights, the network that a changed figure has chosen was trained in silence."""
+    with pytest.raises(KeyboardInterrupt):
+        run(PLAN, stop_at="writes the best")
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        path.unlink()
+    journal_ = tmp_path / "run" / "trials.jsonl"
+    lines = [json.loads(line) for line in journal_.read_text().splitlines()]
+    for event in lines:
+        if event["event"] == "trial":
+            event["metrics"]["val_loss"] += 0.5
+    journal_.write_text("".join(json.dumps(event) + "\n" for event in lines))
+    run(PLAN)
+    said = (tmp_path / "run" / "run.log").read_text()
+    assert "again: its weights are lost" in said
+    assert "in the journal, by which it was chosen" in said
+    assert "val_loss of it is" in said
+    assert "val_acc of it is" not in said
+
+
 @pytest.mark.parametrize(("seed", "phase"), [(0, "sample"), (5, "top"), (3, "random")])
 def test_no_kill_makes_a_run_train_what_the_journal_has(seed, phase, run, tmp_path):
     """Whatever round the best network is of, wherever the run is broken off."""

@@ -28,6 +28,8 @@ from foretell.search.loop import Loop
 from foretell.spaces.base import Rows, Space
 from foretell.trackers.base import Watcher
 
+_EQUAL = 1e-6  # two figures of one training
+
 
 @dataclass
 class Driver:
@@ -271,6 +273,14 @@ class Driver:
                 f"the best network cannot be trained again: {result.error}",
                 hint="run the same command again",
             )
+        for name, was in (trial.result.metrics if trial.result else {}).items():
+            now = result.metrics.get(name, math.nan)
+            if math.isfinite(was) and not math.isclose(now, was, rel_tol=_EQUAL, abs_tol=_EQUAL):
+                self.say(
+                    f"{name} of it is {now:.4g} now and {was:.4g} in the journal, by which it was "
+                    "chosen: that was changed, or it is trained otherwise here (code, threads)",
+                    final=True,
+                )
         return path, result
 
     # -- the files beside the journal ---------------------------------------------------------
