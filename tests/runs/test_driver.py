@@ -255,6 +255,13 @@ def test_out_of_fold_predictions_have_not_seen_their_own_target(space):
     oof, taus = ranks.cross_validate(Memory(), space, known, 0)
     assert (oof == 9).all()
     assert len(taus) == 5
+    shy = Memory()
+    shy.predict = lambda X: np.where(X[:, 0] == X[0, 0], np.nan, X[:, -1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranks, "clone", lambda model: model)
+        oof, taus = ranks.cross_validate(shy, space, known, 0)
+    assert 0 < np.isnan(oof).sum() < len(oof), "says nothing of some rows, and ends no run by that"
+    assert np.isfinite(taus).all()
     empty = ranks.cross_validate(Memory(), space, known[:3], 0)
     assert len(empty[0]) == len(empty[1]) == 0
 

@@ -45,8 +45,14 @@ def cross_validate(model: Any, space: Space, known: History, seed: int) -> tuple
     out, taus = np.zeros(len(y)), []
     for train, test in folds:
         out[test] = clone(model).fit(X[train], y[train]).predict(X[test])
-        taus.append(kendall(y[test], out[test]))
+        taus.append(_tau(y[test], out[test]))
     return out, np.array(taus)
+
+
+def _tau(y: Floats, said: Floats) -> float:
+    """Kendall's tau over what something is said of."""
+    there = np.isfinite(said)
+    return kendall(y[there], said[there])
 
 
 def _folds(y: Floats, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
@@ -72,8 +78,7 @@ def scores(
     if oof is None:
         oof, taus = cross_validate(model, space, known, seed)
     else:
-        tests = [test[np.isfinite(oof[test])] for _, test in _folds(known.y, seed)]
-        taus = np.array([kendall(known.y[test], oof[test]) for test in tests if len(test) > 1])
+        taus = np.array([_tau(known.y[test], oof[test]) for _, test in _folds(known.y, seed)])
     if not cv and len(taus):
         cv[name] = taus.mean(), taus.std()
         for baseline in ("n-params", "mean") if space.closed_form_costs else ("mean",):
