@@ -174,7 +174,7 @@ def main() -> int:
     ]
     if args.no_fits:
         order = {name: at for at, name in enumerate(names)}
-        there = [fit for fit in fits.values() if fit.predictor in order]
+        there = [fit for fit in fits.values() if fit.predictor in order and fit.table in tables]
         shown = sorted(there, key=lambda fit: order[fit.predictor])
     else:
         opens = {name: opened(name) for name in tables}
