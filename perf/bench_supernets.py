@@ -128,7 +128,7 @@ def report(runs: dict[str, list[dict[str, Any]]], table: ft.Table, tau: int) -> 
     """A line a method, then what to compare it with."""
     tests = table.query(table.X, TEST)
     seeds = len(next(iter(runs.values())))
-    print(f"{'method, ' + str(seeds) + ' seeds':<22}{'test of the chosen row':>24}"
+    print(f"{'method, seeds: ' + str(seeds):<22}{'test of the chosen row':>24}"
           f"{'cells below it':>16}{'published':>11}{'tau':>7}{'CPU s':>7}")  # fmt: skip
     for name, found in runs.items():
         got = np.array([run["test"] for run in found])
@@ -136,8 +136,9 @@ def report(runs: dict[str, list[dict[str, Any]]], table: ft.Table, tau: int) -> 
         taus = [run["tau"] for run in found if "tau" in run]
         published = f"{PUBLISHED[name]:.2f}" if name in PUBLISHED else ""
         said = f"{np.mean(taus):.2f}" if taus else ""
-        print(f"{name:<22}{got.mean():16.2f} ± {got.std():5.2f}{below:>16.0%}{published:>11}"
-              f"{said:>7}{np.mean([run['cpu'] for run in found]):7.0f}")  # fmt: skip
+        spread = f" ± {got.std():5.2f}" if seeds > 1 else ""
+        print(f"{name:<22}{got.mean():16.2f}{spread:<8}{below:>16.0%}{published:>11}{said:>7}"
+              f"{np.mean([run['cpu'] for run in found]):7.0f}")  # fmt: skip
     every = [run for found in runs.values() for run in found]
     late = [name for name, found in runs.items() if max(r["cpu"] for r in found) > BOUND_S]
     print(f"all: {np.mean([run['test'] for run in every]):.2f} in the mean, "
