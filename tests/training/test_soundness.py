@@ -80,6 +80,15 @@ class Loose(Net):
         return super().forward(x.flatten(1) * self.gains[0])
 
 
+class Lazy(Net):
+    def __init__(self, features, outputs):
+        super().__init__(features, outputs)
+        self.body = nn.Sequential(nn.LazyLinear(features), nn.LazyBatchNorm1d())
+
+    def forward(self, x):
+        return super().forward(self.body(x.flatten(1)))
+
+
 class Dropping(Net):
     def forward(self, x):
         return functional.dropout(super().forward(x), 0.5, training=True)
@@ -121,6 +130,7 @@ def space_of(kind):
 BROKEN = [
     (Listed, "registered", r"more\['deep'\]\[0\]\[0\].weight and 1 more is no part"),
     (Loose, "registered", r"gains\[0\] is no part of the network"),
+    (Lazy, "lazy", r"body.0.weight and 5 more has no size before the first inputs"),
     (Dropping, "repeats", "two forward passes of the same inputs in eval mode differ"),
     (Counting, "repeats", "two forward passes"),
     (Drawn, "saved", "read back from its saved weights gives other outputs"),

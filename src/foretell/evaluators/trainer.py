@@ -245,6 +245,8 @@ class Trainer(Evaluator):
             raise BuildError(f"build failed with {type(error).__name__}: {_line(error)}") from error
         if not isinstance(model, nn.Module):
             raise BuildError("build", expected="an nn.Module", got=type(model).__name__)
+        if trouble := soundness.unsized(model):
+            raise BuildError(trouble.what, hint=trouble.todo)
         return model
 
     def _sound(self, model: nn.Module, x: Rows, device: torch.device) -> None:

@@ -48,6 +48,23 @@ def unregistered(module: nn.Module) -> list[str]:
     return names
 
 
+def unsized(module: nn.Module) -> Trouble | None:
+    """What to say of weights without a size before the first forward pass, as in `nn.LazyLinear`.
+
+    They cannot be counted, optimised or read back.
+    """
+    every = (*module.named_parameters(), *module.named_buffers())
+    names = [name for name, tensor in every if nn.parameter.is_lazy(tensor)]
+    if not names:
+        return None
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return Trouble(
+        "lazy",
+        f"{names[0]}{more} has no size before the first inputs",
+        "give layers their sizes, which follow from the input_shape that `build` gets",
+    )
+
+
 def _weights(name: str, value: object, deep: int) -> Iterator[tuple[str, Tensor]]:
     if isinstance(value, Tensor):  # what was computed of others, as weight_norm does, is no weight
         if isinstance(value, nn.Parameter) or (value.requires_grad and value.is_leaf):

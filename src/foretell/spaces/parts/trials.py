@@ -121,6 +121,8 @@ class _Tried:
     def _build(self, space: Space, x: Rows, shape: tuple[int, ...], outputs: int) -> Any:
         from torch import nn
 
+        from foretell.training import soundness
+
         try:
             module = space.build(x, shape, outputs)
         except Exception as error:
@@ -129,6 +131,8 @@ class _Tried:
         if not isinstance(module, nn.Module):
             what = f"`build` returned {type(module).__name__}"
             raise _Trouble("error", "build", what, "return an nn.Module")
+        if trouble := soundness.unsized(module):
+            raise _Trouble("error", *trouble)
         return module
 
     def _backward(self, answer: Any, parameters: dict[str, Any]) -> Iterator[_Trouble]:
