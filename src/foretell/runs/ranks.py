@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import KFold
 
-from foretell import predictors
+from foretell import _catalog, predictors
 from foretell._rng import derive
 from foretell.frame import Frame
 from foretell.metrics import kendall
@@ -55,6 +55,19 @@ def _tau(y: Floats, said: Floats) -> float:
     return kendall(y[there], said[there])
 
 
+def _name(model: Any) -> str:
+    """What the catalog calls a predictor, else its class in small letters.
+
+    >>> from foretell import predictors, spaces
+    >>> _name(predictors.get("n-params", spaces.get("nb201"))), _name(object())
+    ('n-params', 'object')
+    """
+    kind = type(model)
+    target = f"{kind.__module__}:{kind.__qualname__}"
+    found = (row.name for row in _catalog.KINDS["predictor"] if row.target == target)
+    return next(found, kind.__name__.lower())
+
+
 def _folds(y: Floats, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Training and test places of each fold; none for fewer than 4 results."""
     folds = min(_FOLDS, len(y) // 2)
@@ -72,7 +85,7 @@ def scores(
     one is cross-validated here beside the baselines.
     """
     model = proposal.model
-    name = getattr(model, "chosen_", "") or type(model).__name__.lower()
+    name = getattr(model, "chosen_", "") or _name(model)
     cv = {str(key): found for key, found in getattr(model, "cv_scores_", {}).items()}
     oof = getattr(model, "oof_", None)
     if oof is None:
@@ -82,7 +95,7 @@ def scores(
     if not cv and len(taus):
         cv[name] = taus.mean(), taus.std()
         for baseline in ("n-params", "mean") if space.closed_form_costs else ("mean",):
-            if baseline in predictors.names():
+            if baseline in predictors.names() and baseline not in cv:
                 _, taus = cross_validate(predictors.get(baseline, space=space), space, known, seed)
                 cv[baseline] = taus.mean(), taus.std()
     assert proposal.ranking is not None  # the caller has looked
