@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import foretell as ft
+from foretell.errors import SpaceError
 from foretell.spaces.parts.load import load
 from foretell.spaces.parts.sources import lacking, sources
 
@@ -82,6 +83,16 @@ LAYOUTS = {
         "mine.own:Own",
         {"mine/__init__.py", "mine/own.py", "mine/nets.py"},
     ),
+    "a file of a package": (
+        {
+            "our/__init__.py": "",
+            "our/nets.py": NET.format(imports="", act="torch.tanh"),
+            "our/deep/__init__.py": "",
+            "our/deep/own.py": SPACE.format(imports="", late="from ..nets import Net", net="Net"),
+        },
+        "our/deep/own.py:Own",
+        {"our/__init__.py", "our/nets.py", "our/deep/__init__.py", "our/deep/own.py"},
+    ),
 }
 
 
@@ -117,10 +128,27 @@ def test_what_a_space_imports_goes_along_and_nothing_else(layout, made, tmp_path
         assert path == (tmp_path / name).resolve()
 
 
-@pytest.mark.parametrize("layout", ["late", "of a package"])
+@pytest.mark.parametrize("layout", ["late", "of a package", "a file of a package"])
 def test_copies_are_enough(layout, made):
     files, spec, _ = LAYOUTS[layout]
     assert lacking(made(files, spec), np.array([1])) == ""
+
+
+def test_packages_of_one_name_are_not_mixed(made, tmp_path):
+    files, spec, _ = LAYOUTS["a file of a package"]
+    space = made(files, spec)
+    other = {f"other/{name}": text for name, text in files.items()}
+    with pytest.raises(SpaceError, match=r"is our\.deep\.own, and Python finds another one"):
+        made(other, f"other/{spec}")
+    assert type(space).__module__ == "our.deep.own"
+    again = made({"our/deep/own.py": files["our/deep/own.py"].replace("[2, 4]", "[2, 4, 8]")}, spec)
+    assert (space.size, again.size) == (2, 3)  # the file is run once more
+
+
+def test_a_file_of_a_package_that_fails_is_said(made):
+    text = "from . import gone\n"
+    with pytest.raises(SpaceError, match=r"importing their\.own .* failed: ImportError"):
+        made({"their/__init__.py": "", "their/own.py": text}, "their/own.py:Own")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import importlib
 import importlib.util
 import inspect
 import sys
@@ -27,7 +29,7 @@ def load(spec: str, **settings: Any) -> Space:
             space, or a function without arguments that returns one. `file.py` alone will do when
             the file defines a single space. The file's folder joins the end of `sys.path`, so
             that the file may import its neighbours, and worker processes get the file's classes
-            and functions by value.
+            and functions by value. A file with relative imports is imported as part of its package.
         settings: passed on to the space's constructor.
 
     Raises:
@@ -84,6 +86,8 @@ def run_file(path: Path, spec: str) -> ModuleType:
             hint=f"Python files in that folder: {', '.join(near)}" if near else None,
         )
     path = path.resolve()
+    if _is_inside(path):
+        return _imported(path)
     name = f"{path.stem}_{hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()}"
     found = importlib.util.spec_from_file_location(name, path)
     if found is None or found.loader is None:
@@ -97,6 +101,39 @@ def run_file(path: Path, spec: str) -> ModuleType:
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise SpaceError(f"running {path.name} failed: {reason(error)}") from error
+    cloudpickle.register_pickle_by_value(module)
+    return module
+
+
+def _is_inside(path: Path) -> bool:
+    """Whether a file belongs to a package and says so: it imports by `from . import`."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):  # running it will say so
+        return False
+    relative = any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree))
+    return relative and (path.parent / "__init__.py").is_file()
+
+
+def _imported(path: Path) -> ModuleType:
+    """The file as a module of its package, whose folder joins the end of `sys.path`."""
+    top = path.parent
+    while (top.parent / "__init__.py").is_file():
+        top = top.parent
+    name = ".".join(path.relative_to(top.parent).with_suffix("").parts)
+    if str(top.parent) not in sys.path:
+        sys.path.append(str(top.parent))
+    sys.modules.pop(name, None)
+    try:
+        module = importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        raise SpaceError(f"importing {name} ({path}) failed: {reason(error)}") from error
+    if Path(str(module.__file__)).resolve() != path:
+        raise SpaceError(
+            f"{path} is {name}, and Python finds another one of that name",
+            got=module.__file__,
+            hint="rename the package, or start where that one is not found",
+        )
     cloudpickle.register_pickle_by_value(module)
     return module
 
