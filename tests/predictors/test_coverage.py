@@ -16,7 +16,7 @@ TABLES = {
 }
 SHIPPED = {"digits": ("nb201-digits", None, "val_acc")}
 FAST = ("gp", "gp-wl", "bayes-lin", "transferable")
-SLOW = ("mlp", "gcn", "gates")
+SLOW = ("mlp", "gcn", "gates", "auto")
 
 
 @cache

@@ -69,7 +69,7 @@ def test_wrong_use():
         (lambda: ft.Search(SPACE).ask(2.5), "ask, n: expected a whole number"),
         (lambda: ft.Search(SPACE, max_epochs="9"), "max_epochs: expected a whole number"),
         (lambda: ft.Search(SPACE, max_epochs=-1), "max_epochs"),
-        (lambda: ft.Search(SPACE, seed="a"), "seed: expected a whole number"),
+        (lambda: ft.Search(SPACE, seed="a").ask(), "bad seed: expected a non-negative integer"),
         (lambda: ft.Search(SPACE, 5), "a catalog name, or a Strategy"),
         (lambda: ft.Search(SPACE, ft.strategies.get), "a catalog name, or a Strategy"),
         (lambda: ft.strategies.get("foresight", n_train=2.5), "n_train: expected a whole number"),

@@ -65,7 +65,7 @@ class Search:
     ) -> None:
         if direction not in ("max", "min"):
             raise SettingError("direction", expected="'max' or 'min'", got=repr(direction))
-        check_settings("search", {"seed": seed, "max_epochs": max_epochs}, Search)
+        check_settings("search", {"max_epochs": max_epochs}, Search)
         if max_epochs < 0:
             raise SettingError("max_epochs", expected="a whole number from 0", got=max_epochs)
         self.space = a_space(self, space)
