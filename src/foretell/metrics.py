@@ -16,7 +16,10 @@ from scipy import stats
 from foretell._given import number, reals
 from foretell.errors import DataError, SettingError
 
-_SHARES = ("acc", "balanced_acc", "precision", "recall", "f1", "macro_f1", "auroc")  # 0 to 1
+_SHARES = (
+    *("acc", "balanced_acc", "precision", "recall", "f1", "macro_f1", "auroc"),
+    *("map", "exact"),
+)  # 0 to 1
 
 
 def _pair(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

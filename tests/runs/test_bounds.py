@@ -6,6 +6,7 @@ from scipy.special import expit, logit
 
 from foretell.metrics import bounds
 from foretell.runs.bounds import same_unit, within
+from foretell.training import scores
 
 RNG = np.random.default_rng(0)
 
@@ -44,8 +45,17 @@ def test_beyond_the_measured_it_is_a_line_on_the_link():
 
 
 def test_scores_and_metrics_without_bounds_stay():
-    measured, scores = np.array([0.5, 0.6, 0.7]), np.array([-30.0, 4.0, 90.0])
-    assert not same_unit(scores, measured)
-    assert within("val_acc", measured, scores)[0] is scores
+    measured, off = np.array([0.5, 0.6, 0.7]), np.array([-30.0, 4.0, 90.0])
+    assert not same_unit(off, measured)
+    assert within("val_acc", measured, off)[0] is off
     assert within("speed", measured, np.array([5.0]))[0].tolist() == [5.0]
     assert within("val_acc", measured, np.zeros(0))[0].tolist() == []
+
+
+@pytest.mark.parametrize("kind", sorted({one for kinds in scores.KINDS.values() for one in kinds}))
+def test_nothing_is_foretold_that_a_metric_of_a_task_cannot_be(kind):
+    """Of several labels, too: all but the error in the target's own unit end at 1."""
+    measured, mean = np.array([0.9, 0.95, 0.99]), np.array([0.94, 1.02, 1.1])
+    out, _ = within(f"val_{kind}", measured, mean)
+    assert (out < 1).all() == (kind != "rmse")
+    assert (np.diff(out) > 0).all()
