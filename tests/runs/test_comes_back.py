@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -19,6 +22,16 @@ class Tied(nn.Module):
 
     def forward(self, x):
         return self.head(torch.relu(self.b(torch.relu(self.a(x.flatten(1))))))
+
+
+class Normed(Tied):
+    """Its weight is computed of others before each pass: a tensor that cannot be copied."""
+
+    def __init__(self, outputs):
+        super().__init__(outputs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the older of the two ways
+            self.head = nn.utils.weight_norm(self.head)
 
 
 class Remembers(Tied):
@@ -50,6 +63,16 @@ def test_tied_weights_run_to_the_end_and_again(tmp_path):
     again = nas(Tied, tmp_path / "run").fit("digits")
     assert again.best_metrics_ == first.best_metrics_
     assert again.best_model_.network.b.weight is again.best_model_.network.a.weight
+
+
+def test_weights_that_are_computed_of_others_run_to_the_end(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run = nas(Normed, tmp_path / "run").fit("digits")
+    assert run.best_metrics_["test_acc"] > 0.5
+    copied = copy.deepcopy(run.best_model_)
+    x = torch.rand(3, 1, 8, 8)
+    assert torch.equal(copied(x), run.best_model_(x))
 
 
 @pytest.mark.parametrize(

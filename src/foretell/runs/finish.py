@@ -157,4 +157,7 @@ def trained(space: Space, x: Any, weights: Path) -> nn.Module:
     with torch.random.fork_rng(devices=[]):  # initial weights, at once overwritten
         module: nn.Module = space.build(np.asarray(x), space.input_shape, space.n_outputs)
     read_model(module, weights)
-    return module.eval()
+    module.eval()
+    with torch.no_grad():  # what it computes of its weights, as weight_norm does, has no gradient
+        module(torch.zeros((2, *space.input_shape)))  # then, without which it cannot be copied
+    return module
