@@ -1,8 +1,8 @@
 """What alpha tells of operations, and how flat searches end: figures of the literature, small.
 
     python perf/bench_tutorial.py [toy] [--cells 4] [--seeds 3] [--every 10] [--figure toy.svg]
-    python perf/bench_tutorial.py nb201 --epochs 20 --figure nb201.svg
-    python perf/bench_tutorial.py nb1shot1 --epochs 20 --figure nb1shot1.svg
+    python perf/bench_tutorial.py nb201 --epochs 9 --every 3 --seeds 1 --figure nb201.svg
+    python perf/bench_tutorial.py nb1shot1 --channels 8 --epochs 12 --seeds 3 --figure nb1shot1.svg
 
 `toy` has the space and data of `tests/supernets/toy.py` (64 networks), `nb201` 5,085 images of
 CIFAR-10, pooled to 8 x 8 pixels, --channels 4 and a cell a stage. On both:
@@ -249,7 +249,7 @@ def show(runs: list[dict[str, Any]]) -> None:
         each = [np.array(run["alone"])[:, [1, column]].T for run in runs]
         taus = [metrics.kendall(*one) for one in each]
         within = [alike(run, column) for run in runs]
-        print(f"{len(runs)} seeds. Weight of an operation and accuracy with it alone, {when}: tau "
+        print(f"Seeds: {len(runs)}. Weight of an operation and accuracy with it alone, {when}: tau "
               f"{np.mean(taus):.2f} (each {', '.join(f'{tau:.2f}' for tau in taus)}); pairs of one "
               f"edge in the same order {np.mean(within):.2f}")  # fmt: skip
     print(f"{'epoch':>6}{'by weight':>11}{'by removal':>12}{'eigenvalue darts':>18}"
@@ -263,7 +263,7 @@ def show(runs: list[dict[str, Any]]) -> None:
 def show_regrets(runs: list[dict[str, Any]]) -> None:
     """Regret in points after some epochs."""
     n = len(runs[0]["darts"])
-    print(f"{len(runs)} seeds; a random row has {100 * runs[0]['mean']:.2f} points of regret in "
+    print(f"Seeds: {len(runs)}; a random row has {100 * runs[0]['mean']:.2f} points of regret in "
           f"the mean, {100 * runs[0]['median']:.2f} in the median")  # fmt: skip
     at = sorted({0, n // 4 - 1, n // 2 - 1, 3 * n // 4 - 1, n - 1})
     print(f"{'regret, points, after':<24}" + "".join(f"{e + 1:>15d}" for e in at) + "  in file")
@@ -309,8 +309,8 @@ def draw(runs: list[dict[str, Any]], path: Path, what: str) -> None:
                 third.plot(*over(runs, system, name), style, color=f"C{i}", marker="o",
                            label=f"{name}, {system}")  # fmt: skip
         third.set(xlabel="epochs of the search", ylabel="second derivative in the logits",
-                  ylim=(0, None))  # fmt: skip
-        third.legend()
+                  ylim=(0, 1.6 * third.get_ylim()[1]))  # fmt: skip
+        third.legend(loc="upper center")
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
