@@ -67,8 +67,8 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
 
     Attributes:
         best_model_: the trained `torch.nn.Module`, in eval mode on the CPU; takes inputs as the
-            data had them, channels first, and gives class scores or values in the target's own
-            unit.
+            data had them (images with channels first, too), and gives class scores or values in
+            the target's own unit.
         classes_: the classes in the order of the scores; empty for a regression.
         best_arch_: its architecture as a string.
         best_metrics_: its validation and test metrics.

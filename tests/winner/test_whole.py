@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import numpy as np
@@ -24,6 +25,7 @@ ROWS = RNG.normal(size=(90, 4)) * [1, 10, 100, 0.1] + [0, 50, 1e6, 3]
 SOURCES = {
     "bytes": (IMAGES, Y),
     "channels last": (IMAGES.transpose(0, 2, 3, 1), np.array(["a", "b", "c"])[Y]),
+    "no channels": (IMAGES[:, 0], Y),
     "unit images": ((IMAGES / 255).astype(np.float32), Y),
     "features": (ROWS + 3 * Y[:, None] * [1, 10, 100, 0.1], Y),
     "regression": (ROWS, 150 + 40 * ROWS[:, 0]),
@@ -47,9 +49,19 @@ def fitted(request, tmp_path_factory):
 
 
 def as_given(X):
-    """What a user makes a tensor of."""
-    X = X if X.ndim == 2 or X.shape[1] == 3 else X.transpose(0, 3, 1, 2)
+    """What a user of torch makes a tensor of: channels first."""
+    if X.ndim == 3:
+        X = X[:, None]
+    X = X if X.ndim == 2 or X.shape[1] in (1, 3) else X.transpose(0, 3, 1, 2)
     return torch.from_numpy(np.ascontiguousarray(X))
+
+
+def standalone(best):
+    """The network of model.py, by itself."""
+    spec = importlib.util.spec_from_file_location("model", best / "model.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.load()
 
 
 def test_predictions_of_what_was_given(fitted):
@@ -62,6 +74,10 @@ def test_predictions_of_what_was_given(fitted):
     assert found.shape == y.shape
     with torch.no_grad():
         out = nas.best_model_(as_given(X)).numpy()
+        unchanged = torch.from_numpy(np.ascontiguousarray(X))  # whatever its layout
+        assert torch.equal(nas.best_model_(unchanged), torch.from_numpy(out))
+        assert torch.equal(ft.load(nas.folder_ / "best")(unchanged), torch.from_numpy(out))
+        assert torch.equal(standalone(nas.folder_ / "best")(unchanged), torch.from_numpy(out))
     if len(nas.classes_):
         assert set(found.tolist()) <= set(y.tolist())
         np.testing.assert_array_equal(nas.classes_[out.argmax(1)], found)

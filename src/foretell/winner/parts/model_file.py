@@ -39,6 +39,7 @@ STD = {std}
 DIVISOR = {divisor}
 TARGET_MEAN = {target_mean}
 TARGET_STD = {target_std}
+LAYOUT = {layout}  # of the data
 '''
 
 _PART = '''
@@ -96,6 +97,10 @@ class Whole(nn.Module):
         self.register_buffer("m", torch.tensor(TARGET_MEAN))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if LAYOUT == "grey" and x.ndim == len(INPUT_SHAPE):
+            x = x.unsqueeze(1)
+        elif LAYOUT == "channels-last" and tuple(x.shape[1:]) != INPUT_SHAPE:
+            x = x.movedim(-1, 1)
         x = (x.to(self.mean.dtype) / self.c - self.mean) / self.std
         return self.network(x.to(self.s.dtype)) * self.s + self.m
 
@@ -156,6 +161,7 @@ def model_file(
         divisor=divisor,
         target_mean=_listed(own["mean"] or [0.0]),
         target_std=_listed(own["std"] or [1.0]),
+        layout=repr(str(inputs.get("layout", "auto"))),
         bytes=f", from 0 to {divisor:g}" if divisor != 1 else "",
         outputs="class scores" if labels else "values in the target's own unit",
         core="class scores" if labels else "standardised targets",

@@ -14,7 +14,7 @@ class Whole(nn.Module):
 
     x may be bytes or numbers; c is 255 where the data were bytes, else 1; s and m are the target's
     deviation and mean, 1 and 0 for classes. Features are normalised in float64, as for training.
-    `network` is f alone.
+    `network` is f alone. Where the data had channels last, or none, x may have them so too.
 
     Shapes: x (batch, *shape) to (batch, n_outputs): class scores, or values in the target's unit.
     """
@@ -25,9 +25,11 @@ class Whole(nn.Module):
     s: Tensor
     m: Tensor
 
-    def __init__(self, network: nn.Module, **numbers: Tensor) -> None:
+    def __init__(
+        self, network: nn.Module, shape: Sequence[int], layout: str, **numbers: Tensor
+    ) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.shape, self.layout = network, tuple(shape), layout
         for name, values in numbers.items():
             self.register_buffer(name, values)
 
@@ -49,10 +51,15 @@ class Whole(nn.Module):
             bytes_inside: False: bytes have been divided before.
         """
         values = numbers(inputs, shape, bytes_inside=bytes_inside)
-        return cls(network, **values).train(network.training)
+        layout = str(inputs.get("layout", "auto"))
+        return cls(network, shape, layout, **values).train(network.training)
 
     def forward(self, x: Tensor) -> Tensor:
         """Same batch in and out."""
+        if self.layout == "grey" and x.ndim == len(self.shape):
+            x = x.unsqueeze(1)
+        elif self.layout == "channels-last" and tuple(x.shape[1:]) != self.shape:
+            x = x.movedim(-1, 1)
         x = (x.to(self.mean.dtype) / self.c - self.mean) / self.std
         out: Tensor = self.network(x.to(self.s.dtype)) * self.s + self.m
         return out
