@@ -1,7 +1,7 @@
 """What alpha tells of operations, and how flat searches end: figures of the literature, small.
 
     python perf/bench_tutorial.py [toy] [--cells 4] [--seeds 3] [--every 10] [--figure toy.svg]
-    python perf/bench_tutorial.py nb201 --epochs 9 --every 3 --seeds 1 --figure nb201.svg
+    python perf/bench_tutorial.py nb201 --epochs 9 --every 3 --seeds 2 --figure nb201.svg
     python perf/bench_tutorial.py nb1shot1 --channels 8 --epochs 12 --seeds 3 --figure nb1shot1.svg
 
 `toy` has the space and data of `tests/supernets/toy.py` (64 networks), `nb201` 5,085 images of
