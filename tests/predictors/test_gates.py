@@ -40,5 +40,5 @@ def test_beats_the_size_of_the_network(beats_size):
 
 
 def test_an_unknown_readout_is_refused():
-    with pytest.raises(SettingError, match=r"readout.*'mean' or 'output'"):
+    with pytest.raises(SettingError, match=r"readout: expected one of mean, output"):
         GATES(NB201, readout="last").fit(NB201.sample(10, rng=0), range(10))
