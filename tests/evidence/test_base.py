@@ -221,7 +221,7 @@ def test_a_fit_pays_for_its_rows_alone(counted, name):
 
 def test_mutants_have_the_answers_of_their_parents(counted):
     answers = dict(zip(NB201.row_key(X).tolist(), counted.values(X)[:, 0], strict=True))
-    with mutants(NB201, X, 200, np.random.default_rng(0)) as near:
+    with mutants(NB201, X, np.random.default_rng(0), 200) as near:
         told = counted.values(near)[:, 0]
         assert np.isin(told, list(answers.values())).all()
         assert not np.array_equal(told, (near == 3).sum(axis=1))

@@ -36,7 +36,6 @@ from foretell.predictors.parts.untold import Untold
 from foretell.spaces.base import Rows, Space
 
 _FOLDS, _FEWER, _MANY = 5, 3, 100  # with many results fits take long, and lack little in a fold
-_NEAR = 256  # rows beside the known ones, on which the members' variance is measured
 _UNCOMPARED = "gp"  # what is beside these and the prior then
 
 
@@ -257,7 +256,7 @@ class Auto(Predictor):
         A fit on fewer rows is less sure of itself than the last one: its variances count as shares
         of their mean, which is what the members say of rows beside the known ones.
         """
-        with mutants(self.space, X, _NEAR, rng) as near:
+        with mutants(self.space, X, rng) as near:
             last, fewer = float(self._mixed(near)[1].mean()), float(seen.variance.mean())
         variance = seen.variance * (last / fewer) if fewer > 0 else seen.variance
         return widening(y, seen.score, variance, unaware(self.scale_, y))

@@ -14,7 +14,7 @@ _PARENTS: ContextVar[Mapping[int, Rows]] = ContextVar("parents")
 
 
 @contextlib.contextmanager
-def mutants(space: Space, X: Rows, n: int, rng: np.random.Generator) -> Iterator[Rows]:
+def mutants(space: Space, X: Rows, rng: np.random.Generator, n: int = 256) -> Iterator[Rows]:
     """`n` rows, each one change away from one of X (n, d); inside, evidence says of each what it
     says of the row it comes from.
 

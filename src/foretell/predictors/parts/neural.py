@@ -40,7 +40,6 @@ _CARD_BLOCK = 2**26  # likewise on a card: a quarter of a gigabyte
 # perf/bench_gpu.py prints the crossing; below it starting a card is thought to cost more.
 CROSSING = 2**27
 _ROWS = 32_768  # rows whose view is in memory at once
-_NEAR = 256  # rows on which the members' variance is measured
 
 
 class View(Protocol):
@@ -174,7 +173,7 @@ class Neural(Predictor):
             self.scale_ = _quantile_map(self._standard(scores).mean(axis=0), y)
         self.shrink_, self.widen_, self.unseen_ = 1.0, 0.0, None
         if out.any():
-            with mutants(self.space, X, _NEAR, rng) as near:
+            with mutants(self.space, X, rng) as near:
                 between = float(self._standard(self._scores(self._view(near))).var(axis=0).mean())
             self._calibrate(y, self._standard(scores), out, between, self._variance(view))
 

@@ -65,28 +65,28 @@ def no_cost(space: str | None, name: object, known: Sequence[str]) -> SettingErr
 
 def image_shape(space: str, input_shape: tuple[int, ...]) -> tuple[int, int, int]:
     """`input_shape` as (channels, height, width), or an error that names the space."""
-    if len(input_shape) != 3 or min(input_shape) < 1:
-        raise SpaceError(
-            f"{space} takes images",
-            expected="input_shape (channels, height, width)",
-            got=input_shape,
-            hint=_instead(input_shape),
-        )
-    channels, height, width = input_shape
+    axes = ("channels", "height", "width")
+    channels, height, width = _shape(space, "images", axes, input_shape)
     return channels, height, width
 
 
 def signal_shape(space: str, input_shape: tuple[int, ...]) -> tuple[int, int]:
     """`input_shape` as (channels, length), or an error that names the space."""
-    if len(input_shape) != 2 or min(input_shape) < 1:
+    channels, length = _shape(space, "signals", ("channels", "length"), input_shape)
+    return channels, length
+
+
+def _shape(
+    space: str, kind: str, axes: tuple[str, ...], input_shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    if len(input_shape) != len(axes) or min(input_shape) < 1:
         raise SpaceError(
-            f"{space} takes signals",
-            expected="input_shape (channels, length)",
+            f"{space} takes {kind}",
+            expected=f"input_shape ({', '.join(axes)})",
             got=input_shape,
             hint=_instead(input_shape),
         )
-    channels, length = input_shape
-    return channels, length
+    return input_shape
 
 
 def _instead(input_shape: tuple[int, ...]) -> str:
