@@ -46,9 +46,25 @@ def _here(device: torch.device) -> torch.device:
 class Graph:
     """A recording: operations with their arguments and what they gave."""
 
-    def __init__(self) -> None:
+    def __init__(self, cuda: Cuda) -> None:
+        self.cuda = cuda
         self.done: list[tuple[Any, Any, Any, Any]] = []
         self.replays = 0
+
+    def capture_begin(self, pool: Any = None, capture_error_mode: str = "global") -> None:
+        """What is done from here on is written down."""
+        if self.cuda.stream_now is self.cuda.default:
+            raise RuntimeError("CUDA graphs must be captured on a non-default stream.")
+        self.recording = Recording(self)
+        self.recording.__enter__()
+
+    def capture_end(self) -> None:
+        """And undone."""
+        self.recording.__exit__(None, None, None)
+        self.recording.undo()
+        del self.recording  # it knows this recording
+        self.cuda.graphs.append(self)
+        self.cuda.streams.append(self.cuda.stream_now.id)
 
     def replay(self) -> None:
         """Do them again, at the same places."""
@@ -215,7 +231,10 @@ class Cuda:
     def device(self, device: Any) -> Any:
         return contextlib.nullcontext()
 
-    Stream, CUDAGraph = Stream, Graph
+    Stream = Stream
+
+    def CUDAGraph(self) -> Graph:  # noqa: N802
+        return Graph(self)
 
     def Event(self, enable_timing: bool = False) -> Event:  # noqa: N802
         return Event(self)
@@ -233,19 +252,6 @@ class Cuda:
             yield
         finally:
             self.stream_now = before
-
-    @contextlib.contextmanager
-    def graph(self, graph: Graph, pool: Any, stream: Stream, capture_error_mode: str = "global"):
-        if stream is self.default:
-            raise RuntimeError("CUDA graphs must be captured on a non-default stream.")
-        recording = Recording(graph)
-        try:
-            with recording:
-                yield
-        finally:
-            recording.undo()
-        self.graphs.append(graph)
-        self.streams.append(stream.id)
 
 
 class Generator:

@@ -123,15 +123,20 @@ def test_warnings_of_a_network_are_still_heard(card, data):
 
 def test_a_recording_that_breaks_off_leaves_random_numbers_in_order(card, data, monkeypatch):
     """The state that was being recorded is not drawn from again, and the network trains on."""
-    graph = card.graph
+    made = card.CUDAGraph
 
-    def fails(*args, **kwargs):
-        context = graph(*args, **kwargs)
-        context.__enter__()
-        context.__exit__(None, None, None)
-        raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+    def fails():
+        graph = made()
+        end = graph.capture_end
 
-    monkeypatch.setattr(card, "graph", fails)
+        def broken():
+            end()
+            raise RuntimeError("CUDA error: operation failed due to an error during capture")
+
+        graph.capture_end = broken
+        return graph
+
+    monkeypatch.setattr(card, "CUDAGraph", fails)
     state = card.default_generators[0].state
     found = loop.fit(network(), data, recipe(), 0, CARD)
     assert card.default_generators[0].state is not state

@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 import torch
 
-WARM = 3  # calls before one is recorded: libraries choose their kernels and make their buffers
+WARM = 2  # calls before one is recorded: libraries choose their kernels and make their buffers
+TIGHT = 1 / 4  # of a card's memory: with less of it free, what nobody uses is given back
 
 _log = logging.getLogger("foretell")
 _said: set[str] = set()
 
 
 class Replay:
-    """Calls `run`, and from its fourth call on replays what the fourth one did.
+    """Calls `run`, and from its third call on replays what the third one did.
 
     What `run` reads and writes must stay at its place: it takes no arguments and gives nothing.
     It is called as it is wherever a recording would not be true: on a CPU, where `on` is False,
@@ -89,11 +90,18 @@ class Replay:
         self.recorded = True
 
     def _recorded(self) -> Callable[[], None]:
+        # not by `torch.cuda.graph`, which waits until the card has done all that it was given, of
+        # other networks too, and empties its memory
+        free, whole = torch.cuda.mem_get_info(self.device)
+        if free < TIGHT * whole:
+            torch.cuda.empty_cache()
         # kept even if it fails: one that goes takes the workspace of all that its stream recorded
         self._graph = torch.cuda.CUDAGraph()
-        stream = torch.cuda.current_stream(self.device)
-        with torch.cuda.graph(self._graph, self.pool, stream, capture_error_mode="thread_local"):
+        self._graph.capture_begin(self.pool, capture_error_mode="thread_local")
+        try:
             self.run()
+        finally:
+            self._graph.capture_end()
         replay: Callable[[], None] = self._graph.replay
         return replay
 

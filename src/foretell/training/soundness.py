@@ -65,6 +65,19 @@ def unsized(module: nn.Module) -> Trouble | None:
     )
 
 
+def ours(module: nn.Module) -> bool:
+    """Whether a network is one of this package, of layers of this package and torch alone.
+
+    Its tests have looked at those.
+
+    >>> ours(nn.Sequential(nn.Linear(2, 2)))
+    False
+    """
+    return type(module).__module__.startswith("foretell.") and all(
+        type(part).__module__.startswith(("foretell.", "torch.nn.")) for part in module.modules()
+    )
+
+
 def _weights(name: str, value: object, deep: int) -> Iterator[tuple[str, Tensor]]:
     if isinstance(value, Tensor):  # what was computed of others, as weight_norm does, is no weight
         if isinstance(value, nn.Parameter) or (value.requires_grad and value.is_leaf):

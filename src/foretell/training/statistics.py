@@ -10,7 +10,7 @@ measured with statistics of the weights that it has, over a share of the trainin
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Self
 
 import torch
@@ -91,21 +91,32 @@ class Estimate:
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         self.layers = list(dict.fromkeys(tracking(model).values()))
-        self._sums = [[torch.zeros_like(one).double() for one in _kept(x)] for x in self.layers]
-        self._calls = [torch.zeros_like(sums[0].view(-1)[:1]) for sums in self._sums]
+        kept = _kept(self.layers)
+        sizes = [one.numel() for one in kept]
+        where = kept[0].device if kept else None
+        self._sums = torch.zeros(sum(sizes), dtype=torch.float64, device=where)
+        self._calls = torch.zeros(len(self.layers), dtype=torch.float64, device=where)
+        of = torch.arange(len(self.layers)).repeat_interleave(len(_NAMES))
+        self._of = of.repeat_interleave(torch.tensor(sizes, dtype=torch.int64)).to(where)
+        self._sizes = sizes
+        self._counted = [
+            counted
+            for layer in self.layers
+            if (counted := layer._buffers.get("num_batches_tracked")) is not None
+        ]
 
     def __enter__(self) -> Self:
         self._undo = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:
             undo.callback(self.model.eval)
-            for layer, sums, calls in zip(self.layers, self._sums, self._calls, strict=True):
-                for one in (*sums, calls):
-                    one.zero_()
+            undo.callback(_put, self._counted, _copies(self._counted))
+            self._sums.zero_()
+            self._calls.zero_()
+            sums = iter(self._sums.split(self._sizes))
+            for layer, calls in zip(self.layers, self._calls, strict=True):
                 undo.callback(setattr, layer, "momentum", layer.momentum)
-                counted = layer._buffers.get("num_batches_tracked")
-                if counted is not None:
-                    undo.callback(counted.copy_, counted.clone())
-                undo.callback(layer.register_forward_hook(_adder(sums, calls)).remove)
+                mine = [next(sums).view_as(one) for one in _kept([layer])]
+                undo.callback(layer.register_forward_hook(_adder(mine, calls)).remove)
             self.model.eval()
             for layer in self.layers:
                 layer.momentum = 1.0  # type: ignore[assignment]  # what a batch has, nothing before
@@ -113,43 +124,57 @@ class Estimate:
             self._undo = undo.pop_all()
         return self
 
+    @torch.no_grad()
     def __exit__(self, kind: object, *_: object) -> None:
         self._undo.close()
-        if kind is not None:
+        if kind is not None or not self.layers:
             return
-        for layer, sums, calls in zip(self.layers, self._sums, self._calls, strict=True):
-            for one, total in zip(_kept(layer), sums, strict=True):
-                # a layer that no pass has reached keeps what it has
-                one.copy_(torch.where(calls > 0, total / calls.clamp(min=1), one.double()))
+        kept, calls = _kept(self.layers), self._calls[self._of]
+        now = torch.cat([one.reshape(-1) for one in kept])
+        # a layer that no pass has reached keeps what it has
+        found = torch.where(calls > 0, self._sums / calls.clamp(min=1), now.double())
+        _put(kept, found.to(now.dtype).split(self._sizes))
 
 
-def _kept(layer: nn.Module) -> list[Tensor]:
-    return [layer._buffers[key] for key in _NAMES]  # type: ignore[misc]  # tensors
+def _kept(layers: Iterable[nn.Module]) -> list[Tensor]:
+    return [layer._buffers[key] for layer in layers for key in _NAMES]  # type: ignore[misc]  # tensors
 
 
 def _adder(sums: list[Tensor], calls: Tensor) -> Callable[..., None]:
     def add(layer: nn.Module, *_: object) -> None:
-        for total, one in zip(sums, _kept(layer), strict=True):
+        for total, one in zip(sums, _kept([layer]), strict=True):
             total += one
         calls.add_(1)
 
     return add
 
 
+def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
+    made = [torch.empty_like(one) for one in tensors]
+    _put(made, tensors)
+    return made
+
+
+def _put(tensors: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    """Copy values into tensors: on a card a few kernels, not one for each."""
+    if tensors:
+        torch._foreach_copy_(
+            list(tensors), [v.view_as(t) for t, v in zip(tensors, values, strict=True)]
+        )
+
+
+@torch.no_grad()
 def read(model: nn.Module) -> Statistics:
     """Copies of what the layers keep, by name."""
-    return {
-        f"{name}.{key}": layer._buffers[key].clone()  # type: ignore[union-attr]  # a tensor
-        for name, layer in tracking(model).items()
-        for key in _NAMES
-    }
+    layers = tracking(model)
+    names = [f"{name}.{key}" for name in layers for key in _NAMES]
+    return dict(zip(names, _copies(_kept(layers.values())), strict=True))
 
 
 @torch.no_grad()
 def put(model: nn.Module, statistics: Statistics) -> None:
     """Give layers what `read` has copied."""
-    for name, values in statistics.items():
-        model.get_buffer(name).copy_(values)
+    _put([model.get_buffer(name) for name in statistics], list(statistics.values()))
 
 
 @contextlib.contextmanager
