@@ -80,27 +80,46 @@ def rate(step: Callable[[], None]) -> float:
     return n / (time.perf_counter() - began)
 
 
-def trained(space: ft.Space, x: np.ndarray, data: Data, recipe: Recipe) -> float:
-    """Images a second of the training loop, validation and all, after its first epoch."""
+def trained(space: ft.Space, x: np.ndarray, data: Data, recipe: Recipe) -> tuple[float, float]:
+    """Images a second of the training loop after its first epoch: of its steps, and of all of it.
+
+    Steps are timed while the loop waits for the card, from `AHEAD` after an epoch's first one.
+    """
     model = space.build(x, data.input_shape, data.n_outputs)
     ends: list[float] = []
+    begins: list[float] = []
 
     def note(epoch: int, row: dict[str, float]) -> None:
         torch.cuda.synchronize()
         ends.append(time.perf_counter())
 
+    def step() -> None:
+        begins.append(time.perf_counter())
+
     with torch.cuda.stream(torch.cuda.Stream()):
-        loop.fit(model, data, recipe, 0, CARD, note)
-    return data.sizes[0] * (len(ends) - 1) / (ends[-1] - ends[0])
+        loop.fit(model, data, recipe, 0, CARD, note, on_step=step)
+    each = math.ceil(data.sizes[0] / recipe.batch_size)
+    last = [one for one in begins if ends[-2] < one][:each][2 * AHEAD :]
+    size = data.sizes[0] / each
+    return size * (len(last) - 1) / (last[-1] - last[0]), data.sizes[0] * (len(ends) - 1) / (
+        ends[-1] - ends[0]
+    )
 
 
-def at_once(space: ft.Space, x: np.ndarray, data: Data, recipe: Recipe, k: int) -> float:
-    """Images a second of k networks at once, recording and all."""
-    workers = Together(Trainer(space, data, recipe), k)
-    began = time.perf_counter()
-    done = list(workers.run([Job(i, x, seed=i) for i in range(k)]))
-    assert all(result.ok for _, result in done), [result.error for _, result in done]
-    return k * recipe.epochs * data.sizes[0] / (time.perf_counter() - began)
+def at_once(
+    space: ft.Space, x: np.ndarray, data: Data, recipe: Recipe, k: int
+) -> tuple[float, float]:
+    """Images a second of k networks at once: of epochs more of it, and of all, recording and all."""
+    rows, spent = [], []
+    for epochs in (recipe.epochs, 3 * recipe.epochs):
+        longer = dataclasses.replace(recipe, epochs=epochs)
+        workers = Together(Trainer(space, data, longer), k)
+        began = time.perf_counter()
+        done = list(workers.run([Job(i, x, seed=i) for i in range(k)]))
+        spent.append(time.perf_counter() - began)
+        assert all(result.ok for _, result in done), [result.error for _, result in done]
+        rows.append(sum(result.usage.rows for _, result in done if result.usage is not None))
+    return (rows[1] - rows[0]) / (spent[1] - spent[0]), rows[0] / spent[0]
 
 
 def proxies(space: ft.Space) -> None:

@@ -1,11 +1,13 @@
 """Zero-cost proxies on the official networks of NAS-Bench-201, and looked at once elsewhere.
 
     python perf/bench_proxies.py score nb201 --n 1000 --out FOLDER [--minutes 7] [--dear]
+        [--device cuda] [--part 1/8]
     python perf/bench_proxies.py table nb201 --out FOLDER
     python perf/bench_proxies.py choose nb201 --out FOLDER
     python perf/bench_proxies.py time nb201 --n 3 [--peer FOLDER]
 
-`score` computes and keeps (the same command goes on), `table` prints rank correlations with the
+`score` computes and keeps (the same command goes on, several with parts of the rows side by side;
+on a card a network takes a fraction of the time), `table` prints rank correlations with the
 accuracy after training, `choose` the best sums of logarithms of ranks. Networks look at the first
 64 images of `cifar10_small.npz`; outside of nb201 skeletons are smaller. What takes long (`--dear`)
 is computed for fewer rows. `time` compares the shared pass with one pass a proxy, and with a
@@ -83,7 +85,7 @@ def genotype(text: str) -> str:
     return f"Genotype({', '.join(parts)})"
 
 
-def evidence(space: Any, dear: bool) -> ft.proxies.ZeroCost:
+def evidence(space: Any, dear: bool, device: str = "cpu") -> ft.proxies.ZeroCost:
     """The proxies on real images."""
     with np.load(DATA / "cifar10_small.npz") as found:
         images, labels = found["x_train"][:64], found["y_train"][:64]
@@ -91,13 +93,15 @@ def evidence(space: Any, dear: bool) -> ft.proxies.ZeroCost:
         images = images[:32].reshape(-1, 3, 16, 2, 16, 2).mean(axis=(3, 5)).round().astype(np.uint8)
         labels = labels[:32]
     data = ft.proxies.batch((images, labels))
-    return ft.proxies.ZeroCost(DEAR if dear else CHEAP, data=data, space=space)
+    return ft.proxies.ZeroCost(DEAR if dear else CHEAP, data=data, space=space, device=device)
 
 
-def score(name: str, n: int, minutes: float, dear: bool) -> None:
-    """Compute what is not known yet."""
+def score(name: str, n: int, minutes: float, dear: bool, device: str, part: str) -> None:
+    """Compute what is not known yet of a part of the rows."""
     space, X, _ = rows(name, n)
-    asked = evidence(space, dear)
+    first, every = map(int, part.split("/"))
+    X = X[first - 1 :: every]
+    asked = evidence(space, dear, device)
     end, start = time.monotonic() + 60 * minutes, time.process_time()
     todo = np.flatnonzero(~asked.known(X))
     done = 0
@@ -219,13 +223,15 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--dear", action="store_true")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--part", default="1/1", metavar="I/N", help="every N-th row from the I-th")
     parser.add_argument("--out", type=Path, default=Path("bench-proxies"))
     parser.add_argument("--peer", type=Path, default=None, help="a checkout of zero-cost-nas")
     args = parser.parse_args()
     torch.set_num_threads(1)
     with ft.evidence.ledger(args.out):
         if args.what == "score":
-            score(args.name, args.n, args.minutes, args.dear)
+            score(args.name, args.n, args.minutes, args.dear, args.device, args.part)
         elif args.what == "table":
             table(args.name, args.n)
         elif args.what == "choose":

@@ -263,7 +263,7 @@ def test_how_often_it_is_written(tmp_path, monkeypatch):
             state.save(parts, CURVE, {})
         return len(writes)
 
-    assert 9 <= epochs(State(tmp_path / "s", OF), 10) <= 10
+    assert 5 <= epochs(State(tmp_path / "s", OF), 10) <= 6  # the first after GUESS_S / SHARE
     assert epochs(State(tmp_path / "s", OF, every_s=0), 10) == pytest.approx(100, abs=1)
     cost.s = 0.5
     assert epochs(State(tmp_path / "s", OF), 505) * cost.s <= 505 * checkpoint.SHARE * 1.1

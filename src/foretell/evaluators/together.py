@@ -24,7 +24,7 @@ from foretell.evaluators.workers import Workers
 from foretell.nets.devices import pick_device
 from foretell.training.replay import index_of
 
-MOST = 8  # networks at once, where nobody says how many
+BEGIN, MOST = 8, 16  # networks at once, where nobody says how many: at first, and at most
 STREAMS = 32  # that a card has: two networks on one would share what libraries keep for it
 IDLE_S = 1e-4  # between two looks at a card that has all that it may be given
 WINDOW_S = 2.0  # how long a number of networks is measured
@@ -46,8 +46,8 @@ class Together:
 
     Args:
         trainer: what trains one network; its recipe says the device.
-        networks: k; None to begin with one and to take one more as long as that brings `GAIN` times
-            the steps a second and `SPARE` times its memory is free, `MOST` at most.
+        networks: k; None for `BEGIN` on a card, as far as `SPARE` times their memory is free, and
+            to take one more as long as that brings `GAIN` times the steps a second, up to `MOST`.
         timeout_s: seconds that one network may take, without those in which the thread was busy
             with others.
 
@@ -70,11 +70,11 @@ class Together:
             raise SettingError("timeout_s", expected="a number above 0", got=timeout_s)
         self.trainer, self.timeout_s = trainer, timeout_s
         self.device = pick_device(trainer.recipe.device)
-        self.room = networks or 1
+        self.room = networks or (BEGIN if self.device.type == "cuda" else 1)
         self.warnings: list[str] = []
         many = f"{networks} networks" if networks else f"up to {MOST} networks"
         self.places = [f"{many} at once on {self.device}"]
-        self._grows = networks is None
+        self._said, self._grows = networks is not None, networks is None
         self._began = time.monotonic()
         self._window = _Window(self._began)
         self._rate = 0.0  # steps a second with one network fewer
@@ -96,7 +96,7 @@ class Together:
         ask = True  # whether anything has happened since there was nothing to do
         with _threads(self.trainer.recipe.threads):
             while not self._gone:
-                while len(live) < self.room and (again or ask):
+                while len(live) < self.room and (again or ask) and self._has_room(len(live)):
                     job = again.pop(0) if again else next(source, None)
                     if job is None:
                         ask = False
@@ -203,15 +203,21 @@ class Together:
             return
         rate = self._window.steps / (now - self._window.since)
         self._grows = rate >= GAIN * self._rate and self.room < MOST
-        if self._grows and self._has_memory(len(live)):
+        if self._grows and self._has_room(len(live)):
             self.room += 1
         self._rate, self._window = rate, _Window(now)
 
-    def _has_memory(self, live: int) -> bool:
-        if self.device.type != "cuda":
+    def _has_room(self, live: int) -> bool:
+        """Whether there is memory for one network more than these; who says k has to know."""
+        if self._said or self.device.type != "cuda" or not live:
             return True
-        free, whole = torch.cuda.mem_get_info(self.device)
-        return free >= SPARE * (whole - free) / live
+        for empty in (False, True):
+            if empty:  # of networks that have ended
+                torch.cuda.empty_cache()
+            free, whole = torch.cuda.mem_get_info(self.device)
+            if free >= SPARE * (whole - free) / live:
+                return True
+        return False
 
     def close(self, wait: bool = True) -> None:
         """Nothing to end."""

@@ -28,6 +28,7 @@ Curve = dict[str, list[float]]
 
 EVERY_S = 1.0  # seconds between two writes of a state, at least
 SHARE = 0.01  # of the training time that writing states may take
+GUESS_S = 0.05  # that the first one takes
 
 
 class Moving(NamedTuple):
@@ -99,7 +100,7 @@ class State:
         self.of = json.dumps({**versions, **of}, sort_keys=True)
         self.before = 0.0  # seconds of the attempts that are continued
         self._start = self._last = time.perf_counter()
-        self._cost = 0.0
+        self._cost = GUESS_S
 
     @property
     def seconds(self) -> float:

@@ -130,6 +130,8 @@ def training(
 
     def settled(epoch: int) -> Generator[bool, None, None]:
         least = statistics.plan(n, recipe.epochs, last=epoch + 1 == recipe.epochs)
+        if same:  # whole batches, so that one recording serves
+            least = min(n, math.ceil(least / sizes[0]) * sizes[0])
         with settle.estimate:
             for at in settle.batches(again[:least]):
                 with lead:

@@ -21,6 +21,7 @@ WARM = 2  # calls before one is recorded: libraries choose their kernels and mak
 TIGHT = 1 / 4  # of a card's memory: with less of it free, what nobody uses is given back
 
 _log = logging.getLogger("foretell")
+_broken: list[Any] = []  # recordings that broke off: torch goes on to read them
 _said: set[str] = set()
 
 
@@ -80,7 +81,10 @@ class Replay:
         try:
             with _no_collector():
                 self._replay = self._recorded()
+        except torch.OutOfMemoryError:  # there may be more of it when others have ended
+            raise
         except Exception as error:  # whatever a network does that a graph cannot
+            _broken.append(self._graph)
             _mended(self.device)
             self._fall_back(" ".join(f"{type(error).__name__}: {error}".split())[:160])
             return
