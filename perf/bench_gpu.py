@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,16 +37,17 @@ from foretell.evaluators.together import Together
 from foretell.evaluators.trainer import Trainer
 from foretell.predictors.gcn import GCN
 from foretell.predictors.parts.neural import CROSSING
-from foretell.training import loop
+from foretell.training import checkpoint, loop, statistics
 from foretell.training.data import Data, load
 from foretell.training.lead import AHEAD
 from foretell.training.recipe import Recipe
+from foretell.training.replay import Replay
 
 CARD = torch.device("cuda")
 CONV, MIXED = np.full(6, 3), np.array([3, 2, 1, 3, 4, 2])  # operations by nb201's numbers
 H100 = {(64, 0): 8712, (64, 1): 12353, (256, 0): 19517, (256, 1): 25901}
 SECONDS = 2.0  # that a rate is measured, at least
-PARTS = ("single", "several", "crossing", "proxies", "run", "tests")
+PARTS = ("single", "several", "anatomy", "crossing", "proxies", "run", "tests")
 
 
 def images(n: int) -> Data:
@@ -98,11 +100,8 @@ def trained(space: ft.Space, x: np.ndarray, data: Data, recipe: Recipe) -> tuple
         torch.cuda.synchronize()
         ends.append(time.perf_counter())
 
-    def step() -> None:
-        begins.append(time.perf_counter())
-
     with torch.cuda.stream(torch.cuda.Stream()):
-        loop.fit(model, data, recipe, 0, CARD, note, on_step=step)
+        loop.fit(model, data, recipe, 0, CARD, note, on_step=partial(_note, begins))
     each = math.ceil(data.sizes[0] / recipe.batch_size)
     last = [one for one in begins if ends[-2] < one][:each][2 * AHEAD :]
     size = data.sizes[0] / each
@@ -125,6 +124,58 @@ def at_once(
         assert all(result.ok for _, result in done), [result.error for _, result in done]
         rows.append(sum(result.usage.rows for _, result in done if result.usage is not None))
     return (rows[1] - rows[0]) / (spent[1] - spent[0]), rows[0] / spent[0]
+
+
+def anatomy(space: ft.Space) -> None:
+    """What the host does for one network, in ms: all of it holds up the others."""
+    data = images(5085)
+    recipe = Recipe(epochs=2, device="cuda")
+    recorded = Replay._recorded
+
+    def clocked(self: Replay) -> Callable[[], None]:
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        try:
+            return recorded(self)
+        finally:
+            print(f"  recording {self.name}: {1e3 * (time.perf_counter() - began):.0f}")
+
+    Replay._recorded = clocked  # type: ignore[method-assign]  # to look on
+    for _ in range(2):  # the second has all kernels
+        clock, marks = Clock(), list[float]()
+        note = partial(_note, marks)
+        model = space.build(MIXED, data.input_shape, data.n_outputs)
+        clock("build")
+        with torch.cuda.stream(torch.cuda.Stream()):
+            fit = loop.fit(model, data, recipe, 0, CARD, on_step=note)
+        clock("fit")
+        first = (np.diff(marks[:5]) * 1e3).round().tolist()
+        parts = {name: round(s, 2) for name, s in fit.usage.parts.items()}
+        print(f"  first steps: {first}; seconds of parts: {parts}; busy {fit.usage.busy_s:.2f} s")
+        checkpoint.pack(model)
+        clock("weights to the host")
+        statistics.read(model)
+        clock("statistics read")
+        with statistics.Estimate(model):
+            pass
+        clock("an estimate begun and ended")
+    Replay._recorded = recorded  # type: ignore[method-assign]
+
+
+def _note(marks: list[float]) -> None:
+    marks.append(time.perf_counter())
+
+
+class Clock:
+    """Prints the milliseconds since it was made or asked, of the card too."""
+
+    def __init__(self) -> None:
+        self.since = time.perf_counter()
+
+    def __call__(self, name: str) -> None:
+        torch.cuda.synchronize()
+        print(f"  {name}: {1e3 * (time.perf_counter() - self.since):.0f}")
+        self.since = time.perf_counter()
 
 
 def proxies(space: ft.Space) -> None:
@@ -262,6 +313,8 @@ def main() -> None:
         elif part == "several":
             rate = base.get((64, 1)) or eager(space.build(MIXED, (3, 32, 32), 10), 64)
             met[part] = several(space, rate, h100, tuple(map(int, given.k.split(","))))
+        elif part == "anatomy":
+            anatomy(space)
         elif part == "crossing":
             crossing(ft.spaces.get("nb101"))
         elif part == "proxies":
