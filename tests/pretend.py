@@ -219,6 +219,9 @@ class Cuda:
     def set_per_process_memory_fraction(self, share: float, device: Any = None) -> None:
         self.shares.append(share)
 
+    def is_current_stream_capturing(self) -> bool:
+        return False
+
     def get_sync_debug_mode(self) -> int:
         return self.mode
 

@@ -243,6 +243,24 @@ def test_on_a_card_each_has_a_stream_and_the_results_of_one_by_one(k, card):
     assert min(busy) > 0
 
 
+def test_on_a_card_they_begin_together_as_far_as_memory_goes(card, monkeypatch):
+    tr, live, most = on_card(epochs=1), [], []
+    workers = Together(tr)
+    assert workers.room == together.BEGIN
+    begin, end = workers._begin, workers._end
+    monkeypatch.setattr(workers, "_begin", lambda job: (live.append(job.id), begin(job))[1])
+    monkeypatch.setattr(workers, "_end", lambda one, r: (live.remove(one.job.id), end(one, r))[1])
+
+    def left(device):  # each takes 15 of 80: beside four there is no room for one and a half
+        most.append(len(live))
+        return (80 - 15 * len(live)) << 30, 80 << 30
+
+    monkeypatch.setattr(card, "mem_get_info", left)
+    found = list(workers.run(jobs(*[0] * 9)))
+    assert [result.error for _, result in found] == [""] * 9
+    assert max(most) == workers.room == 4
+
+
 def test_when_a_card_is_gone_what_is_left_is_trained_elsewhere(card, monkeypatch):
     """It and those beside it again, each in a process; then the run is to be continued."""
     tr, asked = on_card(), []

@@ -54,6 +54,9 @@ class Counts(nn.Module):
         return x * (1.0 + 0.2 * self.calls)
 
 
+ADAMW = {"optimiser": "adamw"}
+
+
 def recipe(**settings):
     # SGD with rates in tensors; crops, so that positions are made anew for every batch
     common = {"epochs": 5, "batch_size": 16, "augment": "crop+flip", "device": "cuda"}
@@ -69,8 +72,8 @@ def data():
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"keep": "best"}, {"label_smoothing": 0.0, "clip": 0.0}, {"balance": True}],
-    ids=["last", "best", "bare", "balance"],
+    [{}, {"keep": "best"}, {"label_smoothing": 0.0, "clip": 0.0}, {"balance": True}, ADAMW],
+    ids=["last", "best", "bare", "balance", "adamw"],
 )
 def test_what_is_recorded_trains_what_runs_eagerly(settings, card, data):
     found = loop.fit(network(), data, recipe(**settings), 0, CARD)

@@ -96,7 +96,10 @@ class Together:
         ask = True  # whether anything has happened since there was nothing to do
         with _threads(self.trainer.recipe.threads):
             while not self._gone:
-                while len(live) < self.room and (again or ask) and self._has_room(len(live)):
+                while len(live) < self.room and (again or ask):
+                    if not self._has_room(len(live)):
+                        self.room = len(live)
+                        break
                     job = again.pop(0) if again else next(source, None)
                     if job is None:
                         ask = False
