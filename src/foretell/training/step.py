@@ -302,11 +302,9 @@ def optimiser_of(model: nn.Module, recipe: Recipe, device: torch.device) -> torc
             nesterov=recipe.momentum > 0,
             fused=fused,
         )
-    made = torch.optim.AdamW(
+    return torch.optim.AdamW(
         groups, lr=rate, betas=(recipe.momentum, 0.999), fused=fused, capturable=recorded
     )
-    made._warned_capturable_if_run_uncaptured = True  # the first steps are not recorded
-    return made
 
 
 def _more_outputs(model: nn.Module) -> list[tuple[float, Tensor]]:
