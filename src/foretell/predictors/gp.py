@@ -21,8 +21,8 @@ class GP(Exact):
     so an encoding that says nothing is switched off by a long length scale. Where `encoding` has
     several sets, each has such a kernel, learnt alone, and the process has their mean, a sum of
     functions of one set each: by default of what is counted and, in spaces that say how signals
-    meet (`Space.wiring`), of what they have passed. Fitting costs O(n^3); where more than
-    `max_rows` rows come, a random part of them is used.
+    meet (`Space.wiring`), of what they have passed. Evidence has a kernel of its own, too. Fitting
+    costs O(n^3); where more than `max_rows` rows come, a random part of them is used.
 
     Args:
         space: the space whose rows it sees.

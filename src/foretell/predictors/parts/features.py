@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from foretell import encodings
 from foretell.encodings import Encoding
@@ -33,6 +34,7 @@ FLOWS = ("numbers", "flow", "edges")
 _BESIDE = 0.3  # least spread of the features of further encodings,
 _SHORT = 4.0  # and that of an encoding of a single feature
 _WIDEST = 10.0  # predicted deviation, in those of the targets
+_FAR = 10.0  # of evidence, in deviations of the training rows: further out all are alike
 _SAID = (
     "graph-stats",
     "flow",
@@ -49,8 +51,8 @@ def resolve(encoding: Encodings, space: Space, X: Rows) -> list[Encoding]:
     of its decisions and for what is counted in its graph, which is a list of them. Where it has
     none, "numbers" are left out.
 
-    Evidence without a space has this one; a row of which it says nothing is as the mean of the
-    training rows X (n, d).
+    Evidence without a space has this one, and is told by its place among the training rows X
+    (n, d), see `Ranked`.
     """
     parts = _named(encoding, space)
     found = [encodings.get(one, space) if isinstance(one, str) else one for one in parts]
@@ -58,9 +60,7 @@ def resolve(encoding: Encodings, space: Space, X: Rows) -> list[Encoding]:
         raise SettingError(
             "encoding", expected="a name, an Encoding, or several", got=repr(encoding)
         )
-    return [
-        Filled.by_mean(bound(one, space), X) if isinstance(one, Evidence) else one for one in found
-    ]
+    return [Ranked(bound(one, space), X) if isinstance(one, Evidence) else one for one in found]
 
 
 def _named(encoding: Encodings, space: Space) -> list[str | Encoding]:
@@ -75,15 +75,20 @@ def _named(encoding: Encodings, space: Space) -> list[str | Encoding]:
 
 
 def apart(encoding: Several, space: Space, X: Rows) -> list[list[Encoding]]:
-    """The encodings of each of several sets, or of the only one; of equal sets the first."""
+    """The encodings of each of several sets, or of the only one; of equal sets the first.
+
+    Evidence among others is a set of its own as well: it may say all that there is.
+    """
     sets = several(encoding)
+    paid = dict.fromkeys(one for each in sets for one in each if isinstance(one, Evidence))
     if space.wiring is None and len(sets) > 1:
         sets = [one for one in sets if "flow" not in one] or sets
+    sets += [tuple(paid)] if paid and tuple(paid) not in sets else []
     names = [_named(one, space) for one in sets]
     return [resolve(one, space, X) for i, one in enumerate(sets) if names[i] not in names[:i]]
 
 
-def several(encoding: Several) -> list[Encodings]:
+def several(encoding: Several) -> list[tuple[str | Encoding, ...]]:
     """The sets of encodings: each tuple in a tuple, with what stands beside them; else one.
 
     >>> several((("path", "size"), ("edges",))), several(("path", "size"))
@@ -97,31 +102,49 @@ def several(encoding: Several) -> list[Encodings]:
     return [*sets] or [beside]
 
 
-class Filled(Encoding):
-    """An evidence with a number where it has no answer.
+class Ranked(Encoding):
+    """An evidence by the normal scores of its answers to the training rows.
+
+    A number v between two that are known lies between their scores,
+
+        z(v) = Phi^-1((#{v_i < v} + #{v_i = v} / 2) / m)   at each of m known v = v_i,
+
+    beyond the known ones it goes on as v does in standard deviations; no answer is 0, the middle.
+    So what is spread over magnitudes does not drown what is close together, and an evidence of
+    which only the order means something says it.
 
     Args:
         evidence: may give NaN.
-        instead: what takes its place, (f,).
+        X: training rows (n, d).
     """
 
-    def __init__(self, evidence: Evidence, instead: Floats) -> None:
+    def __init__(self, evidence: Evidence, X: Rows) -> None:
         self.evidence = evidence
-        self.instead = instead
         self.space = evidence.space
-
-    @classmethod
-    def by_mean(cls, evidence: Evidence, X: Rows) -> Filled:
-        """With the mean of the answers to rows (n, d), 0 where there is none."""
-        F = evidence.encode(X)
-        there = ~np.isnan(F)
-        total = np.where(there, F, 0.0).sum(axis=0, dtype=np.float64)
-        return cls(evidence, total / np.maximum(there.sum(axis=0), 1))
+        self._known = [_scores(column) for column in evidence.encode(X).T.astype(np.float64)]
 
     def encode(self, X: Rows) -> NDArray[np.float32]:
         """Features (n, f), all of them finite."""
-        F = self.evidence.encode(X)
-        return np.where(np.isnan(F), self.instead.astype(np.float32), F)
+        F = self.evidence.encode(X).astype(np.float64)
+        for column, (known, scores, spread) in zip(F.T, self._known, strict=True):
+            inside = np.clip(column, known[0], known[-1])
+            column[:] = np.interp(inside, known, scores) + (column - inside) / spread
+        return (
+            np.nan_to_num(F, nan=0.0, posinf=_FAR, neginf=-_FAR)
+            .clip(-_FAR, _FAR)
+            .astype(np.float32)
+        )
+
+
+def _scores(values: Floats) -> tuple[Floats, Floats, float]:
+    """Different numbers in order, their normal scores, and the spread of all; NaN is none."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return np.zeros(1), np.zeros(1), 1.0
+    known, counts = np.unique(values, return_counts=True)
+    scores: Floats = ndtri((np.cumsum(counts) - counts / 2) / len(values))
+    spread = float(values.std())
+    return known, scores, spread if spread > 0 else 1.0
 
 
 def encode(parts: list[Encoding], X: Rows) -> NDArray[np.float32]:
