@@ -60,7 +60,8 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
     A run lives in the folder `out`; the same call again continues it there, and trains nothing
     twice. What a run computes may not change in between (data, space, strategy, seed, numbers,
     recipe); `workers`, `executor`, `name`, the recipe's `device` and `threads` may, and `n_train`
-    and `top_k` may grow: the search then goes on from all that it knows.
+    and `top_k` may grow: the search then goes on from all that it knows. A strategy, and settings
+    of it, of the recipe and of halving that are not said are those of the folder.
 
     Args:
         {options}
@@ -199,7 +200,7 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
     ) -> None:
         far = isinstance(executor, RayExecutor)  # its nodes may have other disks
         data = parts.data if far else parts.data.spill(folder.cache)
-        evaluator = Trainer(parts.whole, data, parts.recipe, objective=self.metric)
+        evaluator = Trainer(parts.whole, data, parts.recipe, objective=parts.settings.metric)
         with self._workers(evaluator, executor) as workers:
             driver = Driver(
                 folder=folder,
@@ -240,6 +241,8 @@ class NAS(Settings, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
                 ),
             )
         facts = {"recipe": parts.recipe.to_dict(), "versions": versions()}
+        if line := parts.former.line:
+            driver.say(line, final=True)
         for line in parts.data.lines():
             driver.on_event(Progress(f"data: {line}", 0, 0, 0, final=True))
         if not driver.journal.of(Final) and (why := best.lacking(space)):

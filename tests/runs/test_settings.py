@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from foretell import NAS, cli
+from foretell.cli.run import said
 from foretell.errors import RunError, SettingError
 from foretell.report import write as write_report
 from foretell.runs import journal
@@ -98,11 +100,15 @@ def test_the_command_has_the_options_as_its_flags_with_the_same_defaults():
     command = get_command(cli.app).commands["run"]
     mine = {name for param in command.params for name in param.opts}
     assert {flag.name for _, _, flag in flags()} <= mine
-    parsed = command.make_context("run", ["--data", "digits"]).params
-    given = Settings(**from_flags({**parsed, "set": None}))
+    context = command.make_context("run", ["--data", "digits"])
+    assert from_flags(said(context, context.params)) == {}, "what is not typed is not said"
+    parsed = dict(context.params)
+    assert parsed.pop("strategy") == OPTIONS["strategy"].new == "foresight"
+    given = Settings(**from_flags(parsed))
     assert saved(given) == saved(Settings())
-    for name in ("space", "strategy", "epochs", "out"):
+    for name in ("space", "epochs", "out"):
         assert getattr(given, name) == getattr(Settings(), name)
+    assert "foresight" in CliRunner().invoke(cli.app, ["run", "--help"], terminal_width=200).output
 
 
 def test_flags_are_read_into_options():
@@ -110,18 +116,19 @@ def test_flags_are_read_into_options():
         "--data digits --train 7 --set lr=0.1 --set amp=false --max params=1k --minimize flops, "
         "--halving asha --eta 2 --latency-fit 20 --resource num_gpus=0.5 --log csv --log mlflow"
     )
-    given = from_flags(get_command(cli.app).commands["run"].make_context("", text.split()).params)
+    context = get_command(cli.app).commands["run"].make_context("", text.split())
+    given = from_flags(said(context, context.params))
     wanted = {
         "n_train": 7,
         "recipe": {"lr": 0.1, "amp": False},
         "limits": "params=1k",
         "minimize": ("flops",),
-        "halving": {"kind": "asha", "eta": 2, "min_epochs": 1},
+        "halving": {"kind": "asha", "eta": 2},
         "latency": {"fit": 20},
         "resources": {"num_gpus": 0.5},
         "log": ("csv", "mlflow"),
     }
-    assert {name: given[name] for name in wanted} == wanted
+    assert given == wanted
 
 
 def test_a_new_field_is_all_that_a_new_option_needs():
@@ -274,18 +281,21 @@ def test_a_run_of_format_2_is_reported_and_continued(name, tmp_path):
     shutil.copytree(DATA / "format2" / name, tmp_path / "run")
     path = tmp_path / "run" / "trials.jsonl"
     before = path.read_bytes()
-    said = "unfinished" if name == "interrupted" else "No network has been trained yet."
-    assert said in write_report(path.parent).read_text()
+    words = "unfinished" if name == "interrupted" else "No network has been trained yet."
+    assert words in write_report(path.parent).read_text()
     assert path.read_bytes() == before
     asked = {"n_train": 4, "epochs": 2, "compare_random": True}
     if name == "halving":
         asked = {"n_train": 6, "epochs": 4, "halving": {"kind": "sync", "eta": 2}}
-    asked |= {"strategy": "neural-predictor", "top_k": 2}  # the default of those days
-    nas = NAS(space="mobile", space_settings={"preset": "tiny"}, workers=0, **asked)
+    nas = NAS(space="mobile", space_settings={"preset": "tiny"}, workers=0, top_k=2, **asked)
+    with pytest.raises(RunError, match=r'another strategy\.name.* "neural-predictor", got "fore'):
+        clone(nas).set_params(strategy="foresight", out=tmp_path / "run").fit("digits")
     with pytest.raises(RunError, match="another seed"):
         clone(nas).set_params(seed=1, out=tmp_path / "run").fit("digits")
     nas.set_params(out=tmp_path / "run").fit("digits")
     assert path.read_bytes().startswith(before)
+    kept = "strategy.name neural-predictor (of a new run: foresight)"
+    assert (tmp_path / "run" / "run.log").read_text().count(kept) == 1
     trials = [event for event in journal.read(path) if event["event"] == "trial"]
     n = asked["n_train"] + 2
     assert sorted(event["id"] for event in trials) == list(range(n + 2 * (name != "halving")))

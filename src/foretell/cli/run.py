@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,6 +58,7 @@ def _parameter(flag: Flag) -> inspect.Parameter:
 @app.command()
 @_with_options
 def run(
+    context: typer.Context,
     data: Data,
     target: Annotated[
         str | None, typer.Option(help="Target column of a .csv; several with commas.")
@@ -84,8 +85,14 @@ def run(
     size = None if image_size is None else _image_size(image_size)
     reading: Reading = {"target": target, "task": task, "image_size": size, "drop": words(drop)}
     reading |= {"layout": layout, "fractions": (round(1 - val - test, 9), val, test)}
-    result = _run(settings.from_flags(options), data, reading)
+    result = _run(settings.from_flags(said(context, options)), data, reading)
     _finish(result, json, f"foretell predict {result.folder_ / 'best'} NEW_FILE")
+
+
+def said(context: typer.Context, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were typed; the others are not said, whatever their defaults are."""
+    sources = {name: context.get_parameter_source(name) for name in options}
+    return {name: options[name] for name, one in sources.items() if one and one.name != "DEFAULT"}
 
 
 def _image_size(text: str) -> int | tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -27,10 +28,12 @@ from foretell.evidence.parts.identity import space_digest
 from foretell.nets import pretrained
 from foretell.nets.devices import pick_device
 from foretell.runs.events import Cost
+from foretell.runs.former import Former
+from foretell.runs.halving import Halving
 from foretell.runs.journal import Journal
 from foretell.runs.plan import Plan
 from foretell.runs.record import DataRecord, RunRecord, SpaceRecord, StrategyRecord
-from foretell.runs.settings import SAVED, Settings, meant
+from foretell.runs.settings import OPTIONS, SAVED, Settings, meant
 from foretell.spaces.base import Costs, Space
 from foretell.spaces.parts.limited import Limited
 from foretell.spaces.parts.load import load as load_space
@@ -48,13 +51,14 @@ class Parts:
     """What the options of a run come to on some data.
 
     Args:
-        settings: the options.
+        settings: the options; those that are not said are as the run's folder has them.
         data: what the networks are trained on.
         whole: the space without limits.
         space: what is searched.
         recipe: of all trainings.
         latency: what measures milliseconds, where they matter.
         plan: what is computed.
+        former: what the folder has settled.
     """
 
     settings: Settings
@@ -64,6 +68,7 @@ class Parts:
     recipe: Recipe
     latency: Latency | None
     plan: Plan
+    former: Former
 
     @classmethod
     def of(cls, settings: Settings, data: Data) -> Parts:
@@ -71,18 +76,23 @@ class Parts:
 
         Raises:
             SettingError: a setting is not valid.
+            RunError: run.json of the folder is damaged.
         """
         whole = _space(settings).with_io(data.input_shape, data.n_outputs)
-        recipe = _recipe(settings)
-        scores.objective(settings.metric, data)
+        former = Former.of(_folder(settings, data, whole))
+        recipe = _recipe(settings, former)
+        settings = dataclasses.replace(
+            settings, metric=_metric(settings, data, former), halving=_halving(settings, former)
+        )
         if settings.pretrained is not None:  # what is wrong with it is told before the search
             io = data.input_shape, data.n_outputs
             pretrained.build(settings.pretrained, *io, data.mean.tolist(), data.std.tolist())
         limits: dict[str, float] = meant(settings, "limits")
         latency = _latency(settings, recipe, limits)
         space = Limited.of(whole, limits, latency) if limits or latency else whole
-        plan = _plan(settings, space, recipe, limits, data)
-        return cls(settings, data, whole, space, recipe, latency, plan)
+        strategy = _strategy(settings, space, recipe, data, former)
+        plan = _plan(settings, space, limits, strategy)
+        return cls(settings, data, whole, space, recipe, latency, plan, former)
 
     @property
     def folder(self) -> Path:
@@ -112,7 +122,9 @@ class Parts:
                 if type(space).__module__.startswith("foretell.") and space._build is None
                 else space_digest(space),
             ),
-            strategy=StrategyRecord(_name(self.plan.strategy), _plain(self.plan.strategy)),
+            strategy=StrategyRecord(
+                _name(self.plan.strategy, self.former), _plain(self.plan.strategy)
+            ),
             data=Reader("the data's description").record(DataRecord, data.describe()),
             recipe=self.recipe,
             device=str(pick_device(self.recipe.device)),
@@ -149,10 +161,29 @@ def _space(settings: Settings) -> Space:
     return settings.space
 
 
-def _recipe(settings: Settings) -> Recipe:
+def _recipe(settings: Settings, former: Former) -> Recipe:
     given, epochs = settings.recipe, settings.epochs
     recipe = given if isinstance(given, Recipe) else Recipe.from_dict(given or {})
-    return recipe if epochs is None else dataclasses.replace(recipe, epochs=epochs)
+    recipe = recipe if epochs is None else dataclasses.replace(recipe, epochs=epochs)
+    said = {*(recipe.to_dict() if isinstance(given, Recipe) else given or {})}
+    said |= set() if epochs is None else {"epochs"}
+    return dataclasses.replace(recipe, **former.part("recipe", recipe.to_dict(), said))
+
+
+def _metric(settings: Settings, data: Data, former: Former) -> str | None:
+    usual = scores.objective(settings.metric, data)
+    then = former.one("objective", usual, said=settings.metric is not None)
+    with contextlib.suppress(SettingError):  # of data for another task
+        return settings.metric if then == usual else scores.objective(then, data)
+    return settings.metric
+
+
+def _halving(settings: Settings, former: Former) -> Halving | None:
+    halving: Halving | None = meant(settings, "halving")
+    if halving is None or isinstance(settings.halving, Halving):
+        return halving
+    said = {"kind", *(settings.halving if isinstance(settings.halving, Mapping) else ())}
+    return Halving(**former.part("halving", dataclasses.asdict(halving), said))
 
 
 def _latency(settings: Settings, recipe: Recipe, limits: Mapping[str, float]) -> Latency | None:
@@ -171,13 +202,13 @@ def _latency(settings: Settings, recipe: Recipe, limits: Mapping[str, float]) ->
 
 
 def _plan(
-    settings: Settings, space: Space, recipe: Recipe, limits: Mapping[str, float], data: Data
+    settings: Settings, space: Space, limits: Mapping[str, float], strategy: Strategy
 ) -> Plan:
     minimize: tuple[str, ...] = meant(settings, "minimize")
     costs = tuple(dict.fromkeys((*limits, *minimize)))
     space.measure(space.sample(0, 0), costs)  # known?
     return Plan(
-        strategy=_strategy(settings, space, recipe, data),
+        strategy=strategy,
         seed=settings.seed,
         n_train=settings.n_train,
         networks=settings.n_train + settings.top_k,
@@ -190,49 +221,72 @@ def _plan(
     )
 
 
-def _strategy(settings: Settings, space: Space, recipe: Recipe, data: Data) -> Strategy:
-    if isinstance(settings.strategy, Strategy):
-        return settings.strategy
-    if settings.strategy.startswith(chain.PREFIX):
-        method = settings.strategy.removeprefix(chain.PREFIX)
+def _strategy(
+    settings: Settings, space: Space, recipe: Recipe, data: Data, former: Former
+) -> Strategy:
+    name = settings.strategy
+    if isinstance(name, Strategy):
+        return name
+    if name is None:
+        name = former.one("strategy.name", OPTIONS["strategy"].new)
+        if name == chain.Ranked.__name__:  # by a supernet that has been trained
+            return former.over(chain.Ranked(), _plain(chain.Ranked()), ())
+        if name not in _catalog.names("strategy"):  # of the user's own: only they can make it
+            name = OPTIONS["strategy"].new
+    if name.startswith(chain.PREFIX):
+        method = name.removeprefix(chain.PREFIX)
         return chain.ranked(
             _folder(settings, data, space.whole) / "supernet", space, data, method,
             settings.n_train + settings.top_k, settings=settings.strategy_settings,
             seed=settings.seed, device=recipe.device,
         )  # fmt: skip
-    row = _catalog.row("strategy", settings.strategy)
+    row = _catalog.row("strategy", name)
     kind = row.load()
     known = {entry.name for entry in dataclasses.fields(kind)}
+    mine = _known_to_run(settings, kind.asynchronous)
+    said = {name: value for name, value in mine.items() if name in known}
+    said |= settings.strategy_settings or {}
+    scaled = kind.scaled(settings.n_train + settings.top_k)
+    values = {**row.recipe, **scaled, **said}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise SettingError(
+            f"strategy {name!r} has no setting {unknown[0]!r}",
+            expected="one of " + ", ".join(sorted(known)) if known else "no settings",
+        )
+    strategy: Strategy = kind(**values)
+    if former.named(name):
+        grown = {} if former.has(settings.n_train, settings.top_k) else scaled
+        strategy = former.over(strategy, _plain(strategy), {*said, *grown})
+    if isinstance(predictor := getattr(strategy, "predictor", None), str):
+        predictors.get(predictor, space=space)  # a wrong name is told at once
+    return strategy
+
+
+def _known_to_run(settings: Settings, asynchronous: bool) -> dict[str, Any]:
+    """What other options of a run say of settings that a strategy may have."""
     mine: dict[str, Any] = {"n_train": settings.n_train}
     if settings.predictor != Settings.predictor:  # else the strategy's own
         mine |= {"predictor": settings.predictor, "predictor_settings": {}}
     mine |= {"minimize": tuple(settings.minimize)} if settings.minimize else {}
     halving = meant(settings, "halving")
-    if kind.asynchronous and halving is not None and halving.kind == "sync":
+    if asynchronous and halving is not None and halving.kind == "sync":
         mine |= {"batch": max(settings.top_k, 1)}  # only those of one round are compared
-    values = dict(row.recipe) | {name: value for name, value in mine.items() if name in known}
-    values |= kind.scaled(settings.n_train + settings.top_k)
-    values |= settings.strategy_settings or {}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise SettingError(
-            f"strategy {settings.strategy!r} has no setting {unknown[0]!r}",
-            expected="one of " + ", ".join(sorted(known)) if known else "no settings",
-        )
-    if isinstance(values.get("predictor"), str):
-        predictors.get(values["predictor"], space=space)  # a wrong name is told at once
-    strategy: Strategy = kind(**values)
-    return strategy
+    return mine
 
 
 def _safe(url: str | None) -> str | None:
     return None if url is None else without_password(str(url))
 
 
-def _name(strategy: Strategy) -> str:
+def _name(strategy: Strategy, former: Former) -> str:
     kind = type(strategy)
     target = f"{kind.__module__}:{kind.__name__}"
     rows = [row for row in _catalog.KINDS["strategy"] if row.target == target]
+    for row in rows:  # a run keeps its name where the catalog's recipe of it has changed
+        made = {name: value for name, value in _plain(strategy).items() if name in row.recipe}
+        if former.named(row.name) and former.agrees("strategy", made):
+            return row.name
     mine = [row for row in rows if _is(strategy, row)]
     return max(mine, key=lambda row: len(row.recipe)).name if mine else kind.__name__
 

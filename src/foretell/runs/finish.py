@@ -52,8 +52,8 @@ def finish(driver: Driver, data: Data, facts: dict[str, Any]) -> Final:
     winner = driver.desk.all.best()
     path, result = driver.weights(winner)
     module = trained(driver.evaluator.space, winner.x, path)
-    _comes_back(driver, data, module, result.metrics)
-    metrics = known if done else {**result.metrics, **driver.evaluator.test(winner.x, path)}
+    measured = _comes_back(driver, data, module, result.metrics)
+    metrics = known if done else {**measured, **driver.evaluator.test(winner.x, path)}
 
     driver.say("writes the best network and reads it back")
     best.write(
@@ -125,11 +125,15 @@ def _still_holds(final: Final, driver: Driver) -> bool:
 
 def _comes_back(
     driver: Driver, data: Data, module: nn.Module, measured: Mapping[str, float]
-) -> None:
-    """Compare the weights read back with what was measured when they were trained."""
+) -> dict[str, float]:
+    """Compare the weights read back with what was measured when they were trained.
+
+    Returns: that, and what an older foretell did not measure.
+    """
     examples = max(1, data.sizes[1])
-    for name, now in driver.evaluator.validate(copy.deepcopy(module)).items():
-        was = measured.get(name, math.nan)
+    found = driver.evaluator.validate(copy.deepcopy(module))
+    for name, now in found.items():
+        was = measured.get(name, now)
         if not math.isclose(now, was, rel_tol=DRIFT, abs_tol=max(DRIFT, 2 / examples)):
             raise RunError(
                 f"the best network does not come back from its weights: {name}",
@@ -138,6 +142,7 @@ def _comes_back(
                 hint="foretell space check names what its forward pass uses and does not save; or "
                 "the journal was changed: restore it from a copy",
             )
+    return {**found, **measured}
 
 
 def _same(one: float, other: float) -> bool:

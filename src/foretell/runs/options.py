@@ -53,9 +53,11 @@ class Option:
         means: the value that counts, from the forms that a user may give it in.
         saved: type in run.json; None for what is not there as an option.
         free: whether it may differ when a run goes on, because it is about where, for how long or
-            under which name it runs and not about what it computes.
+            under which name it runs and not about what it computes, or because something else in
+            run.json says what it comes to.
         low: smallest whole number.
         among: the texts that it may be.
+        new: what None means in a new run; in a folder that holds one, None is what that has.
     """
 
     doc: str
@@ -66,6 +68,7 @@ class Option:
     free: bool = False
     low: int | None = None
     among: tuple[str, ...] = ()
+    new: Any = None
 
     def check(self, name: str, value: Any) -> None:
         """Raises: SettingError for a value that is too small or unknown."""

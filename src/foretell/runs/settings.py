@@ -50,11 +50,14 @@ def _halving(given: Any) -> Halving | None:
     return Halving.of(given)
 
 
-def _one_halving(halving: str | None, eta: int, min_epochs: int) -> dict[str, Any] | None:
-    return {"kind": halving, "eta": eta, "min_epochs": min_epochs} if halving else None
+def _one_halving(
+    halving: str | None, eta: int | None, min_epochs: int | None
+) -> dict[str, Any] | None:
+    given = {"kind": halving, "eta": eta, "min_epochs": min_epochs}
+    return {name: value for name, value in given.items() if value} if halving else None
 
 
-def _one_latency(latency_cmd: str | None, latency_fit: int) -> dict[str, Any]:
+def _one_latency(latency_cmd: str | None, latency_fit: int | None) -> dict[str, Any]:
     given = {"command": latency_cmd, "fit": latency_fit}
     return {name: value for name, value in given.items() if value}
 
@@ -102,11 +105,13 @@ class Settings:
         free=True,
         low=0,
     )
-    strategy: str | Strategy = option(
-        "foresight",
-        """a catalog name, or a `Strategy`. After the first N, `foresight` asks for one network at a
-        time, as workers become free; `neural-predictor` for all K in one round.""",
-        Flag("--strategy", "See `foretell list strategies`."),
+    strategy: str | Strategy | None = option(
+        None,
+        """a catalog name, or a `Strategy`; None for `foresight`, and in a folder that holds a run
+        for the strategy of that. After the first N, `foresight` asks for one network at a time,
+        as workers become free; `neural-predictor` for all K in one round.""",
+        Flag("--strategy", "See `foretell list strategies`; a run keeps its own."),
+        new="foresight",
     )
     strategy_settings: Mapping[str, Any] | None = option(
         None,
@@ -146,6 +151,7 @@ class Settings:
         "val_acc" of classes, "val_map" of labels, "val_r2" of numbers.""",
         Flag("--metric", "Looked for: val_balanced_acc, val_f1, val_auroc, ..."),
         saved=str | None,
+        free=True,  # the objective is not
     )
     recipe: Recipe | Mapping[str, Any] | None = option(
         None,
@@ -355,18 +361,18 @@ def flags() -> Iterator[tuple[str, Option, Flag]]:
             full = dataclasses.replace(
                 flag,
                 help=flag.help or one.doc,
-                default=defaults[name] if own else flag.default,
+                default=(one.new or defaults[name]) if own else flag.default,
                 low=one.low if flag.low is None else flag.low,
             )
             yield name, one, full
 
 
-def from_flags(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a run from what the flags say, by the words of these."""
+def from_flags(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a run from the flags that are said, by the words of these; no others."""
     return {
-        name: one.join(*(flag.read(values[flag.word]) for flag in one.flags))
+        name: one.join(*(flag.read(said.get(flag.word)) for flag in one.flags))
         for name, one in OPTIONS.items()
-        if one.flags
+        if any(flag.word in said for flag in one.flags)
     }
 
 
