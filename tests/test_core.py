@@ -200,6 +200,11 @@ def test_of_nothing() -> None:
             metric([], [], *([] if metric is metrics.regret else [[]]))
     assert np.isnan(metrics.mean_interval([])).all()
     assert np.isnan(metrics.welch([], [1.0])).all()
+    wide = metrics.welch([0.5, 1.0], [0.1, 0.9])  # freedom of hardly one
+    assert wide[1] < -1
+    assert wide[2] > 1
+    assert metrics.welch([0.5, 1.0], [0.1, 0.9], metric="test_f1") == (wide[0], -1.0, 1.0)
+    assert metrics.welch([0.5, 1.0], [0.1, 0.9], metric="test_r2") == wide
     with pytest.raises(errors.SettingError, match="at least 1"):
         metrics.share_interval(0, 0)
 

@@ -83,6 +83,17 @@ def test_rare_classes_count_where_they_are_asked_to(tmp_path: Path, how: dict[st
     assert nas.history_.y.max() == nas.best_metrics_["val_balanced_acc"]
     gain = nas.best_metrics_["test_balanced_acc"] - plain.best_metrics_["test_balanced_acc"]
     assert gain > 0.15
+    said = " ".join(nas.summary_lines_)
+    assert ", test_balanced_acc 50.00 %" in said  # of always saying the other
+    assert "than that (balanced" not in said
+
+
+def test_a_network_that_is_no_better_in_what_was_searched_for_is_told(tmp_path: Path) -> None:
+    y = np.array(["ok"] * 228 + ["defect"] * 12)
+    nas = NAS("tabular", n_train=2, top_k=0, epochs=1, workers=0, out=tmp_path / "o",
+              metric="val_balanced_acc")  # fmt: skip
+    said = " ".join(nas.fit((RNG.normal(size=(240, 4)), y)).summary_lines_)
+    assert "is no better than that (balanced accuracy 50.0 %): try more epochs" in said
 
 
 @pytest.mark.parametrize("metric", ["val_rmse", "acc1", "val_map"])

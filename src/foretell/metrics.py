@@ -214,10 +214,13 @@ def share_interval(hits: float, n: int, level: float = 0.95) -> tuple[float, flo
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def welch(one: ArrayLike, other: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
+def welch(
+    one: ArrayLike, other: ArrayLike, level: float = 0.95, *, metric: str = ""
+) -> tuple[float, float, float]:
     """Difference of two means, and its interval by Welch's t: mean(one) - mean(other), low, high.
 
-    The interval is NaN where a side has fewer than two values.
+    The interval is NaN where a side has fewer than two values; of values of a `metric` with two
+    bounds it holds no difference that they cannot have.
 
     References: Welch, Biometrika 1947.
 
@@ -234,7 +237,8 @@ def welch(one: ArrayLike, other: ArrayLike, level: float = 0.95) -> tuple[float,
         return gain, gain, gain
     freedom = variances.sum() ** 2 / (variances**2 / [len(a) - 1, len(b) - 1]).sum()
     half = float(stats.t.ppf(0.5 + level / 2, freedom) * np.sqrt(variances.sum()))
-    return gain, gain - half, gain + half
+    worst, best = bounds(metric)
+    return gain, max(gain - half, worst - best), min(gain + half, best - worst)
 
 
 def _share(level: Any) -> float:

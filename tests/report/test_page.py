@@ -141,6 +141,22 @@ def test_the_sections_come_in_order(make_run: Callable[..., Path]) -> None:
     assert all(one["role"] == "img" and len(one["aria-label"]) > 20 for one in labels)
 
 
+@pytest.mark.parametrize(
+    ("first", "said"),
+    [
+        ("/home/a b/.venv/bin/foretell", "foretell run"),
+        ("C:\\venv\\Scripts\\foretell.exe", "foretell run"),
+        ("/x/site-packages/foretell/__main__.py", "python -m foretell run"),
+        ("/home/me/search.py", "/home/me/search.py run"),
+    ],
+)
+def test_the_command_is_said_as_one_types_it(
+    make_run: Callable[..., Path], first: str, said: str
+) -> None:
+    _, page = read(make_run(settings={"command": [first, "run"]}))
+    assert said in page.words("pre")
+
+
 def test_all_failed_shows_every_reason(make_run: Callable[..., Path]) -> None:
     _, page = read(make_run(**KINDS["all failed"]))
     assert "No network could be trained: all 24 trials failed" in " ".join(page.words("header"))

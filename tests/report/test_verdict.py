@@ -94,6 +94,16 @@ def test_advice_follows_from_the_run(make_run: MakeRun) -> None:
     assert "more epochs" not in steps(epochs=60, noise=0.0)
 
 
+def test_a_class_of_few_test_examples_is_named(make_run: MakeRun) -> None:
+    def steps(defect: int, **changes: object) -> str:
+        counts = {"ok": [200, 42, 43], "defect": [10, 3, defect]}
+        return " ".join(next_steps(read(make_run(data={"counts": counts} | changes))))
+
+    assert "has 2 examples of 'defect', each of which is 50 points of its recall" in steps(2)
+    assert "of 'defect'" not in steps(10)
+    assert "of 'defect'" not in steps(2, task="multilabel")
+
+
 def test_a_weak_predictor_is_called_weak(make_run: MakeRun) -> None:
     folder = make_run()
     path = folder / "trials.jsonl"

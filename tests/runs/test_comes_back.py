@@ -45,6 +45,12 @@ class Remembers(Tied):
         return super().forward(x) * (-1.0 if turned else 1.0)
 
 
+class Listed(Tied):
+    def __init__(self, outputs):
+        super().__init__(outputs)
+        self.more = [nn.Linear(64, 64)]
+
+
 class Hides(Remembers):
     """And shows it in whole batches alone, not on the two rows that are looked at."""
 
@@ -86,3 +92,12 @@ def test_a_network_that_is_not_what_was_measured_is_not_handed_over(tmp_path, ki
     with pytest.raises(RunError, match=words):
         nas(kind, tmp_path / "run").fit("digits")
     assert not (tmp_path / "run" / "best").exists()
+
+
+def test_a_reason_that_all_share_ends_in_one_next_step(tmp_path):
+    with pytest.raises(RunError) as found:
+        nas(Listed, tmp_path / "run").fit("digits")
+    said = str(found.value)
+    assert said.count("Next:") == 1
+    assert "could be trained: more[0].weight and 1 more is no part" in said
+    assert said.endswith("into nn.ParameterList, and start anew with another --out")

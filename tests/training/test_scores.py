@@ -98,5 +98,8 @@ def test_balanced_weights_make_classes_count_alike():
     assert float(found) == pytest.approx(wanted)
     label, shares = scores.majority(data)
     assert label == "0"
-    for part, share in shares.items():
-        assert share == np.mean(y[data.split[part.removesuffix("_acc")]] == 0)
+    for part in ("val", "test"):
+        p = np.mean(y[data.split[part]] == 0)
+        assert shares[f"{part}_acc"] == p
+        assert shares[f"{part}_balanced_acc"] == shares[f"{part}_auroc"] == 0.5
+        assert shares[f"{part}_f1"] == pytest.approx(p / (1 + p))  # of two, one is never said

@@ -35,13 +35,13 @@ def baselines(run: Run) -> Display | None:
         spread = np.nan_to_num(np.array(std))
         colours = [COLOURS["top"] if name in used else COLOURS["random"] for name in names]
         ax.barh(at, mean, height=0.62, color=colours)
-        ax.errorbar(mean, at, xerr=spread, fmt="none", ecolor=COLOURS["ink"], elinewidth=1.2)
-        for i, (value, wide) in enumerate(zip(mean, spread, strict=True)):
-            ax.text(max(value + wide, 0) + 0.02, i, f"{value:.2f}", va="center")
+        left, right = np.maximum(mean - spread, -1.0), np.minimum(mean + spread, 1.0)  # as tau is
+        ax.hlines(at[spread > 0], left[spread > 0], right[spread > 0], COLOURS["ink"], lw=1.2)
+        for i, (value, end) in enumerate(zip(mean, right, strict=True)):
+            ax.text(max(end, 0) + 0.02, i, f"{value:.2f}", va="center")
         ax.set_yticks(at, [short(name) for name in names])
         ax.tick_params(axis="y", colors=COLOURS["ink"])
-        low, high = float((mean - spread).min()), float((mean + spread).max())
-        ax.set_xlim(min(0.0, low), max(1.0, high + 0.15))
+        ax.set_xlim(min(0.0, float(left.min())), max(1.0, float(right.max()) + 0.15))
         ax.grid(visible=False, axis="y")
         ax.set_xlabel("Kendall tau")
 

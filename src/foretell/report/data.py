@@ -109,10 +109,10 @@ def data(run: Run) -> Html | None:
         words = f"{plural(len(counts), *what)}, rows of each split"
         parts += [h("h3", words), table((what[0], *_SPLITS), rows, tall=True)]
     if columns:
-        rows = [
-            h("tr", [h("td", one.get(key, "")) for key in ("name", "as", "note")])
-            for one in columns
-        ]
+        shown = {"name": "column", "as": "taken as", "note": "note"}
+        if not any(one.get("note") for one in columns):
+            del shown["note"]
+        rows = [h("tr", [h("td", one.get(key, "")) for key in shown]) for one in columns]
         words = f"{plural(len(columns), 'column')} and what they were taken for"
-        parts += [h("h3", words), table(("column", "taken as", "note"), rows, tall=True)]
+        parts += [h("h3", words), table(shown.values(), rows, tall=True)]
     return join(parts) if parts else None

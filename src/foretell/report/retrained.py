@@ -72,7 +72,7 @@ def gain(run: Run, found: Retrained) -> tuple[float, float, float]:
     mine, theirs = values(found.winner, test), values(found.rival, test)
     if not found.compares or not len(mine) or not len(theirs):
         return (float("nan"),) * 3
-    return welch(mine, theirs)
+    return welch(mine, theirs, metric=test)
 
 
 def noise(run: Run, found: Retrained | None) -> float:

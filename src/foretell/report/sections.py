@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -288,7 +288,7 @@ def _next(run: Run) -> Html | None:
 
 def _repeat(run: Run) -> Html:
     record = run.record
-    line = shlex.join(record.command)
+    line = shlex.join(_short(record.command))
     blocks = (
         ("Recipe", record.recipe),
         ("Strategy", record.strategy),
@@ -317,6 +317,17 @@ def _repeat(run: Run) -> Html:
             _all_trials(run),
         ]
     )
+
+
+def _short(command: Sequence[str]) -> list[str]:
+    """As one types it: a shell finds a program by its name, Python a module."""
+    if not command:
+        return []
+    program = PurePosixPath(command[0].replace("\\", "/"))
+    if program.name == "__main__.py":
+        return ["python", "-m", program.parent.name, *command[1:]]
+    known = program.name.removesuffix(".exe") == "foretell"
+    return ["foretell" if known else command[0], *command[1:]]
 
 
 def _all_trials(run: Run) -> Html | None:

@@ -157,7 +157,7 @@ def mistakes(run: Run) -> Html | None:
             _image(one.picture, one.name),
             h(
                 "figcaption",
-                h("span", h("b", one.said), f" {100 * one.probability:.0f} %"),
+                h("span", h("b", one.said), f" {100 * one.probability:.0f}\u00a0%"),
                 h("span", f"is {one.label}"),
                 h("span", one.name, class_="small"),
             ),

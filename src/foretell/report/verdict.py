@@ -13,6 +13,8 @@ from foretell.report.retrained import Retrained
 from foretell.report.retrained import said as again
 from foretell.report.units import plural, words
 
+_RARE = 10  # test examples of a class, below which each moves its recall by more than ten points
+
 
 def verdict(run: Run) -> str:
     """One sentence or two: what was found, against random search and against the sampled."""
@@ -157,7 +159,26 @@ def next_steps(run: Run) -> list[str]:
             f"be anything from {run.metric.show(low)} to {run.metric.show(high)} (95 % interval): "
             "more test data would make the comparison firmer."
         )
+    rare = _rare(run)
+    if rare:
+        steps.append(rare)
     return steps
+
+
+def _rare(run: Run) -> str:
+    """Advice when few test examples of a class decide what is said of it."""
+    data = run.record.data
+    tested = {name: each[2] for name, each in data.counts.items() if len(each) == 3 and each[2]}
+    if data.task != "classification" or not run.finished or not tested:
+        return ""
+    name = min(tested, key=tested.__getitem__)
+    n = tested[name]
+    if n >= _RARE or 2 * n >= max(tested.values()):
+        return ""
+    return (
+        f"The test split has {plural(n, 'example')} of {name!r}, each of which is "
+        f"{100 / n:.0f} points of its recall: more of that class would make the figures firmer."
+    )
 
 
 def _predictor_advice(run: Run) -> list[str]:

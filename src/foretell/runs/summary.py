@@ -89,7 +89,7 @@ def _verdict(driver: Driver, final: Final) -> dict[str, Any] | None:
     if said.baseline and rival:
         out |= {
             "baseline": {**plain(said.baseline), "values": rival},
-            "gain": list(welch(mine, rival)),
+            "gain": list(welch(mine, rival, metric=name)),
         }
     return out
 
@@ -126,13 +126,18 @@ def _majority_lines(summary: Mapping[str, Any]) -> list[str]:
     """What always saying the most frequent class reaches, and a warning where that is as good."""
     always, found = summary["majority"], summary["metrics"]
     shares = {name: value for name, value in always.items() if name != "label"}
-    lines = [f"always saying {always['label']!r}: {_words(shares, 'val_acc')}"]
+    lines = [f"always saying {always['label']!r}: {_words(shares, summary['objective'])}"]
+    kind = summary["objective"].partition("_")[2]
     even = found.get("test_balanced_acc")
-    if found.get("test_acc", 1.0) <= always["test_acc"]:
+    if found.get(f"test_{kind}", 1.0) <= always.get(f"test_{kind}", 0.0):
+        words, what = ("no more accurate", "--metric val_balanced_acc --set balance=true, or ")
+        if kind != "acc":  # that is what was searched for
+            words, what = "no better", ""
         lines.append(
-            "the best network is no more accurate than that"
+            f"the best network is {words} than that"
             + ("" if even is None else f" (balanced accuracy {100 * even:.1f} %)")
-            + ": try --metric val_balanced_acc --set balance=true, or more epochs"
+            + f": try {what}more epochs"
+            + ("" if what else ", or more examples of the other classes")
         )
     return lines
 

@@ -128,8 +128,9 @@ class Trials:
         """Raises: RunError with the reason where no network could be trained."""
         if all(math.isnan(trial.value) for trial in self.ended):
             reasons = [t.result.error for t in self.ended if t.result]
+            reason, _, todo = (reasons or [""])[0].partition(". Next: ")
             raise RunError(
-                f"none of the {len(reasons)} networks could be trained",
-                got=reasons[0] if reasons else None,
-                hint="mend the cause and start anew with another --out",
+                f"none of the {len(reasons)} networks could be trained"
+                + (f": {reason}" if reason else ""),
+                hint=f"{todo or 'mend the cause'}, and start anew with another --out",
             )

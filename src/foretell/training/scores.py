@@ -53,14 +53,19 @@ def class_weights(data: Data) -> Tensor:
 
 
 def majority(data: Data) -> tuple[str, dict[str, float]] | None:
-    """The most frequent class in training, and the accuracy of always saying it, for val and
-    test; None where there are no classes."""
+    """The most frequent class in training, and the metrics of always saying it, for val and test;
+    None where there are no classes."""
     if data.task != "classification":
         return None
     rows = data.split
     most = int(np.bincount(data.y[rows["train"]], minlength=data.n_outputs).argmax())
-    shares = {f"{part}_acc": float((data.y[rows[part]] == most).mean()) for part in ("val", "test")}
-    return data.labels[most], shares
+    found: dict[str, float] = {}
+    for part in ("val", "test"):
+        y = torch.from_numpy(np.asarray(data.y[rows[part]]))
+        out = torch.zeros(len(y), data.n_outputs)
+        out[:, most] = 1.0
+        found |= {f"{part}_{kind}": value for kind, value in metrics(out, y, data).items()}
+    return data.labels[most], found
 
 
 def loss(
