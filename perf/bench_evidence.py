@@ -1,14 +1,15 @@
 """Predictors beside zero-cost scores on NAS-Bench-201, by protocol P1.
 
-    python perf/bench_evidence.py score --out FOLDER [--minutes 7] [--seeds 0,1,2,3,4]
+    python perf/bench_evidence.py score --out FOLDER [--minutes 7]
     python perf/bench_evidence.py run --out FOLDER [--predictors auto,gp] [--sizes 20,78,172,400]
         [--test 2000] [--published]
 
-`score` computes, once for each function (rows of one canonical key), the scores of a small skeleton
-(one cell a stage, 32 images of 16 x 16 pixels), and keeps them: the same command goes on. `run`
-compares predictors with them and without them, and tells the consensus alone, on the first `--test`
-of the 2,000 test rows; what is not known yet is computed. With `--published` the scores are those
-of the files of NAS-Bench-Suite-Zero, and training and test rows are among their 9,445 cells.
+`score` computes, once for each of the 6,466 functions (rows of one canonical key), the parts of
+`consensus` in the official skeleton, on 32 images of CIFAR-10 pooled to 16 x 16 pixels, and keeps
+them: the same command goes on. `run` compares predictors with the consensus of all functions, which
+needs no label, and without it, and tells it alone, on the first `--test` of the 2,000 test rows.
+With `--published` the scores are those of the files of NAS-Bench-Suite-Zero, and training and test
+rows are among their 9,445 cells.
 """
 
 from __future__ import annotations
@@ -33,40 +34,36 @@ from foretell.evidence import Evidence, evidence_of
 from foretell.metrics import kendall
 
 DATA = Path(os.environ.get("FORETELL_DATA", Path(__file__).resolve().parents[2] / "shared/data"))
-NAMES = (
-    *("synflow", "naswot", "swap", "meco", "jacob-cov", "epe-nas"),
-    *("az-expressivity", "az-progressivity", "az-trainability"),
-)
+CONSENSUS: Any = ft.proxies.get("consensus")
+NAMES = tuple(name for name in CONSENSUS.ranks.names if name != "n-flops")
 
 
 class OfFunctions(Evidence):
-    """Scores of the first row that computes the same function."""
+    """The consensus of all functions, from the scores of the first row of each."""
 
     version = "1"
+    features = ("consensus",)
 
     def __init__(self, scores: Any = None, firsts: Any = None, space: Any = None) -> None:
         self.scores = scores
         self.firsts = firsts
         self.space = space
 
-    @property
-    def features(self) -> tuple[str, ...]:  # type: ignore[override]
-        return (*self.scores.features, "n-flops")
-
     def values(self, X: Any, again: bool = False) -> NDArray[np.float64]:
-        """Answers (n, f), which the scores' own ledger keeps."""
-        flops = self.space.costs(np.asarray(X)).flops
-        return np.column_stack([self.scores.values(self._firsts(X)), flops])
+        """Answers (n, 1)."""
+        keys, rows = self.firsts
+        if not hasattr(self, "_all"):
+            columns = dict(zip(NAMES, self.scores.values(rows).T, strict=True))
+            columns["n-flops"] = self.space.costs(rows).flops
+            self._all = ft.proxies.ranked(CONSENSUS.ranks, columns)
+        found: NDArray[np.float64] = self._all[
+            np.searchsorted(keys, self.space.canonical(np.asarray(X)))
+        ][:, None]
+        return found
 
     def known(self, X: Any) -> NDArray[np.bool_]:
-        """Which cost nothing any more."""
-        known: NDArray[np.bool_] = self.scores.known(self._firsts(X))
-        return known
-
-    def _firsts(self, X: Any) -> NDArray[Any]:
-        keys, rows = self.firsts
-        found: NDArray[Any] = rows[np.searchsorted(keys, self.space.canonical(np.asarray(X)))]
-        return found
+        """All cost nothing any more."""
+        return np.ones(len(X), dtype=bool)
 
     def compute(self, X: Any) -> Any:
         raise NotImplementedError
@@ -138,7 +135,7 @@ def evidence(space: Any, X: NDArray[Any]) -> OfFunctions:
     images = images.reshape(-1, 3, 16, 2, 16, 2).mean(axis=(3, 5))
     images -= images.mean(axis=(0, 2, 3), keepdims=True)
     images /= images.std(axis=(0, 2, 3), keepdims=True)
-    small = ft.spaces.get("nb201", n_cells=1, input_shape=(3, 16, 16))
+    small = ft.spaces.get("nb201", input_shape=(3, 16, 16))
     scores = ft.proxies.ZeroCost(NAMES, (images, labels), batch=32, space=small)
     keys, first = np.unique(space.canonical(X), return_index=True)
     return OfFunctions(scores, (keys, X[first]), space)
@@ -150,20 +147,18 @@ def split(seed: int, n: int, total: int = 15_625) -> tuple[NDArray[np.intp], NDA
     return p[:2000], p[2000 : 2000 + n]
 
 
-def score(asked: OfFunctions, X: NDArray[Any], seeds: Sequence[int], minutes: float) -> None:
-    """Compute what is not known yet of the rows of these seeds."""
+def score(asked: OfFunctions, minutes: float) -> None:
+    """Compute what is not known yet."""
     end, start, done = time.monotonic() + 60 * minutes, time.process_time(), 0
-    for seed in seeds:
-        rows = X[np.concatenate(split(seed, 400))]
-        firsts = np.unique(asked._firsts(rows), axis=0)
-        for x in firsts[~asked.scores.known(firsts)]:
-            if time.monotonic() > end:
-                break
-            asked.scores.values(x[None])
-            done += 1
-        left = int((~asked.known(rows)).sum())
-        print(f"seed {seed}: {left} of {len(rows)} rows are not known", flush=True)
-    print(f"{done} networks, {(time.process_time() - start) / max(done, 1):.3f} s of CPU each")
+    rows = asked.firsts[1]
+    for x in rows[~asked.scores.known(rows)]:
+        if time.monotonic() > end:
+            break
+        asked.scores.values(x[None])
+        done += 1
+    left = int((~asked.scores.known(rows)).sum())
+    took = (time.process_time() - start) / max(done, 1)
+    print(f"{done} networks, {took:.3f} s of CPU each; {left} are left")
 
 
 def run(
@@ -180,11 +175,8 @@ def run(
         test = split(seed, 0, len(X))[0][:among]
         if isinstance(asked, Published):
             break
-        columns = dict(zip(asked.features, asked.values(X[test]).T, strict=True))
-        print(
-            f"seed {seed}: consensus, of no result, "
-            f"{kendall(y[test], ft.proxies.ranked('consensus', columns)):.3f}"
-        )
+        alone = kendall(y[test], asked.values(X[test])[:, 0])
+        print(f"seed {seed}: consensus, of no result, {alone:.3f}")
     for n in sizes:
         for name in predictors:
             taus: dict[str, list[float]] = {}
@@ -230,7 +222,7 @@ def main() -> None:
     with ft.evidence.ledger(args.out):
         asked = evidence(space, X)
         if args.what == "score":
-            score(asked, X, seeds, args.minutes)
+            score(asked, args.minutes)
         else:
             run(asked, X, y, seeds, sizes, args.predictors.split(","), args.test)
 

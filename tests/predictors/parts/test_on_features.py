@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import BayesianRidge, Ridge
@@ -18,6 +21,8 @@ from foretell.errors import NoUncertaintyError, SpaceError
 from foretell.evidence import Evidence, ledger
 from foretell.metrics import kendall
 from foretell.predictors import OnFeatures
+from foretell.predictors.gp import GP
+from foretell.predictors.parts.features import FEATURES, FLOWS, Ranked
 from foretell.testing.predictors import check_predictor
 
 NB201 = ft.spaces.get("nb201")
@@ -165,3 +170,38 @@ def test_a_search_does_not_reseed_evidence():
     model = seeded(make_pipeline(Seeded(NB201), StandardScaler(), Ridge(random_state=1)), 7)
     assert model[0].random_state == 0
     assert model[-1].random_state == 7
+
+
+class Stretched(Noisy):
+    """The same answers over many magnitudes: their order alone is kept."""
+
+    def compute(self, X):
+        return np.sinh((super().compute(X) / 1e6 - 2) * 4)
+
+
+def test_normal_scores_by_hand():
+    told = SimpleNamespace(
+        space=NB201, encode=lambda values: np.array(values, dtype=float)[:, None]
+    )
+    known = [4.0, 1.0, np.nan, 1.0, 7.0]
+    ranked = Ranked(told, known)
+    low, middle, high = norm.ppf([0.25, 0.625, 0.875])  # of 1, 4, 7: (below + half of equals) / 4
+    spread = np.std([4.0, 1.0, 1.0, 7.0])
+    asked = [1.0, 4.0, 7.0, 2.5, np.nan, 7.0 + 2 * spread, 1.0 - spread, np.inf]
+    expected = [low, middle, high, (low + middle) / 2, 0.0, high + 2, low - 1, 10.0]
+    assert np.allclose(ranked.encode(asked)[:, 0], expected, atol=1e-6)
+    nothing = Ranked(told, [np.nan, np.nan])
+    assert np.isfinite(nothing.encode(asked)).all()
+
+
+def test_a_gaussian_process_hears_evidence_whatever_its_scale():
+    """More than what it counts of 20 rows, and as well where answers span magnitudes."""
+    T = NB201.sample(300, rng=1)
+    truth = (T == 3).sum(axis=1)
+    taus = []
+    for beside in ((), (Noisy(),), (Stretched(),)):
+        model = GP(NB201, (FEATURES, FLOWS, *beside), random_state=0)
+        fits = (model.fit(X[i : i + 12], Y[i : i + 12]).predict(T) for i in range(0, 60, 12))
+        taus.append(np.mean([kendall(truth, fit) for fit in fits]))
+    assert min(taus[1:]) > taus[0] + 0.1
+    assert taus[2] > taus[1] - 0.03

@@ -44,15 +44,15 @@ _SAID = (
 )  # that numbers and options say as well
 
 
-def resolve(encoding: Encodings, space: Space, X: Rows) -> list[Encoding]:
+def resolve(encoding: Encodings, space: Space, X: Rows, by_rank: bool = False) -> list[Encoding]:
     """The encodings of a name, an `Encoding`, or several of them.
 
     Where "numbers" are among them and the space has some, "options" beside them stand for the bits
     of its decisions and for what is counted in its graph, which is a list of them. Where it has
     none, "numbers" are left out.
 
-    Evidence without a space has this one, and is told by its place among the training rows X
-    (n, d), see `Ranked`.
+    Evidence without a space has this one; a row of which it says nothing is as the mean of the
+    training rows X (n, d). `by_rank` tells it by its place among them, see `Ranked`.
     """
     parts = _named(encoding, space)
     found = [encodings.get(one, space) if isinstance(one, str) else one for one in parts]
@@ -60,7 +60,8 @@ def resolve(encoding: Encodings, space: Space, X: Rows) -> list[Encoding]:
         raise SettingError(
             "encoding", expected="a name, an Encoding, or several", got=repr(encoding)
         )
-    return [Ranked(bound(one, space), X) if isinstance(one, Evidence) else one for one in found]
+    placed = Ranked if by_rank else Filled.by_mean
+    return [placed(bound(one, space), X) if isinstance(one, Evidence) else one for one in found]
 
 
 def _named(encoding: Encodings, space: Space) -> list[str | Encoding]:
@@ -77,7 +78,7 @@ def _named(encoding: Encodings, space: Space) -> list[str | Encoding]:
 def apart(encoding: Several, space: Space, X: Rows) -> list[list[Encoding]]:
     """The encodings of each of several sets, or of the only one; of equal sets the first.
 
-    Evidence among others is a set of its own as well: it may say all that there is.
+    Evidence is told by rank, and among others is a set of its own as well: it may say all.
     """
     sets = several(encoding)
     paid = dict.fromkeys(one for each in sets for one in each if isinstance(one, Evidence))
@@ -85,7 +86,7 @@ def apart(encoding: Several, space: Space, X: Rows) -> list[list[Encoding]]:
         sets = [one for one in sets if "flow" not in one] or sets
     sets += [tuple(paid)] if paid and tuple(paid) not in sets else []
     names = [_named(one, space) for one in sets]
-    return [resolve(one, space, X) for i, one in enumerate(sets) if names[i] not in names[:i]]
+    return [resolve(one, space, X, True) for i, one in enumerate(sets) if names[i] not in names[:i]]
 
 
 def several(encoding: Several) -> list[tuple[str | Encoding, ...]]:
@@ -100,6 +101,33 @@ def several(encoding: Several) -> list[tuple[str | Encoding, ...]]:
     beside = tuple(one for one in parts if not isinstance(one, (tuple, list)))
     sets = [(*one, *beside) for one in parts if isinstance(one, (tuple, list))]
     return [*sets] or [beside]
+
+
+class Filled(Encoding):
+    """An evidence with a number where it has no answer.
+
+    Args:
+        evidence: may give NaN.
+        instead: what takes its place, (f,).
+    """
+
+    def __init__(self, evidence: Evidence, instead: Floats) -> None:
+        self.evidence = evidence
+        self.instead = instead
+        self.space = evidence.space
+
+    @classmethod
+    def by_mean(cls, evidence: Evidence, X: Rows) -> Filled:
+        """With the mean of the answers to rows (n, d), 0 where there is none."""
+        F = evidence.encode(X)
+        there = ~np.isnan(F)
+        total = np.where(there, F, 0.0).sum(axis=0, dtype=np.float64)
+        return cls(evidence, total / np.maximum(there.sum(axis=0), 1))
+
+    def encode(self, X: Rows) -> NDArray[np.float32]:
+        """Features (n, f), all of them finite."""
+        F = self.evidence.encode(X)
+        return np.where(np.isnan(F), self.instead.astype(np.float32), F)
 
 
 class Ranked(Encoding):
@@ -122,6 +150,10 @@ class Ranked(Encoding):
         self.evidence = evidence
         self.space = evidence.space
         self._known = [_scores(column) for column in evidence.encode(X).T.astype(np.float64)]
+
+    def groups(self) -> NDArray[np.int64]:
+        """All answers belong together."""
+        return np.zeros(len(self._known), dtype=np.int64)
 
     def encode(self, X: Rows) -> NDArray[np.float32]:
         """Features (n, f), all of them finite."""
