@@ -4,10 +4,15 @@ Fifty seeds; a search reads `cifar10_val_12ep`, each distinct row costs one netw
 chosen on other seeds, those of evolution too. Bounds: better than random at 50 and at 100 networks
 in one round, and than evolution in rounds; in rounds of 10 at least 84.88 (optimum 84.892) at 130;
 all of it in under 20 minutes on one core. `bench_foresight.py` has the default of a run.
+
+    python perf/bench_search.py [--evolution 20,20]
+
+`--evolution 50,10` (population, tournament) is what older commits ran: the same work as theirs.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import tempfile
@@ -34,7 +39,6 @@ OURS = {  # networks: N random ones, what predicts, results between two fits
     100: NeuralPredictor(50, PREDICTOR),
     130: NeuralPredictor(50, PREDICTOR, batch=10),
 }
-PEERS = {"regularized-evolution": RegularizedEvolution(20, 20), "random": None}
 
 
 def words(strategy: NeuralPredictor, networks: int) -> str:
@@ -52,6 +56,10 @@ def show(name: str, networks: int, values: list[float], tests: list[float] | Non
 
 def main() -> int:
     """Run, print, and compare with the bounds."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--evolution", default="20,20", metavar="POPULATION,TOURNAMENT")
+    population, tournament = map(int, parser.parse_args().evolution.split(","))
+    rivals = {"regularized-evolution": RegularizedEvolution(population, tournament), "random": None}
     default = Path(__file__).resolve().parents[2] / "shared" / "data"
     path = Path(os.environ.get("FORETELL_DATA", default)) / "nb201.csv.gz"
     if not path.exists():
@@ -75,9 +83,9 @@ def main() -> int:
             (name,) = studies[networks].names
             tests = [r.test for r in studies[networks].records if r.test is not None]
             show(name, networks, studies[networks].best_at(name, networks), tests)
-        made = {name: one or ft.strategies.get(name) for name, one in PEERS.items()}
+        made = {name: one or ft.strategies.get(name) for name, one in rivals.items()}
         peers = study(made, LONG)
-    for name in PEERS:
+    for name in rivals:
         for networks in (50, 100, 130, 150, 200, 300, 500, LONG):
             tests = [r.test for r in peers.records if r.strategy == name and r.test is not None]
             values = peers.best_at(name, networks)
@@ -85,15 +93,15 @@ def main() -> int:
     seconds = time.process_time() - start
 
     print("\nnetworks that a peer needs to reach the mean of neural-predictor")
-    print(f"  {'at':>8}  {'mean':>8}  " + "  ".join(f"{name:>22}" for name in PEERS))
+    print(f"  {'at':>8}  {'mean':>8}  " + "  ".join(f"{name:>22}" for name in rivals))
     bad = []
     for networks, ours in studies.items():
         (name,) = ours.names
         bests = np.array(ours.best_at(name, networks))
-        need = [peers.needed(peer, bests.mean()) for peer in PEERS]
+        need = [peers.needed(peer, bests.mean()) for peer in rivals]
         cells = [f"{n} ({n / networks:.1f} x)" if n else f"> {LONG}" for n in need]
         print(f"  {networks:>8}  {bests.mean():>8.3f}  " + "  ".join(f"{c:>22}" for c in cells))
-        for peer in PEERS:
+        for peer in rivals:
             mean, half = mean_interval(bests - peers.best_at(peer, networks))
             print(f"            minus {peer} at {networks}: {mean:+.3f} ± {half:.3f}")
             if mean <= 0 and (peer == "random" or OURS[networks].batch):
