@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 WARM = 2  # calls before one is recorded: libraries choose their kernels and make their buffers
-TIGHT = 1 / 4  # of a card's memory: with less of it free, what nobody uses is given back
+TIGHT = 1 / 2  # of a card's memory: with less of it free, what nobody uses is given back
 
 _log = logging.getLogger("foretell")
 _broken: list[Any] = []  # recordings that broke off: torch goes on to read them
@@ -81,8 +81,6 @@ class Replay:
         try:
             with _no_collector():
                 self._replay = self._recorded()
-        except torch.OutOfMemoryError:  # there may be more of it when others have ended
-            raise
         except Exception as error:  # whatever a network does that a graph cannot
             _broken.append(self._graph)
             _mended(self.device)
