@@ -78,7 +78,7 @@ def test_a_sampled_winner_is_no_credit_to_the_predictor(make_run: MakeRun) -> No
     run = read(make_run(failed=failed, n_top=5, value=lambda s, X: 0.9 - 0.1 * (X[:, 0] == 3)))
     assert run.winner is not None
     assert run.winner.phase == "sample"
-    assert "None of the 1 predicted best did better" in verdict(run)
+    assert "The predicted best did not do better than the best of the" in verdict(run)
 
 
 def test_advice_follows_from_the_run(make_run: MakeRun) -> None:
@@ -92,6 +92,16 @@ def test_advice_follows_from_the_run(make_run: MakeRun) -> None:
     # curves that saturate need no more epochs, short ones do
     assert "more epochs" in steps(epochs=5)
     assert "more epochs" not in steps(epochs=60, noise=0.0)
+
+
+def test_a_winner_of_one_answer_is_told_what_helps(make_run: MakeRun) -> None:
+    folder = make_run(value=lambda space, X: np.full(len(X), 0.9), noise=0.0)
+    (folder / "confusion.csv").write_text("class,said defect,said ok\ndefect,0,2\nok,0,43\n")
+    steps = " ".join(next_steps(read(folder)))
+    assert "says 'ok' of every test example. `--metric val_balanced_acc`" in steps
+    assert "share the best" not in steps  # which is why
+    (folder / "confusion.csv").write_text("class,said defect,said ok\ndefect,1,1\nok,0,43\n")
+    assert "--metric" not in " ".join(next_steps(read(folder)))
 
 
 def test_a_class_of_few_test_examples_is_named(make_run: MakeRun) -> None:

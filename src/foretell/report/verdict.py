@@ -55,9 +55,13 @@ def verdict(run: Run) -> str:
         best = max(sampled, key=lambda trial: trial.value)
         gain = winner.value - best.value
         if winner.phase != "top":
+            n = len(run.of("top"))
+            lead = (
+                f"None of the {n} predicted best did" if n > 1 else "The predicted best did not do"
+            )
             said.append(
-                f"None of the {len(run.of('top'))} predicted best did better than the best of the "
-                f"{len(sampled)} sampled networks, which therefore wins."
+                f"{lead} better than the best of the {len(sampled)} sampled networks, which "
+                "therefore wins."
             )
         else:
             said.append(
@@ -140,9 +144,12 @@ def next_steps(run: Run) -> list[str]:
             f"{len(failed)} of {len(run.trials)} trials failed: see the reasons first, they cost "
             "time and leave the predictor less to learn from."
         )
+    one = _one_class(run)
+    if one:
+        steps.append(one)
     steps += _predictor_advice(run)
     tied = _tied(run)
-    if tied:
+    if tied and not one:
         steps.append(tied)
     rising = _still_rising(run)
     if rising:
@@ -202,6 +209,19 @@ def _predictor_advice(run: Run) -> list[str]:
         if tau < 0.3:
             return [f"Predictions order the sampled networks weakly (Kendall tau {tau:.2f})."]
     return []
+
+
+def _one_class(run: Run) -> str:
+    """Advice when the winner says the same of everything, which accuracy may like."""
+    said = one_answer(run)
+    if not said or not run.finished:
+        return ""
+    if run.metric.kind == "acc":
+        return (
+            f"{said} `--metric val_balanced_acc` searches for networks that find every class, and "
+            "with `--set balance=true` all classes count alike in training."
+        )
+    return f"{said} Train for more epochs (`--epochs`), or with more examples of the other classes."
 
 
 def _tied(run: Run) -> str:
