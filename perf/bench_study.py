@@ -10,6 +10,7 @@ and started again with the same --out it goes on, and only the rest is timed.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -23,7 +24,8 @@ TARGET = "cifar10_test_200ep"
 
 def main() -> int:
     """Print the time of each predictor; 1 over the bound."""
-    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    shared = Path(__file__).resolve().parents[2] / "shared" / "data"
+    default = Path(os.environ.get("FORETELL_DATA", shared))
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--predictors", default="all")
     parser.add_argument("--sizes", default="20,78,172,400")
