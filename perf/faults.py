@@ -62,6 +62,7 @@ class Attempt:
         )
         self.started, self.killed = time.monotonic(), 0.0
         self.gone: float | None = None
+        self.lost = False  # whether a worker was killed and the driver was not
 
     def members(self) -> dict[int, str]:
         """Process ids and command lines of all that carry the mark and are not dead."""
@@ -89,9 +90,13 @@ class Attempt:
         else:
             targets = [self.process.pid] * (kind in ("driver", "both"))
             targets += workers * (kind != "driver")
-        for pid in rng.permutation(targets):
+        order = [int(pid) for pid in rng.permutation(targets)]
+        if self.lost:  # a driver that sees a trial lose its worker again gives it up, rightly
+            order.sort(key=lambda pid: pid != self.process.pid)
+        self.lost = self.lost or kind in WORKERS
+        for pid in order:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
         self.killed = time.monotonic()
         return True
 
