@@ -19,10 +19,13 @@ The parts have the numbers of the cases that were tried before and after they we
     and `cnas`, 46 decisions of MobileNetV3's kind (`cnas_cifar10_mbv3` of FORETELL_DATA). `auto`
     and `gp` are above, or within one standard error of the difference.
 
+19  Kendall tau of `gp` on tables without numbers, mean of eight draws: at most .003 and a standard
+    error below what it was (the rest of 19, and 20, is `bench_numbers.py`).
+
 Exit code 1 where a bound is broken. Only what version 0.1 had as well is called, so an older commit
 is measured by the same file:
 
-    python perf/bench_own.py [--only 1,2,4,5,14,18]
+    python perf/bench_own.py [--only 1,2,4,5,14,18,19]
     git worktree add --detach /tmp/before aa9dbbe
     PYTHONPATH=/tmp/before/src python perf/bench_own.py
 """
@@ -374,6 +377,45 @@ def numbers(folder: Path) -> Iterator[Line]:
             )
 
 
+def graphs(folder: Path) -> Iterator[Line]:
+    """19: nothing is lost where options are words."""
+    for name, before in BEFORE.items():
+        file, column = GRAPHS[name]
+        path = str(bench_numbers.FOLDER / file) if file.endswith(".gz") else file
+        if path != file and not Path(path).exists():
+            yield Line(name, f"skipped: no {path}")
+            continue
+        table = ft.Table.open(path, space=None if path == file else ft.spaces.get(name))
+        X, y = table.X, table.column(column)
+        for n, was in zip((20, 50, 172), before, strict=True):
+            taus = np.zeros(8)
+            for draw in range(8):
+                order = np.random.default_rng(draw).permutation(len(X))
+                test, train = order[:2000], order[2000 : 2000 + n]
+                model = ft.predictors.get("gp", space=table.space, random_state=draw)
+                found = model.fit(X[train], y[train]).predict(X[test])
+                taus[draw] = ft.metrics.kendall(y[test], found)
+            error = bench_numbers.error(taus)
+            yield Line(
+                f"{name}, n = {n}: tau of gp (before)",
+                f"{taus.mean():.3f} ± {error:.3f} ({was:.3f})",
+                taus.mean() >= was - 0.003 - error,
+            )
+
+
+GRAPHS = {
+    "nb201": ("nb201.csv.gz", "cifar10_test_200ep"),
+    "nb101": ("nb101_small.csv.gz", "val_acc"),
+    "cora": ("nb-graph:cora", "val_perf"),
+    "arxiv": ("nb-graph:arxiv", "val_perf"),
+}
+BEFORE = {  # of aa9dbbe
+    "nb201": (0.717, 0.793, 0.857),
+    "nb101": (0.344, 0.475, 0.606),
+    "cora": (0.210, 0.299, 0.435),
+    "arxiv": (0.427, 0.554, 0.665),
+}
+
 PARTS: dict[str, Callable[[Path], Iterator[Line]]] = {
     "1": validation,
     "2": returns,
@@ -381,6 +423,7 @@ PARTS: dict[str, Callable[[Path], Iterator[Line]]] = {
     "5": interval,
     "14": rare,
     "18": numbers,
+    "19": graphs,
 }
 IMAGES = ("1", "5", "14")
 
