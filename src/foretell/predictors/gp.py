@@ -17,12 +17,13 @@ class GP(Exact):
         k(x, x') = s^2 (1 + r) exp(-r),    r^2 = 3 sum_g |phi_g(x) - phi_g(x')|^2 / (f_g l_g^2),
 
     where phi_g are the f_g standardised features of encoding g (or exp(-r^2 / 6) with "rbf"). The
-    length scales l_g, s and the noise maximise the marginal likelihood times a log-normal prior,
-    so an encoding that says nothing is switched off by a long length scale. Where `encoding` has
+    length scales l_g, s and the noise maximise the marginal likelihood times a log-normal prior, so
+    an encoding that says nothing is switched off by a long length scale. Where `encoding` has
     several sets, each has such a kernel, learnt alone, and the process has their mean, a sum of
     functions of one set each: by default of what is counted and, in spaces that say how signals
-    meet (`Space.wiring`), of what they have passed. Evidence has a kernel of its own, too. Fitting
-    costs O(n^3); where more than `max_rows` rows come, a random part of them is used.
+    meet (`Space.wiring`), of what they have passed. Evidence is told by its place among the
+    training rows, and is linear too. Fitting costs O(n^3); where more than `max_rows` rows come, a
+    random part of them is used.
 
     Args:
         space: the space whose rows it sees.

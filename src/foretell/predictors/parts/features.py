@@ -78,18 +78,16 @@ def _named(encoding: Encodings, space: Space) -> list[str | Encoding]:
 def apart(encoding: Several, space: Space, X: Rows) -> list[list[Encoding]]:
     """The encodings of each of several sets, or of the only one; of equal sets the first.
 
-    Evidence is told by rank, and among others is a set of its own as well: it may say all.
+    Evidence is told by rank.
     """
     sets = several(encoding)
-    paid = dict.fromkeys(one for each in sets for one in each if isinstance(one, Evidence))
     if space.wiring is None and len(sets) > 1:
         sets = [one for one in sets if "flow" not in one] or sets
-    sets += [tuple(paid)] if paid and tuple(paid) not in sets else []
     names = [_named(one, space) for one in sets]
     return [resolve(one, space, X, True) for i, one in enumerate(sets) if names[i] not in names[:i]]
 
 
-def several(encoding: Several) -> list[tuple[str | Encoding, ...]]:
+def several(encoding: Several) -> list[Encodings]:
     """The sets of encodings: each tuple in a tuple, with what stands beside them; else one.
 
     >>> several((("path", "size"), ("edges",))), several(("path", "size"))
