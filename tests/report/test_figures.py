@@ -276,6 +276,15 @@ def test_a_decision_that_does_nothing_explains_nothing_on_average(make_run: Make
     assert found.explained[found.explained < 0.95].max() < 0.1
 
 
+def test_equal_networks_tell_no_decision_from_another(make_run: MakeRun) -> None:
+    def always(space: object, X: np.ndarray) -> np.ndarray:
+        return np.full(len(X), 0.9333333333333333)
+
+    run = read(make_run(n_sample=6, value=always, noise=0.0))
+    assert main_effects(run) is None
+    assert effects(run) is None
+
+
 def test_effects_are_drawn_as_the_frame_says(make_run: MakeRun) -> None:
     display = effects(read(make_run()))
     assert display is not None

@@ -110,9 +110,13 @@ def test_scales_do_not_depend_on_how_skewed_results_are():
 
 def test_equal_results_leave_everything_open():
     X = SPACE.sample(12, rng=0)
-    outlook = Committee(everything(SPACE).standard, X, np.ones(12)).outlook(everything(SPACE))
+    committee = Committee(everything(SPACE).standard, X, np.full(12, 0.93))
+    outlook = committee.outlook(everything(SPACE))
     assert np.ptp(outlook.mean) == 0
     assert outlook.std.max() == 1
+    said, std = committee.value(outlook.mean, outlook.std)
+    assert (said == 0.93).all()
+    assert (std == 0).all(), "not a deviation of 100 points"
 
 
 def test_everything_is_every_function_once():

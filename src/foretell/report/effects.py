@@ -41,7 +41,7 @@ class Effects:
 
 
 def main_effects(run: Run) -> Effects | None:
-    """Mean value of the networks that take an option, one option a line.
+    """Mean value of the networks that take an option, one option a line; None where all are equal.
 
     Only sampled networks count (phases "sample" and "random"): the predicted best are alike by
     choice. A decision explains epsilon^2 = (SS_between - (k - 1) MS_within) / SS_total
@@ -54,6 +54,8 @@ def main_effects(run: Run) -> Effects | None:
     if X is None or space is None or len(trials) < 4:
         return None
     y = np.array([trial.value for trial in trials])
+    if np.ptp(y) == 0:
+        return None
     active, best = space.active(X), _best_rows(run)
     best_active = None if best is None else space.active(best)
     lines = []
@@ -96,9 +98,9 @@ def _best_rows(run: Run) -> Rows | None:
 
 def _epsilon_squared(column: NDArray[np.integer], y: Floats) -> float:
     used, group = np.unique(column, return_inverse=True)
-    total = float(((y - y.mean()) ** 2).sum()) if len(y) else 0.0
-    if len(used) < 2 or len(y) <= len(used) or total <= 0:
+    if len(used) < 2 or len(y) <= len(used) or np.ptp(y) == 0:
         return 0.0
+    total = float(((y - y.mean()) ** 2).sum())
     n = np.bincount(group)
     within = float(((y - (np.bincount(group, y) / n)[group]) ** 2).sum())
     mean_square = within / (len(y) - len(used))

@@ -228,7 +228,8 @@ class Committee:
         return CommitteeOutlook(self, candidates)
 
     def value(self, mean: Floats, std: Floats) -> tuple[Floats, Floats | None]:
-        """In the unit of the results."""
+        """In the unit of the results; equal results say nothing of deviations."""
+        std = std if self.processes else np.zeros_like(std)
         return self._scale.value(mean), self._scale.spread(mean, std)
 
 
