@@ -186,3 +186,19 @@ def test_any_value_of_a_known_setting_is_taken_or_refused_by_name(key: str, valu
         text = key
         assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     assert key in text
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("run", "--data", "digits", "--space", "mobile", "--image-size", "\u00b2"),
+        ("run", "--data", "digits", "--space", "mobile", "--image-size", "8x\u2460"),
+        ("bench", "predictors", "--train-sizes", "1\u00b2"),
+    ],
+)
+def test_digits_that_are_no_number_are_refused_in_a_line(args, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(*args)
+    assert (code, out) == (2, "")
+    (line,) = err.strip().splitlines()
+    assert line.startswith(f"error: {args[-2]}")

@@ -9,7 +9,7 @@ import json
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from foretell.errors import SettingError, SpaceError
@@ -118,6 +118,7 @@ def test_graph_is_the_line_graph_of_live_edges():
         assert into_output == {e for e in line if e[1] == 3}
 
 
+@example("0\x1f")  # a blank to `re` and `str`, and not to `int`
 @given(st.text() | st.text(alphabet="|+~012noreskip_cavgl3x", max_size=90))
 def test_any_text_is_read_or_refused_in_words(text):
     try:

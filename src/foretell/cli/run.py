@@ -96,8 +96,8 @@ def said(context: typer.Context, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _image_size(text: str) -> int | tuple[int, int]:
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.strip().isdigit() and int(part) for part in parts):
+    parts = [part.strip() for part in text.lower().split("x")]
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) for part in parts):
         raise SettingError("--image-size", expected="pixels, or HEIGHTxWIDTH", got=text)
     return int(parts[0]) if len(parts) == 1 else (int(parts[0]), int(parts[1]))
 

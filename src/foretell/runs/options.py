@@ -101,7 +101,7 @@ def words(text: str) -> tuple[str, ...]:
 
 def whole(word: str, flag: str) -> int:
     """A whole number from 1."""
-    if not word.isdigit() or int(word) < 1:
+    if not word.isdecimal() or int(word) < 1:
         raise SettingError(flag, expected="whole numbers from 1, separated by commas", got=word)
     return int(word)
 

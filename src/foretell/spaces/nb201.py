@@ -126,10 +126,11 @@ class NB201(Space):
         string: "(3, 1, 0, 3, 4, 1)", "3-1-0-3-4-1" or "310341". A number of at most five digits is
         the index in the published files (`index`).
         """
-        if isinstance(text, str) and re.fullmatch(r"\s*(?:0|[1-9][0-9]{0,4})\s*", text):
-            if int(text) >= len(_order()):
+        if isinstance(text, str) and (number := re.fullmatch(r"\s*(0|[1-9][0-9]{0,4})\s*", text)):
+            index = int(number[1])
+            if index >= len(_order()):
                 raise self._bad_string(text, f"{text.strip()} of 0 to {len(_order()) - 1}")
-            row: list[int] = (_order()[int(text)] // _PLACES % len(OPS)).tolist()
+            row: list[int] = (_order()[index] // _PLACES % len(OPS)).tolist()
             return row
         if _INDICES.fullmatch(str(text)):
             return [int(digit) for digit in re.findall(r"\d", str(text))]

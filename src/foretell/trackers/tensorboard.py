@@ -22,7 +22,7 @@ class TensorBoard(Watcher):
         self._part = self.folder / "tensorboard.tmp"
         shutil.rmtree(self._part, ignore_errors=True)
         self._runs.mkdir(exist_ok=True)
-        return {int(path.name) for path in self._runs.iterdir() if path.name.isdigit()}
+        return {int(path.name) for path in self._runs.iterdir() if path.name.isdecimal()}
 
     def _add(self, event: Event) -> None:
         from torch.utils.tensorboard import SummaryWriter

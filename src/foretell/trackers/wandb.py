@@ -21,7 +21,7 @@ class WandB(Watcher):
     def _known(self, settings: dict[str, Any]) -> set[int]:
         self._done = self.folder / "wandb" / "logged"
         self._done.mkdir(parents=True, exist_ok=True)
-        return {int(path.name) for path in self._done.iterdir() if path.name.isdigit()}
+        return {int(path.name) for path in self._done.iterdir() if path.name.isdecimal()}
 
     def _add(self, event: Event) -> None:
         import wandb

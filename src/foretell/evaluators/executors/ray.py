@@ -268,7 +268,7 @@ def _connect(ray: Any, address: str) -> None:
     """Join or start a cluster, without a word."""
     host, colon, port = address.rpartition("://")[2].partition(":")
     try:
-        if colon and port.isdigit():
+        if colon and port.isdecimal():
             _greet(host, int(port))
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if address == "local":
