@@ -52,10 +52,9 @@ class Reader:
         of: Any = kind  # which mypy takes neither for hashable nor for a dataclass
         hints: dict[str, Any] = _hints(of)
         found: dict[str, Any] = {}
-        known = [one for one in dataclasses.fields(of) if one.init]
-        for one in known:
+        for one in _known(of):
             if one.metadata.get("rest"):
-                taken = {other.name for other in known}
+                taken = {other.name for other in _known(of)}
                 found[one.name] = {k: v for k, v in raw.items() if k not in taken}
             elif one.name in raw:
                 self.into(found, one.name, hints[one.name], raw[one.name], path)
@@ -85,7 +84,7 @@ class Reader:
             return value
         if kind in _WORDS or kind is NoneType:
             return _plain_value(kind, value, path)
-        outer, inner = get_origin(kind), get_args(kind)
+        outer, inner = _parts(kind)
         if outer in (Union, UnionType):
             return self._one_of(inner, value, path)
         if outer is Literal:
@@ -139,6 +138,16 @@ class _WrongError(Exception):
         )
 
 
+@cache
+def _known(of: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return tuple(one for one in dataclasses.fields(of) if one.init)
+
+
+@cache
+def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(kind), get_args(kind)
+
+
 def _blank(kind: Any) -> Any:
     """What stands for a value that is not there and has no default."""
     outer, inner = get_origin(kind) or kind, get_args(kind)
@@ -181,10 +190,11 @@ def plain(value: Any) -> Any:
 
 
 def _fields(record: Any) -> Iterator[tuple[str, Any]]:
-    for one in dataclasses.fields(record):
-        if one.init and one.metadata.get("rest"):
+    of: Any = type(record)
+    for one in _known(of):
+        if one.metadata.get("rest"):
             yield from plain(getattr(record, one.name)).items()
-        elif one.init:
+        else:
             yield one.name, plain(getattr(record, one.name))
 
 

@@ -85,7 +85,11 @@ class Journal:
         """
         self._still_there()
         event = record.written() if isinstance(record, Record) else record
-        line = json.dumps(_plain(event), allow_nan=False, separators=(",", ":")).encode() + b"\n"
+        try:
+            text = json.dumps(event, allow_nan=False, separators=(",", ":"))
+        except (TypeError, ValueError):  # numbers that JSON does not have, names that are no text
+            text = json.dumps(_plain(event), allow_nan=False, separators=(",", ":"))
+        line = text.encode() + b"\n"
         before = os.fstat(self._file.fileno()).st_size
         try:
             self._write(line)
