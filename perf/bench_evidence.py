@@ -66,7 +66,7 @@ class OfFunctions(Evidence):
         return np.ones(len(X), dtype=bool)
 
     def compute(self, X: Any) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # `values` has all answers
 
 
 class Published(Evidence):
@@ -92,7 +92,7 @@ class Published(Evidence):
         return np.ones(len(X), dtype=bool)
 
     def compute(self, X: Any) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # `values` has all answers
 
 
 PUBLISHED = {

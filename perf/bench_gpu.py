@@ -159,7 +159,7 @@ def anatomy(space: ft.Space) -> None:
         with statistics.Estimate(model):
             pass
         clock("an estimate begun and ended")
-    Replay._recorded = recorded  # type: ignore[method-assign]
+    Replay._recorded = recorded  # type: ignore[method-assign]  # and no longer
 
 
 def _note(marks: list[float]) -> None:

@@ -44,7 +44,7 @@ _SAID = (
 )  # that numbers and options say as well
 
 
-def resolve(encoding: Encodings, space: Space, X: Rows, by_rank: bool = False) -> list[Encoding]:
+def resolve(encoding: Encodings, space: Space, X: Rows, *, by_rank: bool = False) -> list[Encoding]:
     """The encodings of a name, an `Encoding`, or several of them.
 
     Where "numbers" are among them and the space has some, "options" beside them stand for the bits
@@ -84,7 +84,11 @@ def apart(encoding: Several, space: Space, X: Rows) -> list[list[Encoding]]:
     if space.wiring is None and len(sets) > 1:
         sets = [one for one in sets if "flow" not in one] or sets
     names = [_named(one, space) for one in sets]
-    return [resolve(one, space, X, True) for i, one in enumerate(sets) if names[i] not in names[:i]]
+    return [
+        resolve(one, space, X, by_rank=True)
+        for i, one in enumerate(sets)
+        if names[i] not in names[:i]
+    ]
 
 
 def several(encoding: Several) -> list[Encodings]:
