@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +36,7 @@ class Encoding(TransformerMixin, BaseEstimator, ABC):  # type: ignore[misc]  # s
     """
 
     space: Space
+    pure: ClassVar[bool] = False  # a function of a row and the settings alone, and not free
 
     @abstractmethod
     def encode(self, X: Rows) -> NDArray[np.float32]:

@@ -40,6 +40,8 @@ class Canonical(Encoding):
     (True, array([1., 1., 1., 1., 1., 1.], dtype=float32))
     """
 
+    pure = True
+
     def __init__(self, space: Space, iterations: int = 2, buckets: int = 256) -> None:
         self.space = space
         self.iterations = iterations

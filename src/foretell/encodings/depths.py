@@ -42,6 +42,8 @@ class Depths(Encoding):
            [0., 0., 0., 0., 0.]], dtype=float32)
     """
 
+    pure = True
+
     def __init__(self, space: Space) -> None:
         self.space = space
 

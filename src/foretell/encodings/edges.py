@@ -37,6 +37,8 @@ class Edges(Encoding):
            [0., 0., 0., 0., 0.]], dtype=float32)
     """
 
+    pure = True
+
     def __init__(self, space: Space) -> None:
         self.space = space
 

@@ -54,6 +54,8 @@ class Flow(Encoding):
     (array([1.5 , 1.5 , 0.5 , 0.69], dtype=float32), np.float32(0.69))
     """
 
+    pure = True
+
     def __init__(self, space: Space) -> None:
         self.space = space
 

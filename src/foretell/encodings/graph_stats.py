@@ -45,6 +45,8 @@ class GraphStats(Encoding):
     array([3. , 0. , 3. , 1.5, 0.5, 1. ], dtype=float32)
     """
 
+    pure = True
+
     def __init__(self, space: Space) -> None:
         self.space = space
 

@@ -51,6 +51,8 @@ class Paths(Encoding):
     array([1, 8])
     """
 
+    pure = True
+
     def __init__(self, space: Space, max_paths: int | None = None, counts: bool = False) -> None:
         self.space = space
         self.max_paths = max_paths

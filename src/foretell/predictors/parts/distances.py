@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from foretell.encodings import Encoding
 from foretell.encodings.numbers import Numbers
+from foretell.encodings.parts.kept import kept
 from foretell.predictors.base import Floats
 from foretell.spaces.base import Rows
 
@@ -42,7 +43,7 @@ class Standard:
 
     def __call__(self, X: Rows) -> Floats:
         """Features (n, f) of rows."""
-        scaled: Floats = (self.encoding.encode(X) - self.mean) * self.weight
+        scaled: Floats = (kept(self.encoding, X) - self.mean) * self.weight
         return scaled
 
     def squares(self, X: Rows | None = None) -> list[Floats]:
@@ -89,7 +90,7 @@ class Amounts:
         return scaled
 
     def _encode(self, X: Rows) -> Floats:
-        parts = [one.encode(X) for one in self.encodings]
+        parts = [kept(one, X) for one in self.encodings]
         return np.concatenate(parts, axis=1, dtype=np.float64)
 
     def lengths(self, theta: Floats) -> Floats:
@@ -117,8 +118,8 @@ def kernel_parts(encodings: list[Encoding], X: Rows) -> list[Metric | Amounts]:
 
 def squares(A: Floats, B: Floats) -> Floats:
     """Squared distances (n, m) of features (n, f) and (m, f)."""
-    both: Floats = (A * A).sum(axis=1)[:, None] + (B * B).sum(axis=1)
-    product = A @ B.T
-    product *= 2.0
-    both -= product
+    both: Floats = A @ B.T
+    both *= -2.0
+    both += np.einsum("ij,ij->i", A, A)[:, None]
+    both += np.einsum("ij,ij->i", B, B)
     return np.maximum(both, 0.0, out=both)

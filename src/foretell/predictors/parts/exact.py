@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +26,7 @@ Chosen = Target | Literal["chosen"]
 JITTER = 1e-6
 _REACH = 6.0  # logarithms are searched so far from START
 _FLOATS, _LEAST = 2**18, 256  # of a kernel that fits a cache, and rows of it at least
+_ENCODED = 8_192  # rows whose features are there at once
 _HELD = 40.0  # results with which theta is half of the prior's
 _FEWEST = 10  # results with which deviations are calibrated
 
@@ -47,58 +48,65 @@ class Learnt:
             pair = self.amounts.over(self.theta[len(some) : -2])
         return covariance(self.kernel, some, self.theta, pair and (pair, pair))[0]
 
-    def cross(self) -> Callable[[Rows], Floats]:
-        """The kernel (n, m) to the training rows, as a function of rows (n, d).
+    def cross(self) -> Cross:
+        """The kernel of other rows to the training rows."""
+        return Cross(self)
 
-        What is a distance of features, is one of all of them side by side: a single product.
-        """
-        scales = dict(zip(self.subset, np.exp(-self.theta), strict=False))
-        flat: list[tuple[Standard, float]] = []
-        others: list[tuple[Metric, dict[int, float]]] = []
+
+class Cross:
+    """The kernel of rows to the training rows.
+
+    What is a distance of features, is one of all of them side by side: a single product.
+
+    Args:
+        learnt: the kernel.
+    """
+
+    def __init__(self, learnt: Learnt) -> None:
+        self.learnt = learnt
+        self.flat: list[tuple[Standard, float]] = []
+        self.others: list[tuple[Metric, dict[int, float]]] = []
+        scales = dict(zip(learnt.subset, np.exp(-learnt.theta), strict=False))
         place = 0
-        for metric in self.metrics:
+        for metric in learnt.metrics:
             count = len(metric.squares())
             own = {g: scales[place + g] for g in range(count) if place + g in scales}
             place += count
             if isinstance(metric, Standard):
-                flat += [(metric, scale) for scale in own.values()]
+                self.flat += [(metric, scale) for scale in own.values()]
             else:
-                others.append((metric, own))
+                self.others.append((metric, own))
+        self.known, self.known_slopes = self.features(None)
 
-        def features(X: Rows | None) -> tuple[Floats | None, Floats | None]:
-            """Those side by side, and those with slopes, of rows or of the training rows."""
-            parts = [(one.features if X is None else one(X)) * scale for one, scale in flat]
-            slopes = None
-            if self.amounts is not None:
-                Z, slopes = self.amounts.over(self.theta[len(self.subset) : -2], X)
-                parts += [] if self.kernel == "linear" else [Z]
-            return np.concatenate(parts, axis=1) if parts else None, slopes
+    def features(self, X: Rows | None) -> tuple[Floats | None, Floats | None]:
+        """Those side by side, and those with slopes, of rows or of the training rows."""
+        learnt, amounts = self.learnt, self.learnt.amounts
+        parts = [(one.features if X is None else one(X)) * scale for one, scale in self.flat]
+        slopes = None
+        if amounts is not None:
+            Z, slopes = amounts.over(learnt.theta[len(learnt.subset) : -2], X)
+            parts += [] if learnt.kernel == "linear" else [Z]
+        return np.concatenate(parts, axis=1) if parts else None, slopes
 
-        known, known_slopes = features(None)
+    def __call__(self, X: Rows, there: Floats | None, slopes: Floats | None) -> Floats:
+        """The kernel (n, m), from rows and their features."""
+        terms = [squares(there, self.known)] if there is not None and self.known is not None else []
+        for metric, own in self.others:
+            found = metric.squares(X)
+            terms += [found[g] * scale**2 for g, scale in own.items()]
+        none = 0.0 if self.known_slopes is None else np.zeros((len(X), len(self.known_slopes)))
+        q = functools.reduce(np.add, terms) if terms else np.asarray(none)
+        K = KERNELS[self.learnt.kernel](q)[0]
+        K *= np.exp(self.learnt.theta[-2])
+        if slopes is not None and self.known_slopes is not None:
+            K += slopes @ self.known_slopes.T
+        return K
 
-        def to(X: Rows) -> Floats:
-            there, slopes = features(X)
-            terms = [squares(there, known)] if there is not None and known is not None else []
-            for metric, own in others:
-                found = metric.squares(X)
-                terms += [found[g] * scale**2 for g, scale in own.items()]
-            none = 0.0 if known_slopes is None else np.zeros((len(X), len(known_slopes)))
-            q = functools.reduce(np.add, terms) if terms else np.asarray(none)
-            K = KERNELS[self.kernel](q)[0]
-            K *= np.exp(self.theta[-2])
-            if slopes is not None and known_slopes is not None:
-                K += slopes @ known_slopes.T
-            return K
-
-        return to
-
-    def variance(self, X: Rows) -> Floats:
+    def variance(self, n: int, slopes: Floats | None) -> Floats:
         """The kernel (n,) of each row to itself."""
-        own: Floats = np.full(len(X), np.exp(self.theta[-2]))
-        if self.amounts is None:
-            return own
-        S = self.amounts.over(self.theta[len(self.subset) : -2], X)[1]
-        own += np.einsum("ij,ij->i", S, S)
+        own: Floats = np.full(n, np.exp(self.learnt.theta[-2]))
+        if slopes is not None:
+            own += np.einsum("ij,ij->i", slopes, slopes)
         return own
 
 
@@ -221,26 +229,33 @@ class Exact(Predictor):
         return float(np.mean(each)) * n / (n + _HELD)
 
     def _predict(self, X: Rows) -> tuple[Floats, Floats | None]:
-        found = [self._said(rows, K) for rows, K in self._blocks(X)]
+        found = [self._said(K, own) for K, own in self._blocks(X)]
         mean, std = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return self.scale_.value(mean), self.scale_.spread(mean, std)
 
     def _mean(self, X: Rows) -> Floats:
-        return self.scale_.value(np.concatenate([K @ self.weights_ for _, K in self._blocks(X)]))
+        return self.scale_.value(np.concatenate([K @ self.weights_ for K, _ in self._blocks(X)]))
 
-    def _said(self, X: Rows, K: Floats) -> tuple[Floats, Floats]:
-        """Scores (n,) and their deviations, by the kernel (n, m) of rows to the training rows."""
+    def _said(self, K: Floats, own: Floats) -> tuple[Floats, Floats]:
+        """Scores (n,) and their deviations, by the kernels of rows: to the training rows (n, m),
+        and to themselves (n,)."""
         V = solve_triangular(self.factor_[0], K.T, lower=True, check_finite=False)
-        own = _mean_of([one.variance(X) for one in self.learnt_])
         variance = np.maximum(own - np.einsum("ij,ij->j", V, V), JITTER) + self.noise_
         return K @ self.weights_, np.sqrt(self.shrink_ * variance + self.widen_)
 
-    def _blocks(self, X: Rows) -> Iterator[tuple[Rows, Floats]]:
-        """Some rows at a time, and the kernel of them to the training rows."""
+    def _blocks(self, X: Rows) -> Iterator[tuple[Floats, Floats]]:
+        """Some rows at a time: their kernel to the training rows, and to themselves."""
         kernels, step = [one.cross() for one in self.learnt_], rows_of(len(self.weights_))
-        for i in range(0, len(X), step):
-            rows = X[i : i + step]
-            yield rows, _mean_of([to(rows) for to in kernels])
+        for start in range(0, len(X), _ENCODED):
+            rows = X[start : start + _ENCODED]
+            views = [to.features(rows) for to in kernels]
+            for i in range(0, len(rows), step):
+                some, found = rows[i : i + step], []
+                for to, view in zip(kernels, views, strict=True):
+                    there, slopes = (None if F is None else F[i : i + step] for F in view)
+                    found.append((to(some, there, slopes), to.variance(len(some), slopes)))
+                K, own = (_mean_of(list(parts)) for parts in zip(*found, strict=True))
+                yield K, own
 
 
 def rows_of(m: int) -> int:

@@ -13,6 +13,7 @@ from foretell import encodings
 from foretell.encodings import Encoding
 from foretell.encodings.numbers import Numbers, plan
 from foretell.encodings.options import told
+from foretell.encodings.parts.kept import kept
 from foretell.errors import SettingError
 from foretell.evidence import Evidence
 from foretell.evidence.parts.inside import bound
@@ -183,7 +184,7 @@ def _scores(values: Floats) -> tuple[Floats, Floats, float]:
 
 def encode(parts: list[Encoding], X: Rows) -> NDArray[np.float32]:
     """Features of all encodings, side by side."""
-    return np.concatenate([part.encode(X) for part in parts], axis=1, dtype=np.float32)
+    return np.concatenate([kept(part, X) for part in parts], axis=1, dtype=np.float32)
 
 
 def standard(parts: list[Encoding], X: Rows) -> tuple[Floats, Floats, Floats]:
