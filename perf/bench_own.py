@@ -15,9 +15,10 @@ The parts have the numbers of the cases that were tried before and after they we
 14  285 images "ok" and 15 "defect": what a run prints. It names the majority's accuracy.
 18  Kendall tau on all other networks after n of them, mean of five draws and its standard error,
     beside scikit-learn's Gaussian processes on standardised logarithms of the options, with a
-    length scale each and with one (`bench_numbers.py`): `widths`, five widths (`train_widths.py`),
-    and `cnas`, 46 decisions of MobileNetV3's kind (`cnas_cifar10_mbv3` of FORETELL_DATA). `auto`
-    and `gp` are above, or within one standard error of the difference.
+    length scale each and with one (`bench_numbers.py`): `widths`, five widths, and `stages`, 28
+    decisions of MnasNet's kind (both really trained, `train_own.py`), and `cnas`, 46 decisions of
+    MobileNetV3's kind (`cnas_cifar10_mbv3` of FORETELL_DATA). `auto` and `gp` are above, or within
+    one standard error of the difference.
 
 19  Kendall tau of `gp` on tables without numbers, mean of eight draws: at most .003 and a standard
     error below what it was (the rest of 19, and 20, is `bench_numbers.py`).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 import bench_numbers
 import numpy as np
 from torch import nn
-from train_widths import LAYERS, TABLE, WIDTHS
+from train_own import SPACES, stages, table
 
 import foretell as ft
 
@@ -38,7 +39,7 @@ def logarithms(space: Any, X: np.ndarray) -> np.ndarray:
 def perceptron(
     decisions: Mapping[str, Any], input_shape: tuple[int, ...], n_outputs: int
 ) -> nn.Module:
-    """Of `train_widths.py`."""
+    """A network of `widths`."""
     sizes = [int(np.prod(input_shape)), *decisions.values(), n_outputs]
     layers: list[nn.Module] = [nn.Flatten()]
     for i, o in pairwise(sizes):
@@ -46,23 +47,32 @@ def perceptron(
     return nn.Sequential(*layers[:-1])
 
 
-def widths() -> tuple[Any, np.ndarray, np.ndarray]:
-    """The space, rows and accuracies of `train_widths.py`."""
-    names = [f"width{i}" for i in range(1, LAYERS + 1)]
-    choices = {name: list(WIDTHS) for name in names}
-    space = ft.Space.from_choices(choices, build=perceptron, input_shape=(1, 8, 8), n_outputs=10)
-    with TABLE.open(newline="") as lines:
-        rows = list(csv.DictReader(lines))
-    X = np.array([[WIDTHS.index(int(row[name])) for name in names] for row in rows])
-    return (
-        space,
-        X,
-        np.array([(float(r["first_half"]) + float(r["second_half"])) / 2 for r in rows]),
+def staged(decisions: Mapping[str, Any], input_shape: tuple[int, ...], n_outputs: int) -> nn.Module:
+    """A network of `stages`."""
+    return nn.Sequential(*stages(list(decisions.values())), nn.Flatten())
+
+
+def trained(
+    name: str, build: Callable[[Mapping[str, Any], tuple[int, ...], int], nn.Module]
+) -> tuple[Any, np.ndarray, np.ndarray]:
+    """A space, rows and accuracies of `train_own.py`."""
+    choices = SPACES[name].choices
+    space = ft.Space.from_choices(
+        {decision: list(options) for decision, options in choices.items()},
+        build=build,
+        input_shape=(1, 8, 8),
+        n_outputs=10,
     )
+    with table(name).open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    X = np.array([[o.index(int(row[k])) for k, o in choices.items()] for row in rows])
+    halves = np.array([[float(row["first_half"]), float(row["second_half"])] for row in rows])
+    return space, X, halves.mean(axis=1)
 
 
 TABLES: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
-    "widths": (widths, (50, 172)),
+    "widths": (partial(trained, "widths", perceptron), (50, 172)),
+    "stages": (partial(trained, "stages", staged), (50,)),
     "cnas": (bench_numbers.cnas, (50,)),
 }
 
@@ -70,9 +80,9 @@ TABLES: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
 def numbers(folder: Path) -> Iterator[Line]:
     """18: predictors where options are numbers."""
     names = ("auto", "gp", "sk-gp", "sk-iso")
-    for table, (loaded, sizes) in TABLES.items():
-        if table == "cnas" and not (bench_numbers.FOLDER / "cnas_cifar10_mbv3.csv.gz").exists():
-            yield Line(table, f"skipped: no cnas_cifar10_mbv3.csv.gz in {bench_numbers.FOLDER}")
+    for title, (loaded, sizes) in TABLES.items():
+        if title == "cnas" and not (bench_numbers.FOLDER / "cnas_cifar10_mbv3.csv.gz").exists():
+            yield Line(title, f"skipped: no cnas_cifar10_mbv3.csv.gz in {bench_numbers.FOLDER}")
             continue
         space, X, y, *_ = loaded()
         F = logarithms(space, X)
@@ -92,7 +102,7 @@ def numbers(folder: Path) -> Iterator[Line]:
             gaps = (taus[:2, None] - taus[None, 2:]).reshape(-1, 5)
             error = bench_numbers.error
             yield Line(
-                f"{table}, n = {n}: tau of {', '.join(names)}",
+                f"{title}, n = {n}: tau of {', '.join(names)}",
                 ", ".join(f"{tau.mean():.3f} ± {error(tau):.3f}" for tau in taus)
                 + f"   (fits {fit_s[0]:.1f}, {fit_s[1]:.1f} s)",
                 all(gap.mean() >= -error(gap) - 1e-9 for gap in gaps),

@@ -45,6 +45,21 @@ def test_estimate_is_close_and_the_same_in_every_call():
     assert np.allclose(estimated[5:6], Size(space, max_builds=100).transform(X[5:6]), rtol=1e-5)
 
 
+def test_few_networks_tell_the_sizes_of_a_space_of_numbers():
+    """Of 59,049 rows 128 are built, and the others are known within some percent."""
+    widths = [4, 6, 8, 12, 16, 24, 32, 48, 64]
+
+    def build(decisions, input_shape, n_outputs):
+        return mlp({"width": list(decisions.values())}, input_shape, n_outputs)
+
+    space = ft.Space.from_choices(
+        {f"width{i}": widths for i in range(5)}, build=build, input_shape=(10,), n_outputs=3
+    )
+    X = space.sample(200, rng=7)
+    exact = np.log1p(np.stack(space.costs(X), axis=1).astype(float))
+    assert np.abs(Size(space).transform(X) - exact).mean() < 0.03
+
+
 def test_estimate_follows_the_data_of_the_space():
     """A wider input means more parameters, also for an estimate that was made before."""
     space = own()

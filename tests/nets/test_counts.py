@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from foretell.errors import SpaceError
-from foretell.nets.counts import measure
+from foretell.nets.counts import _count, measure
 
 
 def test_convolution_and_linear_by_hand():
@@ -77,3 +77,30 @@ def test_numbers_are_plain_integers():
     counted = measure(lambda: nn.Linear(10, 3), (10,))
     assert [type(number) for number in counted] == [int, int]
     assert np.array(counted).dtype == np.int64
+
+
+def test_layers_that_are_passed_over_change_no_count():
+    """Normalisation is left out on the meta device, its parameters are not."""
+
+    def make():
+        return nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(inplace=True),
+            nn.Conv2d(8, 8, 3, stride=2), nn.GroupNorm(2, 8), nn.InstanceNorm2d(8, affine=True),
+            nn.Flatten(2), nn.BatchNorm1d(8), nn.LayerNorm(9), nn.Linear(9, 5),
+        )  # fmt: skip
+
+    params = 8 * 27 + 8 + 16 + 8 * 72 + 8 + 16 + 16 + 16 + 18 + 50
+    flops = 2 * (64 * 8 * 27 + 9 * 8 * 72 + 8 * 9 * 5)
+    assert measure(make, (3, 8, 8)) == (params, flops)
+    assert _count(make, (3, 8, 8), "cpu") == (params, flops)
+
+
+def test_a_normalisation_of_ones_own_is_run():
+    class Halves(nn.BatchNorm2d):
+        def forward(self, x):
+            return super().forward(x)[..., ::2, ::2]
+
+    def make():
+        return nn.Sequential(Halves(3), nn.Conv2d(3, 4, 1))
+
+    assert measure(make, (3, 8, 8)) == (6 + 16, 2 * 16 * 4 * 3)

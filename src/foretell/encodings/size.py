@@ -6,13 +6,15 @@ import functools
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import DotProduct
 
 from foretell.encodings.base import Encoding
+from foretell.encodings.numbers import Numbers, plan
 from foretell.encodings.onehot import OneHot
+from foretell.encodings.parts.ridge import Ridge
 from foretell.errors import ForetellError, SettingError, SpaceError
 from foretell.spaces.base import Rows, Space
+
+_BLOCK = 8_192  # rows foretold at once
 
 
 class Size(Encoding):
@@ -21,8 +23,8 @@ class Size(Encoding):
     Exact where the space has a closed form, and where it has at most `max_builds` networks, which
     are then built once. Else a network for each row would take too long on a whole space: then
     `max_builds` random rows, drawn with a fixed seed, are built once, and all sizes follow from a
-    quadratic of the one-hot decisions through them (ridge regression in the kernel (1 + x.x')^2),
-    so that the same row has the same size in every call.
+    smooth function of the decisions, of their numbers, or of both through them (`parts.ridge`), so
+    that the same row has the same size in every call.
 
     Args:
         space: the space whose rows it sees.
@@ -43,7 +45,7 @@ class Size(Encoding):
     array([ 8., 16.], dtype=float32)
     """
 
-    def __init__(self, space: Space, max_builds: int = 256) -> None:
+    def __init__(self, space: Space, max_builds: int = 128) -> None:
         self.space = space
         self.max_builds = max_builds
 
@@ -61,9 +63,7 @@ class Size(Encoding):
             found: NDArray[np.float32] = logs[np.searchsorted(keys, space.row_key(X))]
             return found
         model = _estimate(space, self.max_builds)
-        step = 16_384
-        features = OneHot(space).encode
-        blocks = [model.predict(features(X[i : i + step])) for i in range(0, len(X), step)]
+        blocks = [model.predict(X[i : i + _BLOCK]) for i in range(0, len(X), _BLOCK)]
         return np.concatenate(blocks).astype(np.float32)
 
 
@@ -90,8 +90,9 @@ def _whole(space: Space) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
 
 
 @functools.lru_cache(maxsize=32)
-def _estimate(space: Space, max_builds: int) -> GaussianProcessRegressor:
+def _estimate(space: Space, max_builds: int) -> Ridge:
     X = space.sample(max_builds, rng=0)
-    kernel = DotProduct(1.0, "fixed") ** 2
-    model = GaussianProcessRegressor(kernel, alpha=1e-4, normalize_y=True, optimizer=None)
-    return model.fit(OneHot(space).encode(X), _logs(space, X))
+    views: list[list[Encoding]] = [[OneHot(space)]]
+    if plan(space).names:
+        views += [[Numbers(space)], [Numbers(space), OneHot(space)]]
+    return Ridge(views, X, _logs(space, X))

@@ -10,6 +10,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from foretell.errors import ForetellError
 
+# what neither has flops nor changes a shape, and takes torch's meta device most of the time
+_SAME = (
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.GroupNorm),
+    *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+)
+
 
 def measure(make: Callable[[], nn.Module], input_shape: tuple[int, ...]) -> tuple[int, int]:
     """Trainable parameters, and flops of one forward pass of one input in evaluation mode.
@@ -44,6 +50,13 @@ def _count(
         module = make().eval()
         example = torch.zeros((1, *input_shape))
     params = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    for layer in module.modules() if device == "meta" else ():
+        if type(layer) in _SAME:
+            layer.forward = _as_it_is
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         module(example)
     return params, counter.get_total_flops()
+
+
+def _as_it_is(x: torch.Tensor) -> torch.Tensor:
+    return x

@@ -36,7 +36,7 @@ class BySize(Predictor, ABC):
     _column: ClassVar[int]
 
     def __init__(
-        self, space: Space, max_builds: int = 256, random_state: int | None = None
+        self, space: Space, max_builds: int = 128, random_state: int | None = None
     ) -> None:
         self.space = space
         self.max_builds = max_builds
