@@ -269,6 +269,25 @@ def test_jobs_are_pulled_when_there_is_room_and_decide_by_the_results(kind, tmp_
     assert all(i - n < room for i, n in asked), "never more in work than there is room"
 
 
+@pytest.mark.parametrize(("ready", "begun"), [(None, 2), (lambda: True, 3), (lambda: False, 2)])
+def test_a_job_that_is_known_waits_for_no_result_to_be_handed_over(ready, begun, tmp_path):
+    asked = []
+
+    def source():
+        for job in jobs(0, 0, 0, 0):
+            asked.append(job.id)
+            yield job
+
+    with ThreadPoolExecutor(2) as pool, Workers(Scripted(tmp_path), executor=pool) as workers:
+        handed = workers.run(source(), ready)
+        next(handed)
+        pool.submit(time.sleep, 0).result()  # a free thread: both have ended
+        time.sleep(0.2)
+        next(handed)
+        assert len(asked) == begun
+        assert len(list(handed)) == 2
+
+
 class Unlimited(Executor):
     """Does not say how much it does at once."""
 

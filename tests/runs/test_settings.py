@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import inspect
 import json
@@ -208,7 +209,7 @@ def test_a_damaged_run_json_is_one_clear_line_for_a_run_and_less_in_a_report(dat
         for word in path:
             here = here.get(word) if isinstance(here, dict) else None
         if isinstance(here, dict):
-            here[last] = data.draw(leaves)
+            here[last] = copy.deepcopy(data.draw(leaves))  # what it holds may be hit next
     (tmp_path / "run.json").write_text(json.dumps(raw))
     lines: list[str] = []
     with told(lines):

@@ -77,11 +77,14 @@ class Runs(Protocol):
     def now_s(self) -> float:
         """Seconds on its clock."""
 
-    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Result]]:
+    def run(
+        self, jobs: Iterable[Job | None], ready: Callable[[], bool] | None = None
+    ) -> Iterator[tuple[Job, Result]]:
         """The result of each job, in the order in which they end.
 
         The next job is asked for whenever there is room, so that it may depend on the results so
-        far. None means: nothing now, ask again after the next result.
+        far. None means: nothing now, ask again after the next result. Results that have ended are
+        handed over first, unless the next job is `ready`: then it does not depend on them.
         """
 
 

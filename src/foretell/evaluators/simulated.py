@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Self
 
 from foretell.errors import SettingError
@@ -42,7 +42,9 @@ class Simulated:
         self.now_s = self.busy_s = 0.0
         self._paid: dict[int, tuple[float, int]] = {}  # id -> seconds and epochs so far
 
-    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Result]]:
+    def run(
+        self, jobs: Iterable[Job | None], ready: Callable[[], bool] | None = None
+    ) -> Iterator[tuple[Job, Result]]:
         """The result of each job, in the order in which they end; see `Workers.run`."""
         source = iter(jobs)
         out: list[tuple[float, int, Job, Result]] = []  # when it ends; begun earlier first on ties

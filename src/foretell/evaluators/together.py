@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from contextvars import Token
 from dataclasses import dataclass
@@ -86,7 +86,9 @@ class Together:
         """Seconds since these workers were made."""
         return time.monotonic() - self._began
 
-    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Result]]:
+    def run(
+        self, jobs: Iterable[Job | None], ready: Callable[[], bool] | None = None
+    ) -> Iterator[tuple[Job, Result]]:
         """The result of each job, in the order in which they end; see `Workers.run`.
 
         Raises:

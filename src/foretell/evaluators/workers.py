@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,12 +110,16 @@ class Workers:
         """Seconds since these workers were made."""
         return time.monotonic() - self._began
 
-    def run(self, jobs: Iterable[Job | None]) -> Iterator[tuple[Job, Result]]:
+    def run(
+        self, jobs: Iterable[Job | None], ready: Callable[[], bool] | None = None
+    ) -> Iterator[tuple[Job, Result]]:
         """The result of each job, in the order in which they end; a failed one has `error` set.
 
         Args:
             jobs: asked for the next one whenever there is room, so that it may decide by the
                 results so far. None means: nothing now, ask again after the next result.
+            ready: whether the next job is known whatever has ended: a free worker then begins it
+                before the results that have ended are handed over.
 
         Raises:
             RunError: the executor itself does not work, e.g. the evaluator cannot be sent.
@@ -127,7 +131,9 @@ class Workers:
         marked: set[Path] = set()
         try:
             while True:
-                while ended.empty() and (attempt := self._next(source, again, out)):
+                while (ended.empty() or (ready is not None and ready())) and (
+                    attempt := self._next(source, again, out)
+                ):
                     self._mark(attempt.job, marked)
                     future = self._submit(attempt)
                     out[future] = attempt

@@ -162,13 +162,17 @@ class Loop:
     def run(self) -> Iterator[tuple[Asked, Result]]:
         """Each result as it comes, written down; told, too, unless its round is not complete."""
         running: dict[int, Asked] = {}
-        for job, result in self.workers.run(self._jobs(running)):
+        for job, result in self.workers.run(self._jobs(running), self._ready):
             asked = running.pop(job.id)
             own = self.book.now_s()
             now = self.workers.now_s if own is None else own
             self.book.result(asked, result, now)
             self._end(asked, result, now)
             yield asked, result
+
+    def _ready(self) -> bool:
+        """Whether the next job was asked for already."""
+        return bool(self._queue) and not self.search.strategy.asynchronous
 
     def _jobs(self, running: dict[int, Asked]) -> Iterator[Job | None]:
         """What to evaluate next, as workers ask for it."""
