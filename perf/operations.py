@@ -48,7 +48,7 @@ SETTINGS: dict[str, Any] = {
     "workers": 0,
     "n_train": 4,
     "top_k": 3,
-    "epochs": 60,
+    "epochs": 25,
     "predictor": "rf",
     "replicates": 1,
     "compare_random": True,
