@@ -281,8 +281,9 @@ def test_a_job_that_is_known_waits_for_no_result_to_be_handed_over(ready, begun,
     with ThreadPoolExecutor(2) as pool, Workers(Scripted(tmp_path), executor=pool) as workers:
         handed = workers.run(source(), ready)
         next(handed)
-        pool.submit(time.sleep, 0).result()  # a free thread: both have ended
-        time.sleep(0.2)
+        free = threading.Barrier(2)  # both threads get there when both jobs have ended
+        for waiting in [pool.submit(free.wait) for _ in range(2)]:
+            waiting.result()
         next(handed)
         assert len(asked) == begun
         assert len(list(handed)) == 2
@@ -330,6 +331,33 @@ class Slow(Scripted):
         if what == 4:
             time.sleep(60)
         return Result({"val_acc": 1.0}, seed=seed)
+
+
+class Doomed(Scripted):
+    """0 is quick, and its process ends soon afterwards; 1 ends its process the first time."""
+
+    def evaluate(self, x, seed=0, weights=None):
+        what, number = (int(v) for v in x)
+        (self.folder / f"{number}-{time.time_ns()}").touch()
+
+        def end(after_s):
+            time.sleep(after_s)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        if what == 0:
+            threading.Thread(target=end, args=(3.0,), daemon=True).start()
+        elif len(list(self.folder.glob(f"{number}-*"))) == 1:
+            end(0.5)
+        else:
+            time.sleep(3.5)
+        return Result({"val_acc": 1.0}, seed=seed)
+
+
+def test_a_trial_is_repeated_in_a_process_that_nothing_has_happened_to(tmp_path):
+    """Whoever kills all workers at once costs the one trial that ran one of its tries."""
+    with Workers(Doomed(tmp_path), workers=2) as workers:
+        done = results(workers, jobs(0, 1))
+    assert [done[i].error for i in range(2)] == ["", ""]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -196,6 +196,8 @@ class Workers:
     def _submit(self, attempt: _Attempt) -> Future[Outcome]:
         attempt.since = time.perf_counter()
         try:
+            if attempt.repeated:
+                self._backend.renew()
             return self._backend.submit(evaluate, self.evaluator, attempt.job, self._guard)
         except Exception as error:
             raise error if isinstance(error, ForetellError) else _unusable(error) from error

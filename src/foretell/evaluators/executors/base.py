@@ -73,6 +73,9 @@ class Backend(ABC):
         nobody can say it."""
         return None
 
+    def renew(self) -> None:  # noqa: B027  # most have no processes of their own
+        """The next call is a trial that is repeated: let it run where nothing has happened yet."""
+
     def overdue(self, future: Future[T]) -> None:  # noqa: B027  # most cannot end a call
         """End a call that has not ended in that time; it may not end even so."""
 

@@ -34,6 +34,7 @@ class Local(Backend):
         self._all = places.places(workers, device, threads, devices)
         self._at: dict[Future[Any], places.Place] = {}
         self._late: set[Future[Any]] = set()  # whose process was ended by us
+        self._anew = False  # whether the next call is to have a new process
         self.places = [place.label for place in self._all]
         self.warnings = places.idle(workers, devices)
 
@@ -44,7 +45,12 @@ class Local(Backend):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call `fn` in a process that is free."""
-        place = next(place for place in self._all if not place.busy)
+        free = [place for place in self._all if not place.busy]
+        place = free[0]
+        if self._anew:
+            place = next((one for one in free if not one.begun), place)
+            place.close(kill=True)
+            self._anew = False
         place.busy = True
         future = place.submit(fn, *args, **kwargs)
         self._at[future] = place
@@ -76,6 +82,10 @@ class Local(Backend):
         if guard.kill_s is None:
             return None
         return guard.kill_s + (GRACE_S if self._at[future].warm else START_S)
+
+    def renew(self) -> None:
+        """In a new process: one that is free may have been killed as well, and not be gone yet."""
+        self._anew = True
 
     def overdue(self, future: Future[T]) -> None:
         """End its process from here: one that is stopped does not hear its alarm."""

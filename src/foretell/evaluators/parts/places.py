@@ -38,6 +38,11 @@ class Place:
         self.warm = False  # whether its process has answered a call
         self._executor: Executor | None = None
 
+    @property
+    def begun(self) -> bool:
+        """Whether it has a process, or had one that nobody has missed yet."""
+        return self._executor is not None
+
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Call `fn` in the process.
 
