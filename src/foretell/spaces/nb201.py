@@ -22,6 +22,7 @@ OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # source -> target, the string's order
 NONE, SKIP = 0, 1
 _ORDER_SEED = 88  # of the order in which the benchmark has shuffled all cells
+_WORDS = [{f"{op}~{i}": number for number, op in enumerate(OPS)} for i in range(3)]  # by source
 _INDICES = re.compile(r"\s*[(\[]?\s*[0-4](?:[\s,;_-]*[0-4]){5}\s*[)\]]?\s*")
 
 
@@ -126,17 +127,22 @@ class NB201(Space):
         string: "(3, 1, 0, 3, 4, 1)", "3-1-0-3-4-1" or "310341". A number of at most five digits is
         the index in the published files (`index`).
         """
+        plain = str(text)
+        if "|" in plain:
+            return self._official(plain)
         if isinstance(text, str) and (number := re.fullmatch(r"\s*(0|[1-9][0-9]{0,4})\s*", text)):
             index = int(number[1])
             if index >= len(_order()):
                 raise self._bad_string(text, f"{text.strip()} of 0 to {len(_order()) - 1}")
             row: list[int] = (_order()[index] // _PLACES % len(OPS)).tolist()
             return row
-        if _INDICES.fullmatch(str(text)):
-            return [int(digit) for digit in re.findall(r"\d", str(text))]
-        if "|" not in str(text):
-            return self._tuples(text)
-        nodes = str(text).strip().split("+")
+        if _INDICES.fullmatch(plain):
+            return [int(digit) for digit in re.findall(r"\d", plain)]
+        return self._tuples(text)
+
+    def _official(self, text: str) -> list[int]:
+        """The row of "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"."""
+        nodes = text.strip().split("+")
         row = []
         if len(nodes) != 3:
             raise self._bad_string(text, f"{len(nodes)} of 3 nodes")
@@ -144,11 +150,10 @@ class NB201(Space):
             words = node.split("|")
             if len(words) != j + 2 or words[0] or words[-1]:
                 raise self._bad_string(text, node)
-            for i, word in enumerate(words[1:-1]):
-                op, _, source = word.partition("~")
-                if op not in OPS or source != str(i):
+            for known, word in zip(_WORDS, words[1:-1], strict=False):
+                if word not in known:
                     raise self._bad_string(text, word)
-                row.append(OPS.index(op))
+                row.append(known[word])
         return row
 
     def _tuples(self, text: object) -> list[int]:

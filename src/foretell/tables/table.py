@@ -247,7 +247,7 @@ class Table:
             raise SettingError("missing", expected="'error' or 'nan'", got=repr(missing))
         values = self.column(column)
         rows = self.space.check(X)
-        out = values[self.find(rows)]
+        out = values[self._places(rows)]
         if missing == "error":
             absent = np.isnan(out)
             if absent.any():
@@ -264,7 +264,10 @@ class Table:
 
         Raises: UnknownArchitectureError naming the first row that the table does not hold.
         """
-        rows = self.space.check(X)
+        return self._places(self.space.check(X))
+
+    def _places(self, rows: Rows) -> NDArray[np.intp]:
+        """What `find` gives, for checked rows."""
         at, known = self._find(rows)
         if not known.all():
             i = int(np.argmin(known))
