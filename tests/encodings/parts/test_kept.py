@@ -7,6 +7,7 @@ import pytest
 
 import foretell as ft
 from foretell import encodings
+from foretell.encodings.base import Encoding
 from foretell.encodings.graph_stats import GraphStats
 from foretell.encodings.onehot import OneHot
 from foretell.encodings.parts import kept as module
@@ -69,6 +70,26 @@ def test_few_rows_and_what_is_no_pure_function_are_asked_for_anew(space, asked):
         kept(encodings.get("graph-stats", space), space.sample(1000, rng=0))
         kept(encodings.get("one-hot", space), space.sample(1500, rng=0))
     assert asked == [1000, 1500] * 3
+
+
+def test_settings_that_cannot_be_compared_are_no_key(space):
+    class Weighted(Encoding):
+        pure = True
+
+        def __init__(self, space, weights):
+            self.space = space
+            self.weights = weights
+
+        def encode(self, X):
+            return (X[:, :1] * self.weights).astype(np.float32)
+
+    X = space.sample(1500, rng=0)
+    for scale in (1.0, 2.0):
+        weights = np.full(5000, scale)
+        weights[2500] = 7.0 * scale  # which numpy does not print
+        for _ in range(3):
+            found = kept(Weighted(space, weights), X)
+        np.testing.assert_array_equal(found, Weighted(space, weights).encode(X))
 
 
 def test_memory_has_a_bound_and_goes_with_the_space(space, monkeypatch):

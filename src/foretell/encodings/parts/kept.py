@@ -38,9 +38,14 @@ def kept(encoding: Encoding, X: Rows) -> NDArray[np.float32]:
     if len(X) < _FEWEST or not encoding.pure:
         return encoding.encode(X)
     known = _OF.setdefault(encoding.space, _Kept())
-    settings = sorted((k, v) for k, v in encoding.get_params(deep=False).items() if k != "space")
+    settings = encoding.get_params(deep=False)
+    named = tuple((name, settings[name]) for name in sorted(settings) if name != "space")
     rows = hashlib.blake2b(np.ascontiguousarray(X).tobytes(), digest_size=16).digest()
-    key = (type(encoding), repr(settings), X.shape, X.dtype.str, rows)
+    key = (type(encoding), named, X.shape, X.dtype.str, rows)
+    try:
+        hash(key)
+    except TypeError:  # a setting that cannot be compared, such as an array
+        return encoding.encode(X)
     found = known.features.get(key)
     if found is not None:
         return found

@@ -48,10 +48,6 @@ class Learnt:
             pair = self.amounts.over(self.theta[len(some) : -2])
         return covariance(self.kernel, some, self.theta, pair and (pair, pair))[0]
 
-    def cross(self) -> Cross:
-        """The kernel of other rows to the training rows."""
-        return Cross(self)
-
 
 class Cross:
     """The kernel of rows to the training rows.
@@ -245,7 +241,7 @@ class Exact(Predictor):
 
     def _blocks(self, X: Rows) -> Iterator[tuple[Floats, Floats]]:
         """Some rows at a time: their kernel to the training rows, and to themselves."""
-        kernels, step = [one.cross() for one in self.learnt_], rows_of(len(self.weights_))
+        kernels, step = [Cross(one) for one in self.learnt_], rows_of(len(self.weights_))
         for start in range(0, len(X), _ENCODED):
             rows = X[start : start + _ENCODED]
             views = [to.features(rows) for to in kernels]
