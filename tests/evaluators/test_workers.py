@@ -274,7 +274,7 @@ def test_a_job_that_is_known_waits_for_no_result_to_be_handed_over(ready, begun,
     asked = []
 
     def source():
-        for job in jobs(0, 0, 0, 0):
+        for job in jobs(4, 4, 0, 0):  # the first two are out together
             asked.append(job.id)
             yield job
 
