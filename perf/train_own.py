@@ -130,7 +130,7 @@ class Grouped(nn.Module):
         super().__init__()
         self.copies = copies
         self.networks = stages(options, copies)
-        self.networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's types lack it
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         images = x.transpose(0, 1).reshape(-1, self.copies, 8, 8)

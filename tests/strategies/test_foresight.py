@@ -11,9 +11,9 @@ from sklearn.linear_model import BayesianRidge, Ridge
 
 import foretell as ft
 from foretell._rng import stream
+from foretell.encodings.parts.standard import squares
 from foretell.errors import SettingError
 from foretell.pareto import nondominated
-from foretell.predictors.parts.distances import squares
 from foretell.predictors.parts.exact import optimum
 from foretell.search.history import History
 from foretell.strategies.foresight import Foresight

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from scipy.stats import loguniform
 from torch import Tensor
 
+from foretell.encodings.parts.standard import Standard
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.parts.calibration import by_folds
-from foretell.predictors.parts.distances import Standard
 from foretell.predictors.parts.features import FEATURES, Encodings, resolve
 from foretell.predictors.parts.targets import Scale, Target
 from foretell.spaces.base import Rows, Space

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
+from foretell.encodings.parts.standard import Standard
 from foretell.evidence import Curve, Evidence
 from foretell.predictors.base import Floats, Predictor, inside
 from foretell.predictors.ngb import NGB
-from foretell.predictors.parts.distances import Standard
 from foretell.predictors.parts.features import Encodings, resolve
 from foretell.predictors.parts.predicted import predicted
 from foretell.predictors.parts.targets import Scale

@@ -1,4 +1,4 @@
-"""Distances between architectures: of encodings, standardised, whole or with lengths of groups."""
+"""What encodings are to a Gaussian process: distances, whole or with a length for each feature."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from foretell.encodings import Encoding
 from foretell.encodings.numbers import Numbers
 from foretell.encodings.parts.kept import kept
+from foretell.encodings.parts.standard import Standard
 from foretell.predictors.base import Floats
 from foretell.spaces.base import Rows
 
@@ -25,30 +26,6 @@ class Metric(Protocol):
 
     def squares(self, X: Rows | None = None) -> list[Floats]:
         """Squared distances (n, m) of rows X, or of the training rows themselves, to those."""
-
-
-class Standard:
-    """The distance of an encoding, standardised on the training rows, over the root of its length.
-
-    A feature that is constant there says nothing and is left out.
-    """
-
-    def __init__(self, encoding: Encoding, X: Rows) -> None:
-        F = encoding.encode(X).astype(np.float64)
-        self.encoding = encoding
-        self.mean, std = F.mean(axis=0), F.std(axis=0)
-        scale = std * np.sqrt(F.shape[1])
-        self.weight = np.divide(1.0, scale, out=np.zeros_like(scale), where=std > 1e-9)
-        self.features = (F - self.mean) * self.weight
-
-    def __call__(self, X: Rows) -> Floats:
-        """Features (n, f) of rows."""
-        scaled: Floats = (kept(self.encoding, X) - self.mean) * self.weight
-        return scaled
-
-    def squares(self, X: Rows | None = None) -> list[Floats]:
-        """See `Metric`."""
-        return [squares(self.features if X is None else self(X), self.features)]
 
 
 class Amounts:
@@ -114,12 +91,3 @@ def kernel_parts(encodings: list[Encoding], X: Rows) -> list[Metric | Amounts]:
     grouped = [one for one in encodings if one.groups() is not None]
     others = [Standard(one, X) for one in encodings if one.groups() is None]
     return [*([Amounts(grouped, X)] if grouped else []), *others]
-
-
-def squares(A: Floats, B: Floats) -> Floats:
-    """Squared distances (n, m) of features (n, f) and (m, f)."""
-    both: Floats = A @ B.T
-    both *= -2.0
-    both += np.einsum("ij,ij->i", A, A)[:, None]
-    both += np.einsum("ij,ij->i", B, B)
-    return np.maximum(both, 0.0, out=both)

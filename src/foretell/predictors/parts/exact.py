@@ -12,10 +12,11 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 from scipy.optimize import minimize
 
+from foretell.encodings.parts.standard import Standard, squares
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.parts.calibration import unaware, widening
-from foretell.predictors.parts.distances import SPREAD, START, Amounts, Metric, Standard, squares
+from foretell.predictors.parts.distances import SPREAD, START, Amounts, Metric
 from foretell.predictors.parts.kernels import KERNELS, Kernel
 from foretell.predictors.parts.rising import rising
 from foretell.predictors.parts.targets import Scale, Target, foretells

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from torch import Tensor
 
+from foretell.encodings.parts.standard import Standard
 from foretell.errors import SettingError
 from foretell.predictors.base import Floats, Predictor
 from foretell.predictors.parts.calibration import by_folds
-from foretell.predictors.parts.distances import SPREAD, START, Standard
+from foretell.predictors.parts.distances import SPREAD, START
 from foretell.predictors.parts.features import Encodings, resolve
 from foretell.predictors.parts.targets import Scale, Target
 from foretell.spaces.base import Rows

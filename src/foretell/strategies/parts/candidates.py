@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from foretell.encodings import Encoding
+from foretell.encodings.parts.standard import Standard
 from foretell.errors import SpaceError
 from foretell.predictors.parts.features import FEATURES, resolve
 from foretell.search.history import Floats
@@ -25,10 +26,8 @@ _ROUNDS = 3  # of neighbours of the best expected rows
 _MOST = 4_096  # neighbours of one round
 
 
-class Standard:
-    """What encodings say, each standardised on rows of reference, over the root of its length.
-
-    A feature that is constant there says nothing and is left out.
+class View:
+    """What several encodings say, each as a `Standard` of the features that vary.
 
     Args:
         encodings: of one space.
@@ -36,21 +35,11 @@ class Standard:
     """
 
     def __init__(self, encodings: Sequence[Encoding], X: Rows) -> None:
-        self.encodings = list(encodings)
-        self.centres, self.weights = [], []
-        for one in self.encodings:
-            F = one.encode(X).astype(np.float64)
-            std = F.std(axis=0)
-            keep = std > 1e-9
-            weight = np.zeros_like(std)
-            weight[keep] = 1.0 / (std[keep] * np.sqrt(max(keep.sum(), 1)))
-            self.centres.append(F.mean(axis=0))
-            self.weights.append(weight)
+        self.parts = [Standard(one, X, varying=True) for one in encodings]
 
     def __call__(self, X: Rows) -> list[Floats]:
         """Features (n, f) of rows, an array an encoding."""
-        known = zip(self.encodings, self.centres, self.weights, strict=True)
-        return [(one.encode(X) - centre) * weight for one, centre, weight in known]
+        return [one(X) for one in self.parts]
 
 
 def squared(features: list[Floats]) -> list[Floats]:
@@ -74,7 +63,7 @@ class Candidates:
     space: Space
     X: Rows
     keys: NDArray[np.uint64]
-    standard: Standard
+    standard: View
     features: list[Floats]
     repeats: bool = False
 
@@ -126,7 +115,7 @@ def _key(space: Space, repeats: bool) -> Callable[[Rows], NDArray[np.uint64]]:
 
 
 _SEEN: WeakKeyDictionary[Space, dict[bool, Candidates]] = WeakKeyDictionary()
-_STANDARD: WeakKeyDictionary[Space, Standard] = WeakKeyDictionary()
+_STANDARD: WeakKeyDictionary[Space, View] = WeakKeyDictionary()
 
 
 def everything(space: Space, repeats: bool = False) -> Candidates | None:
@@ -146,7 +135,7 @@ def _small(space: Space) -> bool:
         return False
 
 
-def _standard(space: Space) -> Standard:
+def _standard(space: Space) -> View:
     """Encodings standardised on all functions of a space, or on random rows of a large one."""
     if space not in _STANDARD:
         if _small(space):
@@ -155,7 +144,7 @@ def _standard(space: Space) -> Standard:
             X = space.sample(_DRAWN, np.random.default_rng(0))
         X = space.canonical_form(X)
         X = X[np.unique(space.canonical(X), return_index=True)[1]]
-        _STANDARD[space] = Standard(resolve(FEATURES, space, X), X)
+        _STANDARD[space] = View(resolve(FEATURES, space, X), X)
     return _STANDARD[space]
 
 

@@ -16,14 +16,14 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.special import ndtri
 
-from foretell.predictors.parts.distances import squares
+from foretell.encodings.parts.standard import squares
 from foretell.predictors.parts.exact import JITTER, covariance, optimum, rows_of
 from foretell.predictors.parts.kernels import KERNELS
 from foretell.predictors.parts.predicted import has_std, predicted
 from foretell.predictors.parts.targets import Scale
 from foretell.search.history import Floats
 from foretell.spaces.base import Rows
-from foretell.strategies.parts.candidates import Candidates, Standard, squared
+from foretell.strategies.parts.candidates import Candidates, View, squared
 
 _LEAST = 1e-9  # a variance
 _STEPS = 30  # of the search for hyperparameters
@@ -197,7 +197,7 @@ class Committee:
 
     chosen_ = "gp committee"
 
-    def __init__(self, standard: Standard, X: Rows, y: Floats) -> None:
+    def __init__(self, standard: View, X: Rows, y: Floats) -> None:
         features, scores = standard(X), _scores(y)
         thetas = _hyperparameters(standard, X, y) if scores else []
         self.processes = [
@@ -239,10 +239,10 @@ def _scores(y: Floats) -> list[Floats]:
     return [(z - z.mean()) / z.std() for z in scores]
 
 
-_FOUND: WeakKeyDictionary[Standard, dict[bytes, list[Floats]]] = WeakKeyDictionary()
+_FOUND: WeakKeyDictionary[View, dict[bytes, list[Floats]]] = WeakKeyDictionary()
 
 
-def _hyperparameters(standard: Standard, X: Rows, y: Floats) -> list[Floats]:
+def _hyperparameters(standard: View, X: Rows, y: Floats) -> list[Floats]:
     """Those of a process a scale, given known rows (n, d) and results (n,), not all equal.
 
     They are searched with the first results alone, all but less than a share of `_ANEW`, and kept:
