@@ -1,7 +1,8 @@
 """Encodings: scikit-learn transformers from rows `(n, d)` to features `(n, f)`, one per file.
 
-`base` is the contract; `parts/` has what learnt encodings share. They are pure functions of a row
-and its graph: it may import `spaces` and `graphs`; predictors and all above may import it.
+`base` is the contract; `parts/` has what learnt encodings share, and what others make of encodings:
+kept, standardised, a function through few rows. They are pure functions of a row and its graph: it
+may import `spaces` and `graphs`; predictors and all above may import it.
 """
 
 from __future__ import annotations
